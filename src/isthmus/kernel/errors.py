@@ -1,0 +1,73 @@
+"""Errors, named for the reaction that they need.
+
+Every error carries `text` for the user (what happened, why, what to do) and may chain an internal cause
+with `raise ... from cause`. The texts never hold secrets or personal values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class IsthmusError(Exception):
+    """The root of all errors that Isthmus raises on purpose.
+
+    `text` says what happened and why; `remedy` says what the reader can do about it.
+    """
+
+    def __init__(self, text: str, *, remedy: str = "") -> None:
+        super().__init__(text)
+        self.text = text
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.remedy}".strip()
+
+
+class Retryable(IsthmusError):
+    """A passing fault: the same call may succeed later. `after_seconds` is the earliest useful time."""
+
+    def __init__(self, text: str, *, remedy: str = "", after_seconds: float | None = None) -> None:
+        super().__init__(text, remedy=remedy)
+        self.after_seconds = after_seconds
+
+
+class UnknownOutcome(Retryable):
+    """The call may or may not have taken effect: look before doing it again."""
+
+
+class NeedsOperator(IsthmusError):
+    """No retry will help until a person changes something (credential, permission, configuration)."""
+
+
+class Conflict(IsthmusError):
+    """Somebody else changed the thing first (a version, an ETag): read again, then decide again."""
+
+
+class Forbidden(IsthmusError):
+    """The actor may not do this. The text names the missing permission and nothing about the record."""
+
+
+class NotFound(IsthmusError):
+    """There is no such thing, or none that this actor may see: the two are not told apart."""
+
+
+class Bug(IsthmusError):
+    """An impossible state: the fault is ours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing wrong with an input: `path` is a JSON Pointer (or file:line:path), `remedy` how to mend it."""
+
+    path: str
+    message: str
+    remedy: str = ""
+
+
+class Rejected(IsthmusError):
+    """The input is wrong and stays wrong: never retried. `problems` names each place and its remedy."""
+
+    def __init__(self, text: str, *, remedy: str = "", problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(text, remedy=remedy)
+        self.problems = problems

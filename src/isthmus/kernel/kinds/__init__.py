@@ -1,0 +1,48 @@
+"""All record kinds, one file per practice; `KINDS` is the only registry."""
+
+from __future__ import annotations
+
+from isthmus.kernel.kinds.change import APPROVAL, CHANGE, FREEZE, GATE_DECISION
+from isthmus.kernel.kinds.configuration import CI, CI_RELATION, CMDB_GAP
+from isthmus.kernel.kinds.incident import COMMENT, INCIDENT, SUSPECT
+from isthmus.kernel.kinds.installation import (
+    GENERATION,
+    INTAKE_OFFSET,
+    ORGANISATION,
+    PERSON,
+    ROLE_GRANT,
+    SERVICE_ACCOUNT,
+    SHARE,
+    SYSTEM_EVENT,
+)
+from isthmus.kernel.kinds.monitoring import ALERT, SILENCE
+from isthmus.kernel.kinds.sync import CONFLICT, LINK
+from isthmus.kernel.record import RecordKind
+
+KINDS: dict[str, RecordKind] = {
+    kind.name: kind
+    for kind in (
+        ORGANISATION,
+        SHARE,
+        PERSON,
+        ROLE_GRANT,
+        SERVICE_ACCOUNT,
+        GENERATION,
+        INTAKE_OFFSET,
+        SYSTEM_EVENT,
+        ALERT,
+        SILENCE,
+        INCIDENT,
+        COMMENT,
+        SUSPECT,
+        CI,
+        CI_RELATION,
+        CMDB_GAP,
+        CHANGE,
+        APPROVAL,
+        FREEZE,
+        GATE_DECISION,
+        LINK,
+        CONFLICT,
+    )
+}

@@ -1,0 +1,58 @@
+"""Kinds of monitoring and event management."""
+
+from __future__ import annotations
+
+from isthmus.kernel.record import DataClass, Field, FieldType, MergePolicy, RecordKind
+
+_HUB = MergePolicy.HUB
+_MACHINE = DataClass.OPERATIONAL
+
+SEVERITIES = ("informational", "warning", "error", "critical")
+ALERT_STATES = ("firing", "resolved", "stale")
+ALERT_DECISIONS = (
+    "opened", "joined", "attached_to_parent", "suppressed_maintenance", "suppressed_silence",
+    "suppressed_inhibited", "recorded_only", "informational", "flapping",
+)  # fmt: skip
+BINDINGS = ("id", "alias", "ip", "topology", "none")
+
+ALERT = RecordKind(
+    name="alert",
+    table="monitoring_alert",
+    counters=("occurrences", "notifications", "last_seen_at"),
+    fields=(
+        Field(name="identity", data_class=_MACHINE, policy=_HUB, required=True),
+        Field(name="identity_version", type=FieldType.INTEGER, policy=_HUB),
+        Field(name="connection", data_class=_MACHINE, policy=_HUB),
+        Field(name="external_key", data_class=_MACHINE, policy=_HUB),
+        Field(name="severity", type=FieldType.CHOICE, choices=SEVERITIES, policy=_HUB),
+        Field(name="state", type=FieldType.CHOICE, choices=ALERT_STATES, policy=_HUB),
+        Field(name="summary", data_class=_MACHINE, policy=_HUB),
+        Field(name="labels", type=FieldType.JSON, data_class=_MACHINE, policy=_HUB),
+        Field(name="annotations", type=FieldType.JSON, data_class=_MACHINE, policy=_HUB),
+        Field(name="starts_at", type=FieldType.INSTANT, policy=_HUB),
+        Field(name="ends_at", type=FieldType.INSTANT, policy=_HUB),
+        Field(name="ci", type=FieldType.REFERENCE, policy=_HUB),
+        Field(name="service", type=FieldType.REFERENCE, policy=_HUB),
+        Field(name="binding", type=FieldType.CHOICE, choices=BINDINGS, policy=_HUB),
+        Field(name="binding_confidence", type=FieldType.INTEGER, policy=_HUB),
+        Field(name="decision", type=FieldType.CHOICE, choices=ALERT_DECISIONS, policy=_HUB),
+        Field(name="decision_reason", data_class=_MACHINE, policy=_HUB),
+        Field(name="suppressed_by", type=FieldType.REFERENCE, policy=_HUB),
+        Field(name="incident", type=FieldType.REFERENCE, policy=_HUB),
+        Field(name="parent", type=FieldType.REFERENCE, policy=_HUB),
+        Field(name="group_key", data_class=_MACHINE, policy=_HUB),
+    ),
+)
+
+SILENCE = RecordKind(
+    name="silence",
+    table="monitoring_silence",
+    fields=(
+        Field(name="matchers", type=FieldType.JSON, data_class=_MACHINE, policy=_HUB),
+        Field(name="starts_at", type=FieldType.INSTANT, policy=_HUB),
+        Field(name="ends_at", type=FieldType.INSTANT, policy=_HUB),
+        Field(name="owner", type=FieldType.REFERENCE, policy=_HUB),
+        Field(name="comment", data_class=DataClass.FREE_TEXT, policy=_HUB),
+        Field(name="state", type=FieldType.CHOICE, choices=("active", "expired"), policy=_HUB),
+    ),
+)

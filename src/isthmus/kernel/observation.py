@@ -1,0 +1,69 @@
+"""Observations: what a connector saw at an external system, in canonical names.
+
+A webhook, a poll page, a CSV row and a broker message all become observations. Field values of synced
+records (`incident`, `change`) stay in the *partner's spelling* under canonical field names: merge compares
+them with the mapping's normal form. Alerts and configuration items carry canonical values at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from isthmus.kernel.instant import Instant
+from isthmus.kernel.record import Json
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class ExternalRef:
+    """Identity elsewhere: the connection's name, the partner's object kind, the partner's key.
+
+    `key` is the immutable technical key (sys_id, issue id); `label` is what people say (INC0010001).
+    """
+
+    connection: str
+    kind: str
+    key: str
+    label: str = field(default="", compare=False)
+    url: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservedComment:
+    """A comment as the partner holds it. `correlation` is our hidden marker if the comment is ours."""
+
+    key: str
+    body: str
+    author: str = ""
+    public: bool = False
+    at: Instant | None = None
+    correlation: str = ""
+    deleted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """One thing seen.
+
+    `kind` is a canonical record kind; `values` its fields. `event_id` identifies the event (same id, no
+    effect); empty means that the content is its own identity. `version` is the partner's version of the
+    object (comparable text or number; `coarse` if two edits may share it). `read_started` is the hub's tick
+    at which a read began (None for a webhook, which is only a hint). `evidence` holds authority fields
+    (approval and the like), which merge never takes.
+    """
+
+    kind: str
+    external: ExternalRef
+    values: Mapping[str, Json]
+    event_id: str = ""
+    version: str = ""
+    coarse: bool = False
+    occurred_at: Instant | None = None
+    source_zone: str = ""
+    partner_actor: str = ""
+    comments: tuple[ObservedComment, ...] | None = None
+    correlation: str = ""
+    deleted: bool = False
+    evidence: Mapping[str, Json] = field(default_factory=dict)
+    unknown: Mapping[str, Json] = field(default_factory=dict)
+    """Values that the mapping does not know, kept and reported, never defaulted."""

@@ -1,0 +1,83 @@
+"""The base of every projection: a record of some kind in one organisation, with a version.
+
+Projections are read through Django's ORM inside a scope and written only by `Work`; `.save`, `.update`,
+`.delete` and the bulk calls raise.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from django.db import models
+
+from isthmus.kernel.errors import Bug
+from isthmus.kernel.kinds import KINDS
+from isthmus.kernel.record import RecordKind
+from isthmus.ledger import scope
+
+
+class WrittenOutsideWork(Bug):
+    """Somebody tried to write a projection past the book."""
+
+
+def _refuse(*_: Any, **__: Any) -> Any:
+    raise WrittenOutsideWork("Records are written by Work only.", remedy="Use work.create or work.change.")
+
+
+class RecordQuerySet(models.QuerySet[Any]):
+    """Reads only, and only within the open scope."""
+
+    update = _refuse
+    delete = _refuse
+    create = _refuse
+    bulk_create = _refuse
+    bulk_update = _refuse
+    get_or_create = _refuse
+    update_or_create = _refuse
+
+
+class RecordManager(models.Manager[Any]):
+    """Filters by the open scope; raises `OutsideScope` where none is open."""
+
+    def get_queryset(self) -> RecordQuerySet:
+        found = RecordQuerySet(self.model, using=self._db)
+        visible = scope.current()
+        return found if visible is None else found.filter(organisation__in=visible)  # type: ignore[return-value]
+
+
+class RecordModel(models.Model):
+    """Columns that every record has from the first migration."""
+
+    kind: ClassVar[str]
+
+    id = models.CharField(primary_key=True, max_length=26)
+    organisation = models.CharField(max_length=26, db_index=True)
+    version = models.IntegerField(default=1)
+    created_at = models.BigIntegerField()
+    updated_at = models.BigIntegerField()
+    occurred_at = models.BigIntegerField()
+    channel = models.CharField(max_length=24)
+    synthetic = models.BooleanField(default=False)
+    trace = models.CharField(max_length=32, db_index=True)
+
+    objects = RecordManager()
+
+    class Meta:
+        abstract = True
+
+    save = _refuse  # type: ignore[assignment]
+    delete = _refuse  # type: ignore[assignment]
+
+    @classmethod
+    def record_kind(cls) -> RecordKind:
+        return KINDS[cls.kind]
+
+    @classmethod
+    def restored(cls, values: dict[str, Any]) -> Self:
+        """Return an instance holding `values` that counts as loaded from the store."""
+        found = cls(**values)
+        found._state.adding = False
+        return found
+
+
+ENVELOPE_COLUMNS = ("id", "organisation", "version", "created_at", "updated_at", "occurred_at", "channel", "synthetic", "trace")

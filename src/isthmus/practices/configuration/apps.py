@@ -1,0 +1,8 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class ConfigurationConfig(AppConfig):
+    name = "isthmus.practices.configuration"
+    label = "configuration"
