@@ -70,7 +70,7 @@ GENERATION = RecordKind(
     fields=(
         Field(name="sequence", type=FieldType.INTEGER, policy=_HUB),
         Field(name="content_hash", policy=_HUB),
-        Field(name="content", type=FieldType.JSON, policy=_HUB),
+        Field(name="content", policy=_HUB),
         Field(name="state", type=FieldType.CHOICE, choices=("applied", "superseded"), policy=_HUB),
         Field(name="rolled_back_from", type=FieldType.INTEGER, policy=_HUB),
     ),
