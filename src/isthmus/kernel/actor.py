@@ -19,6 +19,8 @@ class Actor:
 
     `organisations` are the organisations that the actor may see (descendants already expanded);
     `roles` are names from `identity.roles`; `scopes` limit a service token further (None: no limit).
+    `grants` are (role, organisation) pairs where a role does not hold everywhere (None: every role holds
+    in every organisation of the actor).
     """
 
     kind: ActorKind
@@ -27,6 +29,7 @@ class Actor:
     organisations: frozenset[str] = field(default_factory=frozenset)
     roles: frozenset[str] = field(default_factory=frozenset)
     scopes: frozenset[str] | None = None
+    grants: frozenset[tuple[str, str]] | None = None
 
 
 def system(part: str) -> Actor:

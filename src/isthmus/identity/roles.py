@@ -1,0 +1,79 @@
+"""Roles and what each may do: one table that a service manager can review.
+
+A permission is `<noun>:<verb>`; the scopes of service tokens are the same words. Deny by default: what is
+not listed is refused. Nobody, administrators included, approves by being powerful: deciding an approval is
+its own permission, and it is never given to a token.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PERMISSIONS: Final[dict[str, str]] = {
+    "overview:read": "See the overview",
+    "alert:read": "See alerts and what became of them",
+    "alert:write": "Silence alerts",
+    "incident:read": "See incidents",
+    "incident:write": "Comment on, assign, resolve and change incidents",
+    "change:read": "See changes, the calendar and gate decisions",
+    "change:write": "Raise and edit changes, request approval",
+    "change:manage": "Schedule, implement, review and close changes; set freezes",
+    "approval:read": "See approvals",
+    "approval:decide": "Approve or refuse",
+    "gate:check": "Ask the deployment gate",
+    "ci:read": "See configuration items and the map",
+    "ci:write": "Import and edit configuration items",
+    "system:read": "See connected systems and their health",
+    "system:write": "Pause, resume and probe connections",
+    "delivery:read": "See deliveries and dead letters",
+    "delivery:retry": "Retry deliveries",
+    "link:read": "See links to other systems",
+    "link:write": "Link and unlink records",
+    "conflict:read": "See conflicts",
+    "conflict:decide": "Decide conflicts and restore losers",
+    "trace:read": "See the story of a record",
+    "audit:read": "Read the journal",
+    "audit:verify": "Verify the journal",
+    "audit:export": "Download the evidence pack",
+    "configuration:read": "See the blueprint and its generations",
+    "configuration:write": "Apply and roll back blueprints",
+    "people:read": "See people and their roles",
+    "people:write": "Add people, grant and revoke roles",
+    "token:read": "See service accounts",
+    "token:write": "Issue and revoke service tokens",
+}
+"""Every permission with the words that pages use for it."""
+
+_READ = frozenset(
+    {
+        "overview:read", "alert:read", "incident:read", "change:read", "approval:read", "ci:read", "system:read",
+        "delivery:read", "link:read", "conflict:read", "trace:read",
+    }
+)  # fmt: skip
+
+ROLES: Final[dict[str, frozenset[str]]] = {
+    "viewer": _READ,
+    "agent": _READ
+    | {"alert:write", "incident:write", "change:write", "link:write", "conflict:decide", "delivery:retry", "gate:check"},
+    "change_manager": _READ | {"change:write", "change:manage", "incident:write", "gate:check"},
+    "approver": _READ | {"approval:decide"},
+    "integration_engineer": _READ
+    | {
+        "ci:write", "system:write", "delivery:retry", "link:write", "conflict:decide", "configuration:read",
+        "configuration:write", "gate:check",
+    },
+    "auditor": _READ
+    | {"audit:read", "audit:verify", "audit:export", "configuration:read", "people:read", "token:read"},
+    "administrator": frozenset(PERMISSIONS) - {"approval:decide"},
+}  # fmt: skip
+
+NEVER_BY_TOKEN: Final = frozenset({"approval:decide", "people:write", "token:write"})
+"""Permissions that need a person at the keyboard; a token that asks for one is refused at issue."""
+
+MFA_ROLES: Final = frozenset({"administrator"})
+"""Roles whose holders must have a second factor before any page answers them."""
+
+
+def permissions_of(roles: frozenset[str]) -> frozenset[str]:
+    """Return what these roles together may do; unknown roles give nothing."""
+    return frozenset().union(*(ROLES.get(role, frozenset()) for role in roles))
