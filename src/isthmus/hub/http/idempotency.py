@@ -1,0 +1,89 @@
+"""`Idempotency-Key`: the key, the effect and the answer are stored in one transaction.
+
+The same key with the same body repeats the first answer; with another body it is refused (409). Keys
+are kept for `KEPT_HOURS` and belong to one actor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import msgspec
+from django.http import HttpRequest, HttpResponse
+
+from isthmus.hub.http import actor as callers
+from isthmus.hub.http import etag
+from isthmus.identity.models import IdempotencyKey
+from isthmus.kernel.errors import Conflict, Problem, Rejected
+from isthmus.ledger.door import perform
+from isthmus.ledger.work import Work
+
+KEPT_HOURS: Final = 24
+KEY_LENGTH_MAX: Final = 255
+
+T = TypeVar("T")
+
+
+class KeyReused(Conflict):
+    """The same key came with a different request."""
+
+
+def act(
+    request: HttpRequest,
+    do: Callable[[Work], T],
+    *,
+    out: Callable[[T], Any],
+    status: int = 200,
+) -> HttpResponse:
+    """Run `do` in a Work of its own as the request's actor and return `out(result)` as JSON.
+
+    The door of every API write: actor, origin, trace and idempotency are settled here. `out` runs inside
+    the same transaction. A result that is a record gets its ETag.
+    """
+    caller = callers.caller(request)
+    actor = callers.of(request)
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > KEY_LENGTH_MAX:
+        raise Rejected(
+            "The Idempotency-Key is too long.",
+            problems=(Problem(path="/header/Idempotency-Key", message=f"at most {KEY_LENGTH_MAX} characters"),),
+        )
+    digest = _digest(request)
+
+    def once(work: Work) -> tuple[int, str, str]:
+        if key:
+            known = _known(actor.id, key)
+            if known is not None:
+                if known.request_hash != digest:
+                    raise KeyReused(
+                        "This Idempotency-Key was used for a different request.",
+                        remedy="Use a new key for a new request.",
+                    )
+                return known.status, known.answer, known.etag
+        result = do(work)
+        body = msgspec.json.encode(out(result)).decode()
+        mark = etag.tag(result) if hasattr(result, "version") and hasattr(result, "id") else ""
+        if key:
+            work.insert(
+                IdempotencyKey, actor=actor.id, key=key, request_hash=digest, status=status, answer=body,
+                etag=mark, at=work.now,
+            )  # fmt: skip
+        return status, body, mark
+
+    code, body, mark = perform(once, actor=actor, origin=caller.origin, trace=caller.trace)
+    answer = HttpResponse(body, status=code, content_type="application/json")
+    if mark:
+        answer["ETag"] = mark
+    return answer
+
+
+def _known(actor: str, key: str) -> IdempotencyKey | None:
+    return IdempotencyKey.objects.filter(actor=actor, key=key).first()
+
+
+def _digest(request: HttpRequest) -> str:
+    return hashlib.sha256(
+        b"\0".join((str(request.method).encode(), request.get_full_path().encode(), request.body))
+    ).hexdigest()
