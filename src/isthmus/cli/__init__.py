@@ -1,0 +1,1 @@
+"""The `isthmus` command: every verb is also in the API, and says the same."""

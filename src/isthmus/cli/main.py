@@ -1,0 +1,54 @@
+"""Assembly of the `isthmus` command."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+import isthmus
+from isthmus.cli import audit, configuration, demo_command, documentation, gate, installation, operate, token
+from isthmus.cli.output import Exit, errors
+from isthmus.kernel.errors import IsthmusError
+
+app = typer.Typer(
+    name="isthmus",
+    help="The open ITSM integration hub. Exit codes: 0 done, 1 refused or failed, 2 usage, 3 unreachable.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and leave.")) -> None:
+    if version:
+        typer.echo(isthmus.__version__)
+        raise typer.Exit(int(Exit.DONE))
+
+
+installation.add_to(app)
+configuration.add_to(app)
+operate.add_to(app)
+audit.add_to(app)
+app.add_typer(gate.app, name="gate")
+app.add_typer(token.app, name="token")
+demo_command.add_to(app)
+documentation.add_to(app)
+
+
+def main() -> None:
+    """Run the command; errors that Isthmus raises on purpose become one sentence and exit code 1."""
+    try:
+        app()
+    except IsthmusError as fault:
+        errors.print(f"[bold red]{fault.text}[/bold red] {fault.remedy}", soft_wrap=True)
+        sys.exit(int(Exit.FAILED))
+    except KeyboardInterrupt:
+        errors.print("Stopped.")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

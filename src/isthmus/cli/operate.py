@@ -1,0 +1,132 @@
+"""`isthmus systems | deliveries | conflicts`: looking after what moves between systems."""
+
+from __future__ import annotations
+
+import typer
+
+from isthmus.cli.client import Hub
+from isthmus.cli.output import Exit, console, emit_json, fail, table
+
+JSON = typer.Option(False, "--json", help="Print JSON for machines.")
+systems = typer.Typer(help="Connections to external systems.", no_args_is_help=True)
+deliveries = typer.Typer(help="What is waiting, stuck or dead, and what mends it.", no_args_is_help=True)
+conflicts = typer.Typer(help="Fields on which two systems disagree.", no_args_is_help=True)
+
+
+@systems.command("list")
+def systems_list(as_json: bool = JSON) -> None:
+    """Show every connection: lag, backlog, breaker, last success, last error with its remedy."""
+    found = Hub(as_json=as_json).pages("/systems", limit=1000)
+    if as_json:
+        emit_json(found)
+        return
+    columns = [("name", "Connection"), ("connector", "Connector"), ("state", "State"), ("breaker", "Breaker"), ("backlog", "Backlog"), ("last_success_at", "Last success"), ("last_error", "Last error"), ("last_error_remedy", "Remedy")]
+    table("Systems", columns, found, empty="No connection yet: describe one under `connections:` in the blueprint.")
+
+
+@systems.command("pause")
+def systems_pause(name: str, as_json: bool = JSON) -> None:
+    """Hold deliveries to a connection; intake and merging go on, work waits durably."""
+    _post(f"/systems/{name}/pause", None, f"{name} is paused.", as_json=as_json)
+
+
+@systems.command("resume")
+def systems_resume(name: str, as_json: bool = JSON) -> None:
+    """Let deliveries to a connection go on."""
+    _post(f"/systems/{name}/resume", None, f"{name} is running.", as_json=as_json)
+
+
+@systems.command("probe")
+def systems_probe(name: str, as_json: bool = JSON) -> None:
+    """Ask the external system now whether address and credentials work; writes nothing there."""
+    found = Hub(as_json=as_json).call("POST", f"/systems/{name}/probe")
+    if as_json:
+        emit_json(found)
+    elif found.get("ok"):
+        console.print(f"{name} answers. {found.get('text', '')}")
+    if not found.get("ok"):
+        fail(str(found.get("text", "It does not answer.")), remedy=str(found.get("remedy", "")), as_json=as_json)
+
+
+@deliveries.command("list")
+def deliveries_list(
+    state: str = typer.Option("", help="waiting, running, dead, done; empty: all that is not done."),
+    connection: str = typer.Option("", help="Only this connection."),
+    limit: int = typer.Option(50, min=1, max=1000),
+    as_json: bool = JSON,
+) -> None:
+    """Show deliveries with cause and remedy."""
+    found = Hub(as_json=as_json).pages("/deliveries", query={"state": state, "connection": connection}, limit=limit)
+    if as_json:
+        emit_json(found)
+        return
+    columns = [("id", "Id"), ("connection", "To"), ("verb", "What"), ("record_label", "Record"), ("state", "State"), ("attempts", "Tries"), ("cause", "Cause"), ("remedy", "Remedy")]
+    table("Deliveries", columns, found, empty="Nothing is waiting.")
+
+
+@deliveries.command("retry")
+def deliveries_retry(
+    ids: list[str] = typer.Argument(None, help="Deliveries to try again."),
+    all_dead: bool = typer.Option(False, "--all-dead", help="Every dead letter (of --connection, if given)."),
+    connection: str = typer.Option("", help="With --all-dead: only this connection."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Say what would be retried."),
+    as_json: bool = JSON,
+) -> None:
+    """Try dead letters again, one or many; order per record is kept."""
+    if not ids and not all_dead:
+        fail("Say which deliveries, or --all-dead.", code=Exit.USAGE, as_json=as_json)
+    body = {"ids": ids or [], "all_dead": all_dead, "connection": connection, "dry_run": dry_run}
+    found = Hub(as_json=as_json).call("POST", "/deliveries/retry", body)
+    if as_json:
+        emit_json(found)
+    else:
+        items = found.get("items", [])
+        verb = "would be" if dry_run else "are being"
+        console.print(f"{sum(1 for each in items if each.get('ok'))} of {len(items)} {verb} retried.")
+
+
+@conflicts.command("list")
+def conflicts_list(
+    state: str = typer.Option("open", help="open or decided."), limit: int = typer.Option(50, min=1, max=1000), as_json: bool = JSON
+) -> None:
+    """Show conflicts: base, ours and theirs side by side."""
+    found = Hub(as_json=as_json).pages("/conflicts", query={"state": state}, limit=limit)
+    if as_json:
+        emit_json(found)
+        return
+    columns = [("id", "Id"), ("record_label", "Record"), ("field", "Field"), ("base", "Base"), ("ours", "Ours"), ("theirs", "Theirs"), ("rule", "Rule"), ("winner", "Winner")]
+    table("Conflicts", columns, found, empty="No conflict waits for a decision.")
+
+
+@conflicts.command("decide")
+def conflicts_decide(
+    conflict: str = typer.Argument(help="The conflict's id."),
+    winner: str = typer.Argument(help="ours, theirs or other."),
+    value: str = typer.Option("", help="The value, if the winner is `other`."),
+    as_json: bool = JSON,
+) -> None:
+    """Decide which value is right; it then goes to every system."""
+    if winner not in {"ours", "theirs", "other"}:
+        fail("The winner is ours, theirs or other.", code=Exit.USAGE, as_json=as_json)
+    _post(f"/conflicts/{conflict}/decide", {"winner": winner, "value": value}, "Decided.", as_json=as_json)
+
+
+@conflicts.command("restore")
+def conflicts_restore(conflict: str, as_json: bool = JSON) -> None:
+    """Bring the losing value back, in every system."""
+    _post(f"/conflicts/{conflict}/restore", None, "The losing value is back.", as_json=as_json)
+
+
+def _post(path: str, body: object, said: str, *, as_json: bool) -> None:
+    found = Hub(as_json=as_json).call("POST", path, body)
+    if as_json:
+        emit_json(found)
+    else:
+        console.print(said)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this file's command groups."""
+    app.add_typer(systems, name="systems")
+    app.add_typer(deliveries, name="deliveries")
+    app.add_typer(conflicts, name="conflicts")
