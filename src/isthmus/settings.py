@@ -14,20 +14,41 @@ from isthmus.kernel.errors import NeedsOperator
 class Settings:
     """Effective settings of one process."""
 
-    data_dir: Path = field(default=Path("data"), metadata={"help": "Directory of the book, the log and the keys."})
-    database_url: str = field(default="", metadata={"help": "postgresql://… for the scaled store; empty: SQLite.", "secret": True})
+    data_dir: Path = field(
+        default=Path("data"), metadata={"help": "Directory of the book, the log and the keys."}
+    )
+    database_url: str = field(
+        default="", metadata={"help": "postgresql://… for the scaled store; empty: SQLite.", "secret": True}
+    )
     bind: str = field(default="127.0.0.1", metadata={"help": "Address that the front listens on."})
     port: int = field(default=8420, metadata={"help": "Port that the front listens on."})
     base_url: str = field(default="", metadata={"help": "Public URL of the console, for links in messages."})
-    allowed_hosts: str = field(default="localhost,127.0.0.1,[::1]", metadata={"help": "Host names that pages answer to."})
-    test_clock: bool = field(default=False, metadata={"help": "Allow a forwarded clock (journalled; never in production)."})
+    allowed_hosts: str = field(
+        default="localhost,127.0.0.1,[::1]", metadata={"help": "Host names that pages answer to."}
+    )
+    test_clock: bool = field(
+        default=False, metadata={"help": "Allow a forwarded clock (journalled; never in production)."}
+    )
     keys_dir: str = field(default="", metadata={"help": "Directory of the key file; empty: <data_dir>/keys."})
-    witness: str = field(default="", metadata={"help": "File outside the store that checkpoints go to; empty: <data_dir>/witness/checkpoints.jsonl."})
-    intake_bytes_max: int = field(default=2_000_000, metadata={"help": "Largest accepted request body at intake."})
-    intake_queue_max: int = field(default=20_000, metadata={"help": "Requests waiting for the durable commit before 503."})
-    allow_private_addresses: bool = field(default=False, metadata={"help": "Let connections reach private addresses (loopback, RFC 1918)."})
+    witness: str = field(
+        default="",
+        metadata={
+            "help": "File outside the store that checkpoints go to; empty: <data_dir>/witness/checkpoints.jsonl."
+        },
+    )
+    intake_bytes_max: int = field(
+        default=2_000_000, metadata={"help": "Largest accepted request body at intake."}
+    )
+    intake_queue_max: int = field(
+        default=20_000, metadata={"help": "Requests waiting for the durable commit before 503."}
+    )
+    allow_private_addresses: bool = field(
+        default=False, metadata={"help": "Let connections reach private addresses (loopback, RFC 1918)."}
+    )
     log_level: str = field(default="INFO", metadata={"help": "Least severe log level written."})
-    secure_cookies: bool = field(default=False, metadata={"help": "Send cookies over HTTPS only; set it wherever TLS ends in front."})
+    secure_cookies: bool = field(
+        default=False, metadata={"help": "Send cookies over HTTPS only; set it wherever TLS ends in front."}
+    )
 
     @property
     def book_path(self) -> Path:
@@ -52,13 +73,23 @@ def _read(name: str, kind: str, raw: str) -> Any:
             case "int":
                 return int(raw)
             case "bool":
-                return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}[raw.lower()]
+                return {
+                    "1": True,
+                    "true": True,
+                    "yes": True,
+                    "0": False,
+                    "false": False,
+                    "no": False,
+                    "": False,
+                }[raw.lower()]
             case "Path":
                 return Path(raw)
             case _:
                 return raw
     except (ValueError, KeyError) as cause:
-        raise NeedsOperator(f"{name}={raw!r} is not a valid {kind}.", remedy="Correct the environment variable.") from cause
+        raise NeedsOperator(
+            f"{name}={raw!r} is not a valid {kind}.", remedy="Correct the environment variable."
+        ) from cause
 
 
 def load(environment: dict[str, str] | None = None) -> Settings:

@@ -23,4 +23,6 @@ class Generation(RecordModel):
 
     class Meta:
         db_table = GENERATION.table
-        constraints = [models.UniqueConstraint(fields=["organisation", "sequence"], name="blueprint_generation_sequence")]
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "sequence"], name="blueprint_generation_sequence")
+        ]

@@ -48,7 +48,9 @@ def hash_of(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def make(old_plain: dict[str, Any], old: Parsed, new_plain: dict[str, Any], new: Parsed, *, base_generation: int) -> Plan:
+def make(
+    old_plain: dict[str, Any], old: Parsed, new_plain: dict[str, Any], new: Parsed, *, base_generation: int
+) -> Plan:
     """Compare two blueprints section by section. Lists of named things are compared by name, not by place."""
     steps: list[Step] = []
     for name in sorted(set(old_plain) | set(new_plain)):
@@ -87,7 +89,12 @@ def _compare(pointer: str, old: Any, new: Any, steps: list[Step]) -> None:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(set(old) | set(new)):
             _compare(f"{pointer}/{escape(key)}", old.get(key), new.get(key), steps)
-        if old_named is not None and new_named is not None and list(old) != list(new) and set(old) == set(new):
+        if (
+            old_named is not None
+            and new_named is not None
+            and list(old) != list(new)
+            and set(old) == set(new)
+        ):
             steps.append(Step(pointer=f"{pointer} (order)", action="change", old=list(old), new=list(new)))
         return
     action = "add" if old is None else "remove" if new is None else "change"

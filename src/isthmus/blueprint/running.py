@@ -29,7 +29,11 @@ class Blueprint(Parsed):
 def typed(plain: dict[str, Any]) -> dict[str, Any]:
     """Return the typed values of plain sections that once passed validation."""
     known = set(sections.names())
-    return {name: msgspec.convert(raw, sections.get(name).schema, strict=True) for name, raw in plain.items() if name in known}
+    return {
+        name: msgspec.convert(raw, sections.get(name).schema, strict=True)
+        for name, raw in plain.items()
+        if name in known
+    }
 
 
 class _Cache:
@@ -56,7 +60,12 @@ _cache = _Cache()
 
 def _load(held: Blueprint | None) -> Blueprint:
     with scope.everywhere("the blueprint belongs to the installation"):
-        newest = Generation.objects.filter(state="applied").order_by("-sequence").values_list("sequence", flat=True).first()
+        newest = (
+            Generation.objects.filter(state="applied")
+            .order_by("-sequence")
+            .values_list("sequence", flat=True)
+            .first()
+        )
         if newest is None:
             return Blueprint(plain={})
         if held is not None and held.generation == newest:

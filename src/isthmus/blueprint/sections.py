@@ -81,7 +81,8 @@ def json_schema() -> dict[str, Any]:
         [section.schema for section in ordered], ref_template="#/$defs/{name}"
     )
     properties = {
-        section.name: {**schema, "description": section.help} for section, schema in zip(ordered, schemas, strict=True)
+        section.name: {**schema, "description": section.help}
+        for section, schema in zip(ordered, schemas, strict=True)
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

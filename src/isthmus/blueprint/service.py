@@ -33,7 +33,9 @@ def plan(source: Source) -> Plan:
     return planning.make(now.plain or {}, now, source.sections, parsed, base_generation=now.generation)
 
 
-def apply(work: Work, source: Source, *, expected: int | None = None, approved_by: str = "") -> Generation | None:
+def apply(
+    work: Work, source: Source, *, expected: int | None = None, approved_by: str = ""
+) -> Generation | None:
     """Make `source` the blueprint in force; return its generation, or None where nothing differs.
 
     `expected` is the generation that the caller planned against: another one in between is a `Conflict`.
@@ -53,7 +55,12 @@ def apply(work: Work, source: Source, *, expected: int | None = None, approved_b
             remedy=f"Ask a colleague to apply with approval of content hash {proposed.content_hash[:12]}.",
         )
     text = f"{len(proposed.steps)} value(s) changed against generation {proposed.base_generation}."
-    return _record(work, source.sections, proposed, Reason(rule="blueprint.apply", text=text, facts={"approved_by": approved_by}))
+    return _record(
+        work,
+        source.sections,
+        proposed,
+        Reason(rule="blueprint.apply", text=text, facts={"approved_by": approved_by}),
+    )
 
 
 def rollback(work: Work, to_sequence: int) -> Generation | None:
@@ -66,16 +73,30 @@ def rollback(work: Work, to_sequence: int) -> Generation | None:
     proposed = plan(source)
     if proposed.empty:
         return None
-    text = f"Rolled back from generation {proposed.base_generation} to the content of generation {to_sequence}."
-    return _record(work, source.sections, proposed, Reason(rule="blueprint.rollback", text=text), rolled_back_from=proposed.base_generation)
+    text = (
+        f"Rolled back from generation {proposed.base_generation} to the content of generation {to_sequence}."
+    )
+    return _record(
+        work,
+        source.sections,
+        proposed,
+        Reason(rule="blueprint.rollback", text=text),
+        rolled_back_from=proposed.base_generation,
+    )
 
 
-def _record(work: Work, plain: dict[str, Any], proposed: Plan, reason: Reason, *, rolled_back_from: int | None = None) -> Generation:
+def _record(
+    work: Work, plain: dict[str, Any], proposed: Plan, reason: Reason, *, rolled_back_from: int | None = None
+) -> Generation:
     with scope.everywhere("the blueprint belongs to the installation"):
         superseded = list(Generation.objects.filter(state="applied"))
     for each in superseded:
         # Expecting its version also makes two concurrent applies collide instead of both winning.
-        work.change(each, {"state": "superseded"}, why=[Reason(rule="blueprint.superseded", text="A newer generation was applied.")])
+        work.change(
+            each,
+            {"state": "superseded"},
+            why=[Reason(rule="blueprint.superseded", text="A newer generation was applied.")],
+        )
     return work.create(
         Generation,
         organisation=organisations.root(),

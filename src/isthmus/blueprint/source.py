@@ -45,24 +45,44 @@ def read_directory(folder: Path) -> Source:
     source = Source()
     if not folder.is_dir():
         source.problems.append(
-            Problem(path=str(folder), message="There is no such directory.", remedy="Run `isthmus init DIRECTORY` to make a starter blueprint.")
+            Problem(
+                path=str(folder),
+                message="There is no such directory.",
+                remedy="Run `isthmus init DIRECTORY` to make a starter blueprint.",
+            )
         )
         return source
     files = sorted(path for path in folder.rglob("*") if path.suffix in {".yaml", ".yml"} and path.is_file())
     if len(files) > FILES_MAX:
-        source.problems.append(Problem(path=str(folder), message=f"More than {FILES_MAX} files.", remedy="Merge or split the blueprint."))
+        source.problems.append(
+            Problem(
+                path=str(folder),
+                message=f"More than {FILES_MAX} files.",
+                remedy="Merge or split the blueprint.",
+            )
+        )
         return source
     if not files:
-        source.problems.append(Problem(path=str(folder), message="No YAML file found.", remedy="Run `isthmus init` to make a starter."))
+        source.problems.append(
+            Problem(
+                path=str(folder),
+                message="No YAML file found.",
+                remedy="Run `isthmus init` to make a starter.",
+            )
+        )
     for path in files:
         name = str(path.relative_to(folder))
         if path.stat().st_size > BYTES_MAX:
-            source.problems.append(Problem(path=name, message=f"The file is larger than {BYTES_MAX} bytes.", remedy="Split it."))
+            source.problems.append(
+                Problem(path=name, message=f"The file is larger than {BYTES_MAX} bytes.", remedy="Split it.")
+            )
             continue
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
-            source.problems.append(Problem(path=name, message="The file is not UTF-8.", remedy="Save it as UTF-8."))
+            source.problems.append(
+                Problem(path=name, message="The file is not UTF-8.", remedy="Save it as UTF-8.")
+            )
             continue
         read_text(text, name, source)
     return source
@@ -77,15 +97,27 @@ def read_text(text: str, name: str, source: Source) -> None:
     except MarkedYAMLError as fault:
         line = fault.problem_mark.line + 1 if fault.problem_mark is not None else 1
         said = (fault.problem or "not valid YAML").split("\n")[0]
-        source.problems.append(Problem(path=f"{name}:{line}", message=f"YAML: {said}.", remedy="Correct the syntax at this line."))
+        source.problems.append(
+            Problem(
+                path=f"{name}:{line}", message=f"YAML: {said}.", remedy="Correct the syntax at this line."
+            )
+        )
         return
     except (YAMLError, ValueError, RecursionError) as fault:
-        source.problems.append(Problem(path=name, message=f"YAML: {str(fault).splitlines()[0]}", remedy="Correct the file."))
+        source.problems.append(
+            Problem(path=name, message=f"YAML: {str(fault).splitlines()[0]}", remedy="Correct the file.")
+        )
         return
     if document is None:
         return
     if not isinstance(document, CommentedMap):
-        source.problems.append(Problem(path=f"{name}:1", message="A blueprint file holds sections by name.", remedy="Start with `connections:` or another section."))
+        source.problems.append(
+            Problem(
+                path=f"{name}:1",
+                message="A blueprint file holds sections by name.",
+                remedy="Start with `connections:` or another section.",
+            )
+        )
         return
     for key, value in document.items():
         if key == "$schema":
@@ -94,25 +126,34 @@ def read_text(text: str, name: str, source: Source) -> None:
         line = document.lc.key(key)[0] + 1
         try:
             plain = _plain(value, pointer, name, source, line, 0)
-        except _TooDeep as fault:
-            source.problems.append(Problem(path=f"{name}:{fault.line}:{pointer}", message=f"Nested deeper than {DEPTH_MAX} levels.", remedy="Flatten it; check YAML anchors."))
+        except _Unreadable as fault:
+            source.problems.append(
+                Problem(path=f"{name}:{fault.line}:{pointer}", message=fault.text, remedy=fault.remedy)
+            )
             continue
         _merge(str(key), plain, f"{name}:{line}", source)
 
 
-class _TooDeep(Exception):  # noqa: N818 - control flow inside this module only
-    def __init__(self, line: int) -> None:
-        super().__init__(line)
+class _Unreadable(Exception):
+    def __init__(self, line: int, text: str, remedy: str) -> None:
+        super().__init__(text)
         self.line = line
+        self.text = text
+        self.remedy = remedy
 
 
 def _plain(value: Any, pointer: str, name: str, source: Source, line: int, depth: int) -> Any:
     source.places.setdefault(pointer, f"{name}:{line}")
     if depth > DEPTH_MAX:
-        raise _TooDeep(line)
+        raise _Unreadable(line, f"Nested deeper than {DEPTH_MAX} levels.", "Flatten it; check YAML anchors.")
+    tag = getattr(value, "tag", None)
+    if tag is not None and getattr(tag, "value", None):
+        raise _Unreadable(line, f"The YAML tag {tag.value} has no meaning here.", "Write a plain value.")
     if isinstance(value, CommentedMap):
         return {
-            str(key): _plain(item, f"{pointer}/{escape(key)}", name, source, value.lc.key(key)[0] + 1, depth + 1)
+            str(key): _plain(
+                item, f"{pointer}/{escape(key)}", name, source, value.lc.key(key)[0] + 1, depth + 1
+            )
             for key, item in value.items()
         }
     if isinstance(value, CommentedSeq):
@@ -138,7 +179,13 @@ def _merge(section: str, value: Any, place: str, source: Source) -> None:
         twice = sorted(set(known) & set(value))
         if twice:
             first = source.place(f"/{escape(section)}/{escape(twice[0])}")
-            source.problems.append(Problem(path=f"{place}:/{section}/{twice[0]}", message=f"{twice[0]!r} is set twice (first at {first}).", remedy="Keep one."))
+            source.problems.append(
+                Problem(
+                    path=f"{place}:/{section}/{twice[0]}",
+                    message=f"{twice[0]!r} is set twice (first at {first}).",
+                    remedy="Keep one.",
+                )
+            )
             return
         known.update(value)
         return
@@ -152,4 +199,10 @@ def _merge(section: str, value: Any, place: str, source: Source) -> None:
             if pointer.startswith(f"/{section}/") and head.isdigit() and where.startswith(f"{filename}:"):
                 source.places[f"/{section}/{int(head) + offset}" + (f"/{tail}" if tail else "")] = where
         return
-    source.problems.append(Problem(path=place, message=f"Section {section!r} appears twice with different shapes.", remedy="Keep one."))
+    source.problems.append(
+        Problem(
+            path=place,
+            message=f"Section {section!r} appears twice with different shapes.",
+            remedy="Keep one.",
+        )
+    )

@@ -27,7 +27,9 @@ def check(source: Source) -> tuple[Parsed | None, list[Problem]]:
     for name, raw in source.sections.items():
         if name not in sections.names():
             near = difflib.get_close_matches(name, sections.names(), n=1)
-            remedy = f"Did you mean {near[0]!r}?" if near else f"Known sections: {', '.join(sections.names())}."
+            remedy = (
+                f"Did you mean {near[0]!r}?" if near else f"Known sections: {', '.join(sections.names())}."
+            )
             problems.append(_located(source, f"/{escape(name)}", f"There is no section {name!r}.", remedy))
             continue
         value, found = _convert(name, raw, source)
@@ -41,7 +43,9 @@ def check(source: Source) -> tuple[Parsed | None, list[Problem]]:
             if section.check is None:
                 continue
             for problem in section.check(parsed.section(name), parsed):
-                problems.append(_located(source, f"/{escape(name)}{problem.path}", problem.message, problem.remedy))
+                problems.append(
+                    _located(source, f"/{escape(name)}{problem.path}", problem.message, problem.remedy)
+                )
     return (None if problems else parsed), problems[:PROBLEMS_MAX]
 
 
@@ -71,7 +75,15 @@ def _each(name: str, schema: Any, parts: list[tuple[str, Any]], source: Source, 
             match = _AT.search(said)
             path = match["path"] if match else ""
             inner = _STEP.sub("", path, count=1)
-            found.append(_explain(name, schema, f"{said[: match.start()] if match else said} - at `${step}{inner}`", source, raw))
+            found.append(
+                _explain(
+                    name,
+                    schema,
+                    f"{said[: match.start()] if match else said} - at `${step}{inner}`",
+                    source,
+                    raw,
+                )
+            )
     return found
 
 
@@ -87,7 +99,13 @@ def _explain(name: str, schema: Any, said: str, source: Source, raw: Any) -> Pro
             # The converter does not say which key of a mapping it was in: the first one whose value fails is it.
             step = next(iter(cursor), "")  # noqa: PLW2901 - resolving the anonymous step
         pointer += f"/{escape(step)}"
-        cursor = cursor.get(step) if isinstance(cursor, dict) else cursor[int(step)] if isinstance(cursor, list) and step.isdigit() and int(step) < len(cursor) else None
+        cursor = (
+            cursor.get(step)
+            if isinstance(cursor, dict)
+            else cursor[int(step)]
+            if isinstance(cursor, list) and step.isdigit() and int(step) < len(cursor)
+            else None
+        )
     unknown = _UNKNOWN.search(message)
     remedy = "Correct the value."
     if unknown:
@@ -132,12 +150,17 @@ def _descend(info: Any, step: str) -> Any:
 
 def _located(source: Source, pointer: str, message: str, remedy: str) -> Problem:
     place = source.place(pointer)
-    return Problem(path=f"{place}:{pointer}" if place else pointer, message=f"{message.rstrip('.')}.", remedy=remedy)
+    return Problem(
+        path=f"{place}:{pointer}" if place else pointer, message=f"{message.rstrip('.')}.", remedy=remedy
+    )
 
 
 class Invalid(IsthmusError):
     """A blueprint with problems; nothing of it was applied."""
 
     def __init__(self, problems: list[Problem]) -> None:
-        super().__init__(f"The blueprint has {len(problems)} problem(s); nothing was applied.", remedy="Mend each and run `isthmus validate`.")
+        super().__init__(
+            f"The blueprint has {len(problems)} problem(s); nothing was applied.",
+            remedy="Mend each and run `isthmus validate`.",
+        )
         self.problems = tuple(problems)

@@ -17,7 +17,9 @@ audit = typer.Typer(help="The journal: verify it, export it.", no_args_is_help=T
 
 
 def trace(
-    identifier: str = typer.Argument(help="Any id: a number (INC-000123), a partner's ticket, a message, a trace id, a commit."),
+    identifier: str = typer.Argument(
+        help="Any id: a number (INC-000123), a partner's ticket, a message, a trace id, a commit."
+    ),
     as_json: bool = JSON,
 ) -> None:
     """Print the whole story that an id belongs to, oldest first, gaps marked."""
@@ -25,7 +27,13 @@ def trace(
     if as_json:
         emit_json(found)
         return
-    columns = [("at", "When"), ("what", "What"), ("record_label", "Record"), ("actor", "Who"), ("text", "Why")]
+    columns = [
+        ("at", "When"),
+        ("what", "What"),
+        ("record_label", "Record"),
+        ("actor", "Who"),
+        ("text", "Why"),
+    ]
     table(f"Trace of {identifier}", columns, found.get("items", []), empty="Nothing is known under this id.")
     for gap in found.get("gaps", []):
         console.print(f"[yellow]gap:[/yellow] {gap}")
@@ -44,8 +52,15 @@ def verify(
         if as_json:
             emit_json(found)
         else:
-            table("Findings", [("what", "What"), ("where", "Where"), ("text", "Finding")], found["findings"], empty="No finding.")
-            console.print(f"{found['entries']} entries, {found['projections']} projections, {found['checkpoints']} checkpoints checked.")
+            table(
+                "Findings",
+                [("what", "What"), ("where", "Where"), ("text", "Finding")],
+                found["findings"],
+                empty="No finding.",
+            )
+            console.print(
+                f"{found['entries']} entries, {found['projections']} projections, {found['checkpoints']} checkpoints checked."
+            )
         raise typer.Exit(int(Exit.DONE if found["ok"] else Exit.FAILED))
     if not path.exists():
         fail(f"There is no file {path}.", code=Exit.USAGE, as_json=as_json)
@@ -72,7 +87,9 @@ def export(
     if as_json:
         emit_json({"path": str(target), "bytes": target.stat().st_size})
     else:
-        console.print(f"{target} ({target.stat().st_size} bytes). Check it anywhere with: python verify.py {target.name}")
+        console.print(
+            f"{target} ({target.stat().st_size} bytes). Check it anywhere with: python verify.py {target.name}"
+        )
 
 
 class _quiet:  # noqa: N801 - reads as a statement

@@ -53,7 +53,10 @@ class Remote:
         if not self.url.startswith(("http://", "https://")):
             fail(f"ISTHMUS_URL={self.url!r} is not an http(s) address.", code=Exit.USAGE)
         request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
-            self.url.rstrip("/") + path, data=body, method=method, headers={**headers, "Authorization": f"Bearer {self.token}"}
+            self.url.rstrip("/") + path,
+            data=body,
+            method=method,
+            headers={**headers, "Authorization": f"Bearer {self.token}"},
         )
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - as above
@@ -98,7 +101,11 @@ class InProcess:
             headers={**headers, "Authorization": f"Bearer {token}", "Host": "localhost"},
         )
         raw = b"".join(answer.streaming_content) if answer.streaming else answer.content  # type: ignore[attr-defined]
-        return Answer(status=answer.status_code, body=_decode(raw, answer.headers.get("Content-Type", "")), headers=dict(answer.headers))
+        return Answer(
+            status=answer.status_code,
+            body=_decode(raw, answer.headers.get("Content-Type", "")),
+            headers=dict(answer.headers),
+        )
 
 
 def prepare_django() -> None:
@@ -142,18 +149,36 @@ class Hub:
             return Remote(url=running, token=local.issue(getpass.getuser()))
         return InProcess()
 
-    def call(self, method: str, path: str, body: Any = None, *, query: dict[str, Any] | None = None, headers: dict[str, str] | None = None) -> Any:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Any:
         """Return the decoded body of a 2xx answer; leave the program with the reason of any other."""
         return self.answer(method, path, body, query=query, headers=headers).body
 
-    def answer(self, method: str, path: str, body: Any = None, *, query: dict[str, Any] | None = None, headers: dict[str, str] | None = None) -> Answer:
+    def answer(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
         """As `call`, with status and headers."""
         target = "/api/v1" + path
         wanted = {key: value for key, value in (query or {}).items() if value not in (None, "")}
         if wanted:
             target += "?" + urllib.parse.urlencode(wanted)
         sent = {"Accept": "application/json", "Content-Type": "application/json", **(headers or {})}
-        found = self._transport.send(method, target, None if body is None else json.dumps(body).encode(), sent)
+        found = self._transport.send(
+            method, target, None if body is None else json.dumps(body).encode(), sent
+        )
         if 200 <= found.status < 300:
             return found
         self._refused(found)
@@ -167,7 +192,10 @@ class Hub:
             emit_json(said)
             raise SystemExit(int(Exit.FAILED))
         text = str(said.get("detail") or said.get("title") or f"The hub answered {found.status}.")
-        lines = [f"{each.get('pointer', '')}: {each.get('message', '')} {each.get('remedy', '')}".strip() for each in said.get("errors", [])]
+        lines = [
+            f"{each.get('pointer', '')}: {each.get('message', '')} {each.get('remedy', '')}".strip()
+            for each in said.get("errors", [])
+        ]
         fail("\n".join([text, *lines]), remedy=str(said.get("remedy", "")))
 
     def pages(self, path: str, *, query: dict[str, Any] | None = None, limit: int = 100) -> list[Any]:
@@ -175,7 +203,9 @@ class Hub:
         items: list[Any] = []
         cursor = ""
         while len(items) < limit:
-            page = self.call("GET", path, query={**(query or {}), "cursor": cursor, "limit": min(limit - len(items), 100)})
+            page = self.call(
+                "GET", path, query={**(query or {}), "cursor": cursor, "limit": min(limit - len(items), 100)}
+            )
             items += page.get("items", [])
             cursor = page.get("next") or ""
             if not cursor:

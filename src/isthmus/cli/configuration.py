@@ -29,7 +29,12 @@ def _read(folder: Path, *, as_json: bool) -> dict[str, Any]:
 
 def _refuse(wrong: list[Problem], *, as_json: bool) -> None:
     if as_json:
-        emit_json({"valid": False, "problems": [{"path": p.path, "message": p.message, "remedy": p.remedy} for p in wrong]})
+        emit_json(
+            {
+                "valid": False,
+                "problems": [{"path": p.path, "message": p.message, "remedy": p.remedy} for p in wrong],
+            }
+        )
     else:
         problems(wrong)
     raise typer.Exit(int(Exit.FAILED))
@@ -70,7 +75,9 @@ def plan(folder: Path = FOLDER, as_json: bool = JSON) -> None:
 def apply(
     folder: Path = FOLDER,
     dry_run: bool = typer.Option(False, "--dry-run", help="Plan only."),
-    approved_by: str = typer.Option("", "--approved-by", help="User name of the second person, for high-tier sections."),
+    approved_by: str = typer.Option(
+        "", "--approved-by", help="User name of the second person, for high-tier sections."
+    ),
     as_json: bool = JSON,
 ) -> None:
     """Make the blueprint the one in force: all of it or nothing, journalled."""
@@ -86,7 +93,11 @@ def apply(
     done = hub.call(
         "POST",
         "/blueprint/apply",
-        {"sections": sections, "expected_generation": proposed["base_generation"], "approved_by": approved_by},
+        {
+            "sections": sections,
+            "expected_generation": proposed["base_generation"],
+            "approved_by": approved_by,
+        },
     )
     if as_json:
         emit_json(done)
@@ -94,13 +105,21 @@ def apply(
         console.print(f"Generation {done['generation']} is in force ({done['content_hash'][:12]}).")
 
 
-def history(limit: int = typer.Option(20, min=1, max=200, help="How many generations."), as_json: bool = JSON) -> None:
+def history(
+    limit: int = typer.Option(20, min=1, max=200, help="How many generations."), as_json: bool = JSON
+) -> None:
     """List the generations of the blueprint, newest first."""
     found = Hub(as_json=as_json).call("GET", "/blueprint/generations", query={"limit": limit})["items"]
     if as_json:
         emit_json(found)
         return
-    columns = [("sequence", "Generation"), ("state", "State"), ("applied_at", "Applied"), ("applied_by", "By"), ("content_hash", "Hash")]
+    columns = [
+        ("sequence", "Generation"),
+        ("state", "State"),
+        ("applied_at", "Applied"),
+        ("applied_by", "By"),
+        ("content_hash", "Hash"),
+    ]
     table("Blueprint", columns, found, empty="Nothing was applied yet: `isthmus apply DIRECTORY`.")
 
 
@@ -112,7 +131,9 @@ def rollback(
     """Apply the content of an earlier generation again, as a new generation."""
     if generation < 1:
         fail("Generations start at 1.", code=Exit.USAGE, as_json=as_json)
-    found = Hub(as_json=as_json).call("POST", "/blueprint/rollback", {"generation": generation, "dry_run": dry_run})
+    found = Hub(as_json=as_json).call(
+        "POST", "/blueprint/rollback", {"generation": generation, "dry_run": dry_run}
+    )
     if as_json:
         emit_json(found)
     elif dry_run:

@@ -20,8 +20,22 @@ def systems_list(as_json: bool = JSON) -> None:
     if as_json:
         emit_json(found)
         return
-    columns = [("name", "Connection"), ("connector", "Connector"), ("state", "State"), ("breaker", "Breaker"), ("backlog", "Backlog"), ("last_success_at", "Last success"), ("last_error", "Last error"), ("last_error_remedy", "Remedy")]
-    table("Systems", columns, found, empty="No connection yet: describe one under `connections:` in the blueprint.")
+    columns = [
+        ("name", "Connection"),
+        ("connector", "Connector"),
+        ("state", "State"),
+        ("breaker", "Breaker"),
+        ("backlog", "Backlog"),
+        ("last_success_at", "Last success"),
+        ("last_error", "Last error"),
+        ("last_error_remedy", "Remedy"),
+    ]
+    table(
+        "Systems",
+        columns,
+        found,
+        empty="No connection yet: describe one under `connections:` in the blueprint.",
+    )
 
 
 @systems.command("pause")
@@ -45,7 +59,11 @@ def systems_probe(name: str, as_json: bool = JSON) -> None:
     elif found.get("ok"):
         console.print(f"{name} answers. {found.get('text', '')}")
     if not found.get("ok"):
-        fail(str(found.get("text", "It does not answer.")), remedy=str(found.get("remedy", "")), as_json=as_json)
+        fail(
+            str(found.get("text", "It does not answer.")),
+            remedy=str(found.get("remedy", "")),
+            as_json=as_json,
+        )
 
 
 @deliveries.command("list")
@@ -56,11 +74,22 @@ def deliveries_list(
     as_json: bool = JSON,
 ) -> None:
     """Show deliveries with cause and remedy."""
-    found = Hub(as_json=as_json).pages("/deliveries", query={"state": state, "connection": connection}, limit=limit)
+    found = Hub(as_json=as_json).pages(
+        "/deliveries", query={"state": state, "connection": connection}, limit=limit
+    )
     if as_json:
         emit_json(found)
         return
-    columns = [("id", "Id"), ("connection", "To"), ("verb", "What"), ("record_label", "Record"), ("state", "State"), ("attempts", "Tries"), ("cause", "Cause"), ("remedy", "Remedy")]
+    columns = [
+        ("id", "Id"),
+        ("connection", "To"),
+        ("verb", "What"),
+        ("record_label", "Record"),
+        ("state", "State"),
+        ("attempts", "Tries"),
+        ("cause", "Cause"),
+        ("remedy", "Remedy"),
+    ]
     table("Deliveries", columns, found, empty="Nothing is waiting.")
 
 
@@ -87,14 +116,25 @@ def deliveries_retry(
 
 @conflicts.command("list")
 def conflicts_list(
-    state: str = typer.Option("open", help="open or decided."), limit: int = typer.Option(50, min=1, max=1000), as_json: bool = JSON
+    state: str = typer.Option("open", help="open or decided."),
+    limit: int = typer.Option(50, min=1, max=1000),
+    as_json: bool = JSON,
 ) -> None:
     """Show conflicts: base, ours and theirs side by side."""
     found = Hub(as_json=as_json).pages("/conflicts", query={"state": state}, limit=limit)
     if as_json:
         emit_json(found)
         return
-    columns = [("id", "Id"), ("record_label", "Record"), ("field", "Field"), ("base", "Base"), ("ours", "Ours"), ("theirs", "Theirs"), ("rule", "Rule"), ("winner", "Winner")]
+    columns = [
+        ("id", "Id"),
+        ("record_label", "Record"),
+        ("field", "Field"),
+        ("base", "Base"),
+        ("ours", "Ours"),
+        ("theirs", "Theirs"),
+        ("rule", "Rule"),
+        ("winner", "Winner"),
+    ]
     table("Conflicts", columns, found, empty="No conflict waits for a decision.")
 
 

@@ -33,7 +33,9 @@ def emit_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
-def table(title: str, columns: Sequence[tuple[str, str]], rows: Iterable[Mapping[str, Any]], *, empty: str) -> None:
+def table(
+    title: str, columns: Sequence[tuple[str, str]], rows: Iterable[Mapping[str, Any]], *, empty: str
+) -> None:
     """Print rows as a table; `columns` are (key, heading). An empty list says what that means."""
     shown = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for _, heading in columns:
@@ -58,7 +60,10 @@ def _text(value: Any) -> str:
 def problems(found: Sequence[Problem]) -> None:
     """Print problems to standard error, one line each: place, what is wrong, remedy."""
     for each in found:
-        errors.print(f"[bold]{escape(each.path)}[/bold]: {escape(each.message)} [dim]{escape(each.remedy)}[/dim]", soft_wrap=True)
+        errors.print(
+            f"[bold]{escape(each.path)}[/bold]: {escape(each.message)} [dim]{escape(each.remedy)}[/dim]",
+            soft_wrap=True,
+        )
 
 
 def fail(text: str, *, remedy: str = "", code: Exit = Exit.FAILED, as_json: bool = False) -> NoReturn:

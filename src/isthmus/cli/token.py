@@ -8,13 +8,17 @@ from isthmus.cli.client import Hub
 from isthmus.cli.output import console, emit_json, table
 
 JSON = typer.Option(False, "--json", help="Print JSON for machines.")
-app = typer.Typer(help="Tokens of service accounts: scoped, expiring, stored as hashes only.", no_args_is_help=True)
+app = typer.Typer(
+    help="Tokens of service accounts: scoped, expiring, stored as hashes only.", no_args_is_help=True
+)
 
 
 @app.command("issue")
 def issue(
     name: str = typer.Argument(help="Name of the service account."),
-    scope: list[str] = typer.Option(..., "--scope", help="A permission; repeat for more. See `isthmus token scopes`."),
+    scope: list[str] = typer.Option(
+        ..., "--scope", help="A permission; repeat for more. See `isthmus token scopes`."
+    ),
     days: int = typer.Option(90, min=1, max=366, help="Days until it expires."),
     as_json: bool = JSON,
 ) -> None:
@@ -34,7 +38,14 @@ def list_tokens(as_json: bool = JSON) -> None:
     if as_json:
         emit_json(found)
         return
-    columns = [("id", "Id"), ("name", "Name"), ("hint", "Token"), ("scopes", "Scopes"), ("state", "State"), ("expires_at", "Expires")]
+    columns = [
+        ("id", "Id"),
+        ("name", "Name"),
+        ("hint", "Token"),
+        ("scopes", "Scopes"),
+        ("state", "State"),
+        ("expires_at", "Expires"),
+    ]
     table("Service accounts", columns, found, empty="No token was issued yet.")
 
 

@@ -39,7 +39,9 @@ def from_rfc3339(text: str) -> Instant:
     try:
         moment = dt.datetime.fromisoformat(text)
     except (ValueError, TypeError) as cause:
-        raise Rejected(f"{text!r} is not a time.", remedy="Use RFC 3339, e.g. 2026-11-20T15:02:00Z.") from cause
+        raise Rejected(
+            f"{text!r} is not a time.", remedy="Use RFC 3339, e.g. 2026-11-20T15:02:00Z."
+        ) from cause
     return from_datetime(moment)
 
 

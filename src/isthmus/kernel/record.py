@@ -38,6 +38,7 @@ class MergePolicy(StrEnum):
     OWNER = "owner"  # the system of record wins; other sides are put back
     LATEST = "latest"  # the later edit wins, inside the clock-skew bound it is a conflict
     MAY_RAISE = "may_raise"  # non-owners may raise the value, never lower it
+    RANKED = "ranked"  # both changed: the stronger source of a declared ranking wins
     UNION = "union"  # sets: additions and removals of both sides
     MANUAL = "manual"  # a person decides
     HUB = "hub"  # only the hub writes it; partners are never listened to

@@ -80,4 +80,14 @@ class RecordModel(models.Model):
         return found
 
 
-ENVELOPE_COLUMNS = ("id", "organisation", "version", "created_at", "updated_at", "occurred_at", "channel", "synthetic", "trace")
+ENVELOPE_COLUMNS = (
+    "id",
+    "organisation",
+    "version",
+    "created_at",
+    "updated_at",
+    "occurred_at",
+    "channel",
+    "synthetic",
+    "trace",
+)

@@ -41,5 +41,7 @@ def current() -> frozenset[str] | None:
     """Return the visible organisations, or None where everything is visible; raise outside any scope."""
     found = _scope.get()
     if found is None:
-        raise OutsideScope("No organisation scope is open.", remedy="Wrap the call in ledger.scope.within(...).")
+        raise OutsideScope(
+            "No organisation scope is open.", remedy="Wrap the call in ledger.scope.within(...)."
+        )
     return None if found == _EVERYWHERE else found

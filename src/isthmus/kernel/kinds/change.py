@@ -24,8 +24,12 @@ CHANGE = RecordKind(
         Field(name="type", type=FieldType.CHOICE, choices=CHANGE_TYPES, policy=_HUB),
         Field(name="model", policy=_HUB),
         Field(name="state", type=FieldType.CHOICE, choices=CHANGE_STATES, authority=True, policy=_HUB),
-        Field(name="authorisation", type=FieldType.CHOICE, choices=AUTHORISATIONS, authority=True, policy=_HUB),
-        Field(name="risk", type=FieldType.CHOICE, choices=("low", "medium", "high"), authority=True, policy=_HUB),
+        Field(
+            name="authorisation", type=FieldType.CHOICE, choices=AUTHORISATIONS, authority=True, policy=_HUB
+        ),
+        Field(
+            name="risk", type=FieldType.CHOICE, choices=("low", "medium", "high"), authority=True, policy=_HUB
+        ),
         Field(name="window_start", type=FieldType.INSTANT, authority=True, policy=_HUB),
         Field(name="window_end", type=FieldType.INSTANT, authority=True, policy=_HUB),
         Field(name="cis", type=FieldType.SET, policy=_HUB),
@@ -57,7 +61,12 @@ APPROVAL = RecordKind(
         Field(name="authority", policy=_HUB),
         Field(name="requester", type=FieldType.REFERENCE, policy=_HUB),
         Field(name="approver", type=FieldType.REFERENCE, policy=_HUB),
-        Field(name="state", type=FieldType.CHOICE, choices=("awaiting", "approved", "refused", "void", "expired"), policy=_HUB),
+        Field(
+            name="state",
+            type=FieldType.CHOICE,
+            choices=("awaiting", "approved", "refused", "void", "expired"),
+            policy=_HUB,
+        ),
         Field(name="comment", data_class=_TEXT, policy=_HUB),
         Field(name="evidence", type=FieldType.JSON, policy=_HUB),
         Field(name="decided_at", type=FieldType.INSTANT, policy=_HUB),

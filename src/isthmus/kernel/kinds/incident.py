@@ -71,7 +71,9 @@ SUSPECT = RecordKind(
         Field(name="change", type=FieldType.REFERENCE, policy=_HUB, required=True),
         Field(name="hops", type=FieldType.INTEGER, policy=_HUB),
         Field(name="reason", data_class=DataClass.OPERATIONAL, policy=_HUB),
-        Field(name="verdict", type=FieldType.CHOICE, choices=("proposed", "confirmed", "cleared"), policy=_HUB),
+        Field(
+            name="verdict", type=FieldType.CHOICE, choices=("proposed", "confirmed", "cleared"), policy=_HUB
+        ),
     ),
 )
 """A change that may have caused an incident, found on the path of the map."""

@@ -39,7 +39,12 @@ CONFLICT = RecordKind(
         Field(name="ours", data_class=DataClass.FREE_TEXT, policy=_HUB),
         Field(name="theirs", data_class=DataClass.FREE_TEXT, policy=_HUB),
         Field(name="rule", policy=_HUB),
-        Field(name="winner", type=FieldType.CHOICE, choices=("undecided", "ours", "theirs", "other"), policy=_HUB),
+        Field(
+            name="winner",
+            type=FieldType.CHOICE,
+            choices=("undecided", "ours", "theirs", "other"),
+            policy=_HUB,
+        ),
         Field(name="state", type=FieldType.CHOICE, choices=("open", "decided"), policy=_HUB),
         Field(name="decided_by", type=FieldType.REFERENCE, policy=_HUB),
         Field(name="decided_at", type=FieldType.INSTANT, policy=_HUB),
