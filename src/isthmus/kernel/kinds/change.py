@@ -11,6 +11,7 @@ CHANGE_STATES = (
     "new", "assessment", "authorisation", "scheduled", "implementation", "review", "closed", "cancelled",
 )  # fmt: skip
 CHANGE_TYPES = ("standard", "normal", "emergency")
+OUTCOMES = ("successful", "successful_with_issues", "failed", "backed_out", "not_implemented")
 AUTHORISATIONS = ("not_requested", "requested", "approved", "refused", "void")
 
 CHANGE = RecordKind(
@@ -43,8 +44,16 @@ CHANGE = RecordKind(
         Field(name="incident", type=FieldType.REFERENCE, policy=_HUB),
         Field(name="content_hash", policy=_HUB),
         Field(name="impact_report", type=FieldType.JSON, policy=_HUB),
+        Field(name="authorised_at", type=FieldType.INSTANT, authority=True, policy=_HUB),
+        Field(name="authorised_until", type=FieldType.INSTANT, authority=True, policy=_HUB),
+        Field(name="started_at", type=FieldType.INSTANT, policy=_HUB),
+        Field(name="finished_at", type=FieldType.INSTANT, policy=_HUB),
+        Field(name="outcome", type=FieldType.CHOICE, choices=OUTCOMES, policy=_HUB),
         Field(name="review_due_at", type=FieldType.INSTANT, policy=_HUB),
-        Field(name="outcome", policy=_HUB),
+        Field(name="reviewed_at", type=FieldType.INSTANT, policy=_HUB),
+        Field(name="reviewer", type=FieldType.REFERENCE, policy=_HUB),
+        Field(name="review_notes", data_class=_TEXT, policy=_HUB),
+        Field(name="evidence", type=FieldType.JSON, policy=_HUB),
         Field(name="closed_at", type=FieldType.INSTANT, policy=_HUB),
     ),
 )
@@ -85,6 +94,7 @@ FREEZE = RecordKind(
         Field(name="environments", type=FieldType.SET, policy=_HUB),
         Field(name="cis", type=FieldType.SET, policy=_HUB),
         Field(name="state", type=FieldType.CHOICE, choices=("active", "cancelled"), policy=_HUB),
+        Field(name="source", policy=_HUB),
     ),
 )
 
@@ -100,6 +110,9 @@ GATE_DECISION = RecordKind(
         Field(name="artefact_hash", policy=_HUB),
         Field(name="cis", type=FieldType.SET, policy=_HUB),
         Field(name="asked_by", type=FieldType.REFERENCE, policy=_HUB),
+        Field(name="facts", type=FieldType.JSON, policy=_HUB),
         Field(name="token_hash", policy=_HUB),
+        Field(name="expires_at", type=FieldType.INSTANT, policy=_HUB),
+        Field(name="callback", policy=_HUB),
     ),
 )
