@@ -1,0 +1,37 @@
+"""What the door knows about each connection: who may enter, and how their message is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from isthmus.connectors.kit.ports import Context, Source
+
+CONTENT_TYPES = frozenset({"application/json", "text/csv", "text/plain", "application/x-ndjson"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entrance:
+    """One connection's entrance. `stamp` is `connector@version`, kept with each message.
+
+    `closed` is a sentence for the sender if the connection may not receive now (paused, secret missing).
+    """
+
+    connector: str
+    connection: str
+    stamp: str
+    source: Source
+    context: Context
+    bytes_max: int
+    content_types: frozenset[str] = CONTENT_TYPES
+    closed: str = ""
+
+
+class Entrances(Protocol):
+    """The entrances of the current generation, replaced as a whole when it changes."""
+
+    @property
+    def by_path(self) -> Mapping[tuple[str, str], Entrance]:
+        """Entrances by (connector, connection), the two variable parts of the path."""
+        ...
