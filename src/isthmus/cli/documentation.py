@@ -65,10 +65,10 @@ def _blueprint() -> str:
         _NOTE
         + "# Blueprint\n\nEvery section, key, type and default. `isthmus schema` prints the JSON Schema for editors.\n"
     ]
-    for name in sections.names():
-        parts.append(
-            f"## `{name}`\n\n{sections.get(name).help}\n\nType: {_type_text(schema['properties'][name])}\n"
-        )
+    parts.extend(
+        f"## `{name}`\n\n{sections.get(name).help}\n\nType: {_type_text(schema['properties'][name])}\n"
+        for name in sections.names()
+    )
     parts.append("# Structures\n")
     for name, definition in sorted(schema["$defs"].items()):
         parts.append(f"## {name}\n\n{definition.get('description', '').strip()}\n")
