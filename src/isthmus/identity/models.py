@@ -58,12 +58,12 @@ class Person(RecordModel):
 
     kind = "person"
 
-    name = SealedText(default="", blank=True)
-    email = SealedText(default="", blank=True)
+    name = SealedText()
+    email = SealedText()
     username = models.TextField(default="", blank=True)
     time_zone = models.TextField(default="", blank=True)
     state = models.CharField(max_length=64, default="", blank=True)
-    partner_names = SealedJson(null=True)
+    partner_names = SealedJson()
 
     class Meta:
         db_table = KINDS["person"].table
@@ -91,7 +91,7 @@ class ServiceAccount(RecordModel):
 
     name = models.TextField(default="", blank=True)
     owner = models.CharField(max_length=64, default="", blank=True)
-    scopes = JsonColumn(null=True)
+    scopes = JsonColumn()
     token_hash = models.TextField(default="", blank=True)
     token_hint = models.TextField(default="", blank=True)
     expires_at = models.BigIntegerField(null=True)

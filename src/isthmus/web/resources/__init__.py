@@ -1,0 +1,1 @@
+"""Resources of the API that belong to the hub as a whole."""
