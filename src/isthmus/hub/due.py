@@ -1,0 +1,143 @@
+"""The one table of waits: timers, polls, retries, watchdogs and lane work, found in O(what is due).
+
+`schedule` and `cancel` write through the caller's Work, so a wait begins and ends with the facts that caused
+it. The sweeper claims what is due and calls the handler of its `what`; lanes claim their own rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from django.db.models import QuerySet
+
+from isthmus.hub.models import Due
+from isthmus.kernel.actor import Origin, system
+from isthmus.kernel.errors import Bug
+from isthmus.kernel.instant import SECOND, Instant
+from isthmus.kernel.record import Json
+from isthmus.ledger.door import perform
+from isthmus.ledger.ids import source
+
+if TYPE_CHECKING:
+    from isthmus.ledger.work import Work
+
+Handler = Callable[["Work", Due, Instant], None]
+
+CLAIM_MAX = 100
+PUSH_SECONDS_FIRST = 15
+PUSH_SECONDS_MAX = 3_600
+
+_handlers: dict[str, Handler] = {}
+
+
+def register(what: str, handler: Handler) -> None:
+    """Have `handler(work, row, now)` called when a wait of this kind is over; once, from `ready`.
+
+    The row is removed in the same transaction as the handler's effects, unless the handler schedules the
+    same wait again. The handler may be run more than once; it takes effect once.
+    """
+    held = _handlers.get(what)
+    if held is not None and held is not handler:
+        raise Bug(f"Two parts handle waits of kind {what!r}.")
+    _handlers[what] = handler
+
+
+def schedule(
+    work: Work,
+    what: str,
+    subject: str,
+    at: Instant,
+    *,
+    organisation: str,
+    key: str = "",
+    lane: str = "",
+    payload: Json = None,
+) -> None:
+    """Set the wait named by (what, subject, key) to end at `at`, replacing an earlier one of that name.
+
+    Replacing raises the epoch: whoever had claimed the earlier one can no longer finish it.
+    """
+    work.bump(
+        Due,
+        key={"organisation": organisation, "what": what, "subject": subject, "key": key},
+        add={"epoch": 1},
+        values={
+            "id": source.new_id(), "lane": lane, "due_at": at, "claimed_until": 0, "attempts": 0,
+            "last_error": "", "payload": payload,
+        },
+    )  # fmt: skip
+
+
+def cancel(work: Work, what: str, subject: str, *, organisation: str, key: str = "") -> None:
+    """End a wait without anything happening; a wait that does not exist is no error."""
+    work.remove(Due, {"organisation": organisation, "what": what, "subject": subject, "key": key})
+
+
+def claim(now: Instant, *, seconds: int, lane: str = "", what: str = "", limit: int = CLAIM_MAX) -> list[Due]:
+    """Claim due rows of a lane (of one kind, if given) for `seconds`, oldest first, and return them.
+
+    The claim pushes each row ahead before anybody handles it: a row whose handler kills the process comes
+    back later instead of at once and for ever. The returned rows carry the epoch that `finish` must meet.
+    """
+    rows = list(_waiting(now, lane, what)[:limit])
+    claimed: list[Due] = []
+
+    def act(work: Work) -> None:
+        claimed.clear()
+        for row in rows:
+            held = Due.objects.filter(id=row.id, epoch=row.epoch, due_at__lte=now).first()
+            if held is None:
+                continue
+            until = now + max(seconds, _push(held.attempts)) * SECOND
+            values = {
+                "due_at": until,
+                "claimed_until": until,
+                "epoch": held.epoch + 1,
+                "attempts": held.attempts + 1,
+            }
+            work.advance(Due, where={"id": held.id, "epoch": held.epoch}, values=values)
+            for name, value in values.items():
+                setattr(held, name, value)
+            claimed.append(held)
+
+    if rows:
+        perform(act, actor=system("due"), origin=Origin(channel="timer"), now=now, exclusive=True)
+    return claimed
+
+
+def finish(work: Work, row: Due) -> None:
+    """Remove a claimed row; `StaleRecord` at the flush if the claim was lost or the wait was set anew."""
+    work.advance(Due, where={"id": row.id, "epoch": row.epoch}, values={"epoch": row.epoch + 1})
+    work.remove(Due, {"id": row.id, "epoch": row.epoch + 1})
+
+
+def postpone(work: Work, row: Due, at: Instant, *, error: str = "", attempts: int | None = None) -> None:
+    """Give a claimed row back, to be due again at `at`; raises `StaleRecord` like `finish`."""
+    values: Mapping[str, Json] = {
+        "due_at": at, "claimed_until": 0, "last_error": error,
+        "attempts": row.attempts if attempts is None else attempts,
+    }  # fmt: skip
+    work.advance(Due, where={"id": row.id, "epoch": row.epoch}, values={**values, "epoch": row.epoch + 1})
+
+
+def next_at(lane: str = "") -> Instant | None:
+    """Return when the next wait of a lane ends, None if there is none."""
+    found = Due.objects.filter(lane=lane).order_by("due_at").values_list("due_at", flat=True).first()
+    return None if found is None else Instant(found)
+
+
+def handler_of(what: str) -> Handler | None:
+    """Return the registered handler of a kind of wait."""
+    return _handlers.get(what)
+
+
+def _waiting(now: Instant, lane: str, what: str) -> QuerySet[Due]:
+    found = Due.objects.filter(lane=lane, due_at__lte=now)
+    if what:
+        found = found.filter(what=what)
+    return found.order_by("due_at")
+
+
+def _push(attempts: int) -> int:
+    return int(min(PUSH_SECONDS_FIRST * 2 ** min(attempts, 12), PUSH_SECONDS_MAX))
