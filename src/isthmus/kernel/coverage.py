@@ -88,10 +88,7 @@ def _of_way_back(declared: Field, mapping: FieldMapping) -> Iterator[Finding]:
             text = f"{name}: {partner!r} may mean {', '.join(origins)}; add an inward entry."
             yield _finding("ambiguous", name, text, partner)
     for canonical, partner_value in mapping.outward.items():
-        shown = (
-            normalise(partner_value, mapping.normalise) if isinstance(partner_value, str) else partner_value
-        )
-        key = table_key(shown)
+        key = table_key(mapping.shown(partner_value))
         if key in back and table_key(back[key]) != canonical:
             text = f"{name}: {canonical!r} goes out as {key!r} and comes back as {back[key]!r}."
             yield _finding("lossy", name, text, canonical)

@@ -1,0 +1,198 @@
+"""The HTTP client of connectors: one session per connection, everything bounded, every answer a reaction.
+
+One call is one request: retries, rate limits and breakers belong to the lane that calls. A write whose
+outcome is not known raises `UnknownOutcome`; a read in the same place raises `Retryable`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+from isthmus.connectors.kit.address_guard import AddressRefusedError, guarded_socket
+from isthmus.connectors.kit.manifest import Limits
+from isthmus.connectors.kit.reactions import Answer, PartnerSaidError, error
+from isthmus.kernel.errors import IsthmusError, NeedsOperator, Problem, Rejected, Retryable, UnknownOutcome
+from isthmus.kernel.wild import Wild
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_EXCERPT_CHARACTERS = 500
+_CONNECT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Basic:
+    """HTTP basic authentication; `repr` shows neither part."""
+
+    user: str
+    password: str
+
+    def __repr__(self) -> str:
+        return "Basic(…)"
+
+
+class HttpClient:
+    """The session of one connection.
+
+    `headers` are sent with every request and may hold credentials; `secrets` are values that must never
+    appear in an error or log. Building a client does no I/O: the session opens with the first call.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        limits: Limits,
+        headers: Mapping[str, str] | None = None,
+        basic: Basic | None = None,
+        secrets: tuple[str, ...] = (),
+        allow_private_addresses: bool = False,
+        problems: Callable[[Wild], tuple[Problem, ...]] | None = None,
+    ) -> None:
+        split = urlsplit(base_url)
+        if split.scheme not in {"http", "https"} or not split.hostname or split.username:
+            raise Rejected(
+                "The address is not an http or https URL without credentials.",
+                remedy="Write it like https://host.example/path and give credentials as secrets.",
+                problems=(Problem(path="/url", message="is not a usable URL"),),
+            )
+        self._base = base_url.rstrip("/")
+        self._host = split.netloc
+        self._limits = limits
+        self._headers = dict(headers or {})
+        self._auth = aiohttp.BasicAuth(basic.user, basic.password) if basic else None
+        self._secrets = tuple(each for each in (*secrets, basic.password if basic else "") if each)
+        self._allow_private = allow_private_addresses
+        self._problems = problems
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the session. Idempotent."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def get(self, path: str, *, params: Mapping[str, str | int] | None = None) -> Answer:
+        """Read `path` (relative to the base URL)."""
+        return await self.call("GET", path, params=params)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        json: Any = None,
+        data: bytes | Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        writes: bool | None = None,
+    ) -> Answer:
+        """Make one request and return the answer of a 2xx, or raise the error that fits.
+
+        `writes` says whether the call may change something there; by default every method but GET, HEAD and
+        OPTIONS does. (A search by POST passes False.)
+        """
+        effect = method not in _SAFE if writes is None else writes
+        answer = await self.exchange(
+            method, path, params=params, json=json, data=data, headers=headers, writes=effect
+        )
+        found = error(answer, writes=effect, now=time.time(), problems=self._problems)
+        if found is not None:
+            raise found from PartnerSaidError(self._struck(answer.body))
+        return answer
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        json: Any = None,
+        data: bytes | Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        writes: bool = True,
+    ) -> Answer:
+        """Make one request and return the answer whatever its status; transport faults still raise."""
+        where = f"{method} {self._host}{path.partition('?')[0]}"
+        sent = {**self._headers, **(headers or {})}
+        if json is not None:
+            data, sent["Content-Type"] = msgspec.json.encode(json), "application/json"
+        try:
+            async with self._opened().request(
+                method, self._base + path, params=params, data=data, headers=sent, allow_redirects=False
+            ) as response:
+                body = await self._bounded(response, where, writes=writes)
+                names = {name.lower(): value for name, value in response.headers.items()}
+                return Answer(status=response.status, headers=names, body=body, where=where)
+        except (aiohttp.ClientError, TimeoutError, OSError) as cause:
+            # `from None`: aiohttp's errors quote the URL with its query, which may hold a token.
+            raise self._transport_error(cause, where, writes=writes) from None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=20, socket_factory=None if self._allow_private else guarded_socket
+                ),
+                timeout=aiohttp.ClientTimeout(
+                    total=self._limits.request_seconds_max,
+                    connect=min(_CONNECT_SECONDS, self._limits.request_seconds_max),
+                ),
+                auth=self._auth,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            )
+        return self._session
+
+    async def _bounded(self, response: aiohttp.ClientResponse, where: str, *, writes: bool) -> bytes:
+        limit = self._limits.response_bytes_max
+        parts, size = [], 0
+        async for part in response.content.iter_chunked(65_536):
+            size += len(part)
+            if size > limit:
+                text = f"{where} answered with more than {limit} bytes."
+                if writes:
+                    raise UnknownOutcome(text, remedy="The hub looks whether the call took effect.")
+                raise NeedsOperator(text, remedy="Ask for smaller pages, or raise the connection's limit.")
+            parts.append(part)
+        return b"".join(parts)
+
+    def _transport_error(self, cause: Exception, where: str, *, writes: bool) -> IsthmusError:
+        if isinstance(getattr(cause, "os_error", cause), AddressRefusedError):
+            return NeedsOperator(
+                f"{where}: the address is inside a private or local network.",
+                remedy="Use a public address, or allow private addresses for this installation.",
+            )
+        if isinstance(cause, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+            return NeedsOperator(
+                f"{where}: the TLS certificate is not trusted.",
+                remedy="Install the issuing authority's certificate, or correct the address.",
+            )
+        if isinstance(cause, aiohttp.InvalidURL):
+            return NeedsOperator(
+                f"{where}: the address is not valid.", remedy="Correct the connection's URL."
+            )
+        if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+            return Retryable(f"{where}: no connection.", remedy="It is tried again by itself.")
+        what = "timed out" if isinstance(cause, TimeoutError) else "broke off"
+        if writes:
+            return UnknownOutcome(f"{where} {what}.", remedy="The hub looks whether the call took effect.")
+        return Retryable(f"{where} {what}.", remedy="It is tried again by itself.")
+
+    def _struck(self, body: bytes) -> str:
+        text = body.decode("utf-8", "replace")
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]")
+        return text[:_EXCERPT_CHARACTERS]
