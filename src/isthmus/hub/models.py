@@ -4,6 +4,7 @@ Only `IntakeOffset` is a record (journalled and sealed). All other rows are work
 Work's side-row calls, and either derivable or bounded by retention.
 """
 
+# ruff: noqa: DJ008 - rows are shown by pages, never by str()
 from __future__ import annotations
 
 from django.db import models
