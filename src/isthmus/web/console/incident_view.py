@@ -1,0 +1,174 @@
+"""Everything that the page of one incident shows, in a fixed number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from isthmus.identity import people
+from isthmus.kernel.instant import Instant
+from isthmus.kernel.kinds.incident import INCIDENT_STATES, LEVELS
+from isthmus.ledger import reading
+from isthmus.practices.incident import service
+from isthmus.web import records
+from isthmus.web.console import map_view
+
+ALERTS_MAX: Final = 50
+_MARKS: Final = {"entry": "○", "comment": "❝", "alert": "▲", "delivery": "→", "decision": "◆"}
+_QUIET: Final = frozenset({"respond_by", "resolve_by", "collision_checked", "extra", "correlation_key"})
+"""Fields whose change is no news of its own in a timeline."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One line of the story. `who` and `where` say whose act it was and through which system."""
+
+    at: int
+    kind: str
+    title: str
+    who: str = ""
+    where: str = ""
+    body: str = ""
+    why: Sequence[str] = ()
+    changes: Sequence[tuple[str, str, str]] = ()
+    href: str = ""
+
+    @property
+    def mark(self) -> str:
+        return _MARKS.get(self.kind, "○")
+
+
+@dataclass(kw_only=True)
+class Spoke:
+    """The incident in one linked system: what it holds there and how the link is."""
+
+    link: Any
+    seen: dict[str, str] = field(default_factory=dict)
+    waiting: int = 0
+    parked: list[str] = field(default_factory=list)
+
+    @property
+    def health(self) -> str:
+        if self.link.state != "active":
+            return str(self.link.state)
+        return "parked" if self.parked else "in_step" if not self.waiting else "in_progress"
+
+
+def links_of_many(ids: Sequence[str]) -> dict[str, list[Any]]:
+    """Return record id → its links; one query."""
+    found: dict[str, list[Any]] = {}
+    if ids:
+        for each in records.of("link").filter(record__in=ids).exclude(state="unlinked").order_by("id"):
+            found.setdefault(each.record, []).append(each)
+    return found
+
+
+def context(incident: Any) -> dict[str, Any]:
+    """Return the template's context."""
+    links = list(records.of("link").filter(record=incident.id).order_by("id"))
+    comments = list(records.of("comment").filter(record=incident.id, state="shown").order_by("id"))
+    alerts = list(records.of("alert").filter(incident=incident.id).order_by("-id")[:ALERTS_MAX])
+    suspects = list(records.of("suspect").filter(incident=incident.id).order_by("hops", "id"))
+    conflicts = list(records.of("conflict").filter(record=incident.id).order_by("-id")[:ALERTS_MAX])
+    history = reading.history(incident.id)
+    names = people.labels([incident.assignee, incident.caller, *(each.actor for each in history)])
+    return {
+        "incident": incident,
+        "spokes": [_spoke(each) for each in links],
+        "links": links,
+        "story": story(history, comments, alerts, names),
+        "alerts": alerts,
+        "suspects": [(each, change) for each, change in _with_changes(suspects)],
+        "conflicts": conflicts,
+        "open_conflicts": [each for each in conflicts if each.state == "open"],
+        "cis": records.by_ids("ci", [incident.ci, incident.service]),
+        "map": map_view.small(incident.ci) if incident.ci else "",
+        "people": names,
+        "children": list(records.of("incident").filter(parent=incident.id).order_by("id")[:ALERTS_MAX]),
+        "parent": records.of("incident").filter(id=incident.parent).first() if incident.parent else None,
+        "states": INCIDENT_STATES,
+        "levels": LEVELS,
+        "next_states": _next_states(incident.state),
+    }
+
+
+def story(history: Sequence[Any], comments: Sequence[Any], alerts: Sequence[Any], names: dict[str, str]) -> list[Item]:
+    """Return every source of the incident's story in one order, newest first."""
+    items = [_entry(each, names) for each in history]
+    items += [
+        Item(
+            at=each.written_at or each.created_at,
+            kind="comment",
+            title="Public comment" if each.public else "Internal comment",
+            who=each.author_label,
+            where=each.connection,
+            body=each.body,
+        )
+        for each in comments
+    ]
+    items += [
+        Item(
+            at=each.created_at,
+            kind="alert",
+            title=f"Alert {each.state}: {each.summary or each.identity}",
+            where=each.connection,
+            body="",
+            why=(each.decision_reason,) if each.decision_reason else (),
+            href=f"/alerts/{each.id}",
+        )
+        for each in alerts
+    ]
+    return sorted((each for each in items if each is not None), key=lambda each: each.at, reverse=True)
+
+
+def _entry(entry: Any, names: dict[str, str]) -> Item:
+    shown = [(field, _text(old), _text(new)) for field, (old, new) in entry.changes.items() if field not in _QUIET]
+    reasons = [str(each.get("text", "") if isinstance(each, dict) else each.text) for each in entry.why]
+    return Item(
+        at=entry.occurred_at,
+        kind="entry" if entry.changes else "decision",
+        title="Opened" if entry.version == 1 else ", ".join(field.replace("_", " ") for field, _, _ in shown) or "Decision",
+        who=names.get(entry.actor, entry.actor),
+        where=entry.connection or entry.channel,
+        why=[each for each in reasons if each],
+        changes=[] if entry.version == 1 else shown,
+        href=f"/trace/{entry.trace}",
+    )
+
+
+def _text(value: Any) -> str:
+    if value is None or value == "":
+        return "–"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _spoke(link: Any) -> Spoke:
+    """Read the base of a link: what the other side was last seen to hold, and what is parked there."""
+    spoke = Spoke(link=link)
+    parts = link.parts if isinstance(link.parts, dict) else {}
+    fields = parts.get("fields", parts)
+    if isinstance(fields, dict):
+        for name, part in fields.items():
+            if not isinstance(part, dict):
+                continue
+            seen = part.get("seen", part.get("agreed"))
+            if name in {"state", "priority", "assignment_group", "assignee"} and seen not in {None, ""}:
+                spoke.seen[name] = _text(seen)
+            if part.get("flag"):
+                spoke.parked.append(f"{name}: {part['flag']}")
+    return spoke
+
+
+def _with_changes(suspects: Sequence[Any]) -> list[tuple[Any, Any]]:
+    changes = records.by_ids("change", [each.change for each in suspects])
+    return [(each, changes.get(each.change)) for each in suspects]
+
+
+def _next_states(state: str) -> list[str]:
+    """Return the states that a person may pick; resolving has a form of its own."""
+    return [each for each in service.next_states(state) if each not in {"resolved"}]
+
+
+def age(at: int, now: Instant) -> int:
+    return now - at

@@ -1,0 +1,145 @@
+"""Incidents: what happened, who has it, what to do next."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_POST
+
+from isthmus.hub.http import paging
+from isthmus.identity import people
+from isthmus.kernel.kinds.incident import INCIDENT_STATES, LEVELS
+from isthmus.ledger.work import Work
+from isthmus.practices.incident import service
+from isthmus.web import records
+from isthmus.web.console import incident_view
+from isthmus.web.console.screen import act, back, found, page, screen
+
+OPEN_STATES: Final = ("new", "in_progress", "on_hold")
+SELECTED_MAX: Final = 200
+_ORDERS: Final = {"newest": "-id", "changed": "-updated_at", "priority": "priority"}
+
+
+@screen("incident:read")
+def index(request: HttpRequest) -> HttpResponse:
+    """The list, newest first, filtered by what stands in the URL."""
+    rows = records.of("incident")
+    state = request.GET.get("state", "open")
+    if state == "open":
+        rows = rows.filter(state__in=OPEN_STATES)
+    elif state in INCIDENT_STATES:
+        rows = rows.filter(state=state)
+    wanted = [each for each in request.GET.get("priority", "").split(",") if each in LEVELS]
+    if wanted:
+        rows = rows.filter(priority__in=wanted)
+    if group := request.GET.get("group", "").strip():
+        rows = rows.filter(assignment_group=group)
+    if ci := request.GET.get("ci", "").strip():
+        rows = rows.filter(ci=ci)
+    order = _ORDERS.get(request.GET.get("order", ""), "-id")
+    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"), order=order)
+    context = {
+        "title": "Incidents",
+        "incidents": cut.items,
+        "next": cut.next,
+        "cis": records.titles("ci", [each.ci for each in cut.items] + [each.service for each in cut.items], "name"),
+        "people": people.labels(each.assignee for each in cut.items),
+        "links": incident_view.links_of_many([each.id for each in cut.items]),
+        "state": state,
+        "states": INCIDENT_STATES,
+        "levels": LEVELS,
+        "order": request.GET.get("order", "newest"),
+    }
+    return page(request, "console/incidents.html", context)
+
+
+@screen("incident:read")
+def one(request: HttpRequest, incident_id: str) -> HttpResponse:
+    """One incident: its state everywhere, its story, what it touches."""
+    incident = found(records.of("incident").filter(id=incident_id).first())
+    context = incident_view.context(incident)
+    context["title"] = f"{incident.number} {incident.title}"
+    context["crumbs"] = [("Incidents", "/incidents"), (incident.number, "")]
+    return page(request, "console/incident.html", context)
+
+
+@require_POST
+@screen("incident:write")
+def comment(request: HttpRequest, incident_id: str) -> HttpResponse:
+    incident = found(records.of("incident").filter(id=incident_id).first())
+    body = request.POST.get("body", "")
+    public = request.POST.get("public") == "on"
+
+    def do(work: Work) -> Any:
+        return service.comment(work, _fresh(incident_id), body, public=public)
+
+    done = "The comment is recorded and goes to every linked system."
+    act(request, do, permission="incident:write", organisation=incident.organisation, done=done)
+    return back(request, f"/incidents/{incident_id}")
+
+
+@require_POST
+@screen("incident:write")
+def change(request: HttpRequest, incident_id: str) -> HttpResponse:
+    """Set fields: only those that the form carries."""
+    incident = found(records.of("incident").filter(id=incident_id).first())
+    names = ("state", "impact", "urgency", "assignment_group", "assignee", "category")
+    values = {name: request.POST[name].strip() for name in names if name in request.POST}
+
+    def do(work: Work) -> Any:
+        fresh = _fresh(incident_id)
+        return service.update(work, fresh, {k: v for k, v in values.items() if getattr(fresh, k) != v})
+
+    act(request, do, permission="incident:write", organisation=incident.organisation, done="The incident is changed.")
+    return back(request, f"/incidents/{incident_id}")
+
+
+@require_POST
+@screen("incident:write")
+def resolve(request: HttpRequest, incident_id: str) -> HttpResponse:
+    incident = found(records.of("incident").filter(id=incident_id).first())
+    code, notes = request.POST.get("code", "").strip(), request.POST.get("notes", "").strip()
+
+    def do(work: Work) -> Any:
+        return service.resolve(work, _fresh(incident_id), code=code, notes=notes)
+
+    done = "The incident is resolved here and will be in every linked system."
+    act(request, do, permission="incident:write", organisation=incident.organisation, done=done)
+    return back(request, f"/incidents/{incident_id}")
+
+
+@require_POST
+@screen("incident:write")
+def reopen(request: HttpRequest, incident_id: str) -> HttpResponse:
+    incident = found(records.of("incident").filter(id=incident_id).first())
+
+    def do(work: Work) -> Any:
+        return service.reopen(work, _fresh(incident_id))
+
+    act(request, do, permission="incident:write", organisation=incident.organisation, done="The incident is open again.")
+    return back(request, f"/incidents/{incident_id}")
+
+
+@require_POST
+@screen("incident:write")
+def many(request: HttpRequest) -> HttpResponse:
+    """Assign the chosen incidents to a group: first a preview of what changes, then the change."""
+    ids = request.POST.getlist("id")[:SELECTED_MAX]
+    group = request.POST.get("assignment_group", "").strip()
+    chosen = list(records.of("incident").filter(id__in=ids).order_by("id"))
+    if request.POST.get("confirmed") != "yes":
+        context = {"title": "Assign incidents", "chosen": chosen, "group": group, "crumbs": [("Incidents", "/incidents"), ("Assign", "")]}
+        return page(request, "console/incidents_many.html", context)
+    for each in chosen:
+
+        def do(work: Work, incident_id: str = each.id) -> Any:
+            return service.update(work, _fresh(incident_id), {"assignment_group": group})
+
+        act(request, do, permission="incident:write", organisation=each.organisation, done=f"{each.number} is with {group or 'nobody'}.")
+    return back(request, "/incidents")
+
+
+def _fresh(incident_id: str) -> Any:
+    """Load inside the Work, so that a second run after a collision starts from what is true then."""
+    return records.of("incident").get(id=incident_id)

@@ -1,0 +1,50 @@
+"""Finding records of any kind: by id, by number, by a partner's key. Visible ones only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, Final
+
+from django.apps import apps
+
+from isthmus.ledger.records import RecordModel
+
+PATHS: Final = {
+    "incident": "/incidents/", "change": "/changes/", "ci": "/map/", "alert": "/alerts/", "conflict": "/conflicts/",
+}  # fmt: skip
+"""Kinds with a page of their own; every other record is shown by its trace."""
+READ: Final = {
+    "incident": "incident:read", "change": "change:read", "ci": "ci:read", "alert": "alert:read",
+    "conflict": "conflict:read", "link": "link:read", "approval": "approval:read",
+}  # fmt: skip
+
+
+@cache
+def models() -> dict[str, type[RecordModel]]:
+    """Return the projection of every kind that has one."""
+    return {
+        model.kind: model for model in apps.get_models() if issubclass(model, RecordModel) and not model._meta.abstract
+    }
+
+
+def of(kind: str) -> Any:
+    """Return the rows of a kind that the open scope shows."""
+    return models()[kind].objects
+
+
+def path_of(kind: str, record_id: str) -> str:
+    """Return the page that shows a record."""
+    return f"{PATHS[kind]}{record_id}" if kind in PATHS else f"/trace/{record_id}"
+
+
+def titles(kind: str, ids: Iterable[str], field: str) -> dict[str, str]:
+    """Return id → value of `field` for records of one kind; one query."""
+    wanted = {each for each in ids if each}
+    return dict(of(kind).filter(id__in=wanted).values_list("id", field)) if wanted else {}
+
+
+def by_ids(kind: str, ids: Iterable[str]) -> dict[str, Any]:
+    """Return id → record; one query, and none for no ids."""
+    wanted = {each for each in ids if each}
+    return {each.id: each for each in of(kind).filter(id__in=wanted)} if wanted else {}
