@@ -135,7 +135,7 @@ class HttpClient:
             ) as response:
                 body = await self._bounded(response, where, writes=writes)
                 names = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(status=response.status, headers=names, body=body, where=where)
+                return Answer(status=response.status, headers=names, body=body, where=where, writes=writes)
         except (aiohttp.ClientError, TimeoutError, OSError) as cause:
             # `from None`: aiohttp's errors quote the URL with its query, which may hold a token.
             raise self._transport_error(cause, where, writes=writes) from None

@@ -99,7 +99,10 @@ class Grade(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The facts of one connector. `loss`: `kind.field` → why it does not survive a round trip."""
+    """The facts of one connector. `loss`: `kind.field` → why it does not survive a round trip.
+
+    `conditional_writes`: a write with a stale version is refused by the partner (If-Match and the like).
+    """
 
     id: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
     name: str
@@ -114,6 +117,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     timing: Timing = Timing()
     event_id: EventId | None = None
     proof_of_own: Proof = Proof()
+    conditional_writes: bool = False
     loss: dict[str, str] = {}
     quality: dict[str, Grade]
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
 
+from isthmus.connectors.kit.manifest import Limits
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.mapping import RecordMapping
 from isthmus.kernel.observation import ExternalRef, Observation, ObservedComment
@@ -41,13 +42,14 @@ class Context:
     configuration (an instance of the connector's own type). `secrets` maps the names of the configuration's
     secret fields to their values: resolved at the edge, never logged, never compared by `repr`.
     `mappings` are the effective mappings per record kind (the connector's defaults overlaid by the
-    blueprint). `allow_private_addresses` relaxes the address guard of the HTTP client.
+    blueprint). `limits` bound the client (the manifest's, narrowed by the blueprint). `allow_private_addresses` relaxes the address guard of the HTTP client.
     """
 
     connection: str
     config: ConnectorConfig
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     mappings: Mapping[str, RecordMapping] = field(default_factory=dict, repr=False)
+    limits: Limits = Limits()
     allow_private_addresses: bool = False
 
     def secret(self, name: str) -> str:

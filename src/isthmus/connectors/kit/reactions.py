@@ -78,19 +78,27 @@ class PartnerSaidError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came back: `status`, `headers` (lower-case names), `body` (bounded)."""
+    """What came back: `status`, `headers` (lower-case names), `body` (bounded).
+
+    `where` names the call for errors; `writes` says whether it may have changed something there.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     where: str
+    writes: bool = False
 
     def wild(self) -> Wild:
-        """Return the JSON body as a wild value; `Retryable` if it is not JSON (a proxy's error page)."""
+        """Return the JSON body as a wild value.
+
+        A body that is not JSON (a proxy's error page) is `Retryable`, after a write `UnknownOutcome`.
+        """
         try:
             return wild.from_json(self.body)
         except Rejected as cause:
-            raise Retryable(
+            kind = UnknownOutcome if self.writes else Retryable
+            raise kind(
                 f"{self.where} answered {self.status} with a body that is not JSON.",
                 remedy="It is tried again by itself; if it stays, a proxy stands in between.",
             ) from cause

@@ -11,14 +11,18 @@ import functools
 import importlib
 import importlib.util
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from isthmus.connectors.kit.manifest import Manifest
+from isthmus.connectors.kit.config import parse
+from isthmus.connectors.kit.manifest import Limits, Manifest
 from isthmus.connectors.kit.manifest import load as load_manifest
-from isthmus.connectors.kit.ports import Connector
+from isthmus.connectors.kit.ports import Connector, Context
 from isthmus.kernel.errors import NeedsOperator
+from isthmus.kernel.mapping import RecordMapping
 
 HOME = Path(__file__).resolve().parents[1]
 """The folder of the connectors that ship with Isthmus."""
@@ -35,6 +39,29 @@ class Installed:
     def connector(self) -> Connector:
         """Return the connector's parts, importing its code on first use."""
         return _connector(self.folder)
+
+    def context(
+        self,
+        connection: str,
+        config: Mapping[str, Any],
+        *,
+        secrets: Mapping[str, str] | None = None,
+        mappings: Mapping[str, RecordMapping] | None = None,
+        limits: Limits | None = None,
+        allow_private_addresses: bool = False,
+    ) -> Context:
+        """Return the context of a connection from its configuration data; `Rejected` names what is wrong.
+
+        `mappings` replace the connector's defaults per record kind; `limits` replace the manifest's.
+        """
+        return Context(
+            connection=connection,
+            config=parse(self.connector.config, config),
+            secrets=secrets or {},
+            mappings={**self.connector.mappings, **(mappings or {})},
+            limits=limits or self.manifest.limits,
+            allow_private_addresses=allow_private_addresses,
+        )
 
 
 def at(folder: Path) -> Installed:
