@@ -11,7 +11,8 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import rustworkx as rx
 
@@ -19,8 +20,7 @@ from isthmus.kernel.chain import encode
 from isthmus.kernel.instant import Instant
 
 
-@dataclass(frozen=True, order=True)
-class Edge:
+class Edge(NamedTuple):
     """`source` depends on `target`, in the manner of `type`."""
 
     source: str
@@ -61,7 +61,11 @@ class Graph:
         self._graph.add_edges_from_no_data(
             [(self._index[edge.source], self._index[edge.target]) for edge in self.edges]
         )
-        self.version = version_of(self.nodes, self.edges)
+
+    @cached_property
+    def version(self) -> str:
+        """Equal for equal graphs, different otherwise."""
+        return version_of(self.nodes, self.edges)
 
     def __contains__(self, node: object) -> bool:
         return node in self._index
@@ -145,7 +149,7 @@ class Graph:
 
 def version_of(nodes: Iterable[str], edges: Iterable[Edge]) -> str:
     """Return 16 hex digits that are equal for equal graphs: nodes and edges, whatever the order of building."""
-    parts = [list(nodes), [[edge.source, edge.target, edge.type] for edge in edges]]
+    parts = [list(nodes), [list(edge) for edge in edges]]
     return hashlib.sha256(encode(parts)).hexdigest()[:16]
 
 
@@ -165,12 +169,38 @@ def first_closing_edge(kept: Sequence[Edge], wanted: Sequence[Edge]) -> int | No
     """
 
     def closes(count: int) -> bool:
-        return bool(Graph((), [*kept, *wanted[:count]]).cycle())
+        return not rx.is_directed_acyclic_graph(_bare([*kept, *wanted[:count]])[0])
 
     if not closes(len(wanted)):
         return None
+    if closes(0):
+        # The standing graph has cycles already (the rule came later): only reachability tells whose fault it is.
+        return _first_returning_edge(kept, wanted)
     low, high = 0, len(wanted)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if closes(middle) else (middle, high)
     return high - 1
+
+
+def _bare(edges: Sequence[Edge]) -> tuple[Any, dict[str, int]]:
+    index: dict[str, int] = {}
+    for edge in edges:
+        index.setdefault(edge.source, len(index))
+        index.setdefault(edge.target, len(index))
+    graph: Any = rx.PyDiGraph(multigraph=True)
+    graph.add_nodes_from(list(index))
+    graph.add_edges_from_no_data([(index[edge.source], index[edge.target]) for edge in edges])
+    return graph, index
+
+
+def _first_returning_edge(kept: Sequence[Edge], wanted: Sequence[Edge]) -> int | None:
+    graph, index = _bare([*kept, *wanted])
+    graph.remove_edges_from([(index[edge.source], index[edge.target]) for edge in wanted])
+    graph.add_edges_from_no_data([(index[edge.source], index[edge.target]) for edge in kept])
+    for position, edge in enumerate(wanted):
+        source, target = index[edge.source], index[edge.target]
+        if source == target or rx.has_path(graph, target, source):
+            return position
+        graph.add_edge(source, target, None)
+    return None

@@ -6,3 +6,8 @@ from django.apps import AppConfig
 class ConfigurationConfig(AppConfig):
     name = "isthmus.practices.configuration"
     label = "configuration"
+
+    def ready(self) -> None:
+        from isthmus.practices.configuration import blueprint
+
+        blueprint.declare()
