@@ -48,7 +48,9 @@ def build(name, wanted):
     wanted["declared"] = REWRITES[wanted["declared"]]
     wanted["rewrites"] = REWRITES[wanted["rewrites"]]
     wanted["ignores"] = set(wanted["ignores"])
-    return Partner(name=name, refuses=lambda _field, value: refused is not None and value == refused, **wanted)
+    return Partner(
+        name=name, refuses=lambda _field, value: refused is not None and value == refused, **wanted
+    )
 
 
 class HostilePartners(RuleBasedStateMachine):
@@ -163,7 +165,9 @@ class HostilePartners(RuleBasedStateMachine):
     def no_duplicate_and_no_foreign_value(self):
         for partner in self.world.partners.values():
             assert len(partner.things) <= 1, f"{partner.name} holds a twin"
-        assert self.world.value("owned") in self.owned_values, "a field was taken from a system that does not own it"
+        assert self.world.value("owned") in self.owned_values, (
+            "a field was taken from a system that does not own it"
+        )
 
     def teardown(self):
         if not hasattr(self, "world"):
@@ -175,7 +179,9 @@ class HostilePartners(RuleBasedStateMachine):
         for name in world.partners:
             world.compare(name)
             world.run(name)
-        assert before == {name: len(partner.writes) for name, partner in world.partners.items()}, "an echo was written"
+        assert before == {name: len(partner.writes) for name, partner in world.partners.items()}, (
+            "an echo was written"
+        )
 
     def _assert_equal_or_parked(self):
         world = self.world
@@ -191,20 +197,24 @@ class HostilePartners(RuleBasedStateMachine):
                 theirs = gather(shape, held)
                 ours = normal(shape, Dialect(world.partners[name]), world.value(part))
                 # Equal as spelled, or word for word: a user may type what the normaliser would never write.
-                assert theirs in (ours, world.value(part)), f"{name}.{part}: {theirs!r} there, {ours!r} here, not parked"
+                assert theirs in (ours, world.value(part)), (
+                    f"{name}.{part}: {theirs!r} there, {ours!r} here, not parked"
+                )
             shown = {key: (body, gone) for key, body, _, gone in thing.comments}
             for ours_id, comment in link.comments.items():
                 hub = world.record.comments[ours_id]
                 if comment.key in shown and comment.flag == "none" and not hub.deleted:
                     spelled = Dialect(world.partners[name]).normal("comment", hub.body)
                     assert shown[comment.key][0] in (spelled, hub.body)
-            missing = {each for each, body in world.record.comments.items() if not body.deleted} - set(link.comments)
+            missing = {each for each, body in world.record.comments.items() if not body.deleted} - set(
+                link.comments
+            )
             assert not missing, f"{name} never got {missing}"
             mapped = [each.key for each in link.comments.values() if each.key]
             assert len(mapped) == len(set(mapped))
 
 
 HostilePartners.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=45, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=400, stateful_step_count=45, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestHostilePartners = HostilePartners.TestCase

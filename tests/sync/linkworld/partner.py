@@ -107,7 +107,9 @@ class Partner:
 
     def observe(self, key, event=""):
         thing = self.things[key]
-        version = {"exact": str(thing.version), "coarse": str(thing.version // 3 + 1), "none": ""}[self.versions]
+        version = {"exact": str(thing.version), "coarse": str(thing.version // 3 + 1), "none": ""}[
+            self.versions
+        ]
         return Observation(
             kind="incident",
             external=ExternalRef(connection=self.name, kind="thing", key=key),

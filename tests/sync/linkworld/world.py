@@ -99,7 +99,9 @@ class World:
             "resolution": FieldPolicy(policy=MergePolicy.LATEST, skew_bound=0),
             "tags": FieldPolicy(policy=MergePolicy.UNION),
         } | (policies or {})
-        self.record = RecordView(fields={name: HubField(value=gather(shape, {})) for name, shape in SHAPES.items()})
+        self.record = RecordView(
+            fields={name: HubField(value=gather(shape, {})) for name, shape in SHAPES.items()}
+        )
         self.links = {each.name: LinkState() for each in partners}
         self.adopted: list = []
         self.conflicts: list = []
@@ -147,8 +149,8 @@ class World:
         self.record = replace(self.record, fields=fields)
 
     def comment(self, body):
-        self.counter += 1
-        comments = {**self.record.comments, f"ours {self.counter}": HubComment(body=body)}
+        number = 1 + sum(1 for each in self.record.comments if each.startswith("ours"))
+        comments = {**self.record.comments, f"ours {number}": HubComment(body=body)}
         self.record = replace(self.record, comments=comments)
 
     def user(self, name, field, value):
@@ -243,7 +245,9 @@ class World:
                     yield
                     keys = self.partners[name].find(f"link {name}")
                     link = self.links[name]
-                    self.put(name, mark_acked(link, self.context(name), key=keys[0]) if keys else mark_absent(link))
+                    self.put(
+                        name, mark_acked(link, self.context(name), key=keys[0]) if keys else mark_absent(link)
+                    )
                     yield
                 case "read" | "read_back":
                     start = self.begin(name)
@@ -276,7 +280,9 @@ class World:
                 if link.operation.kind == "create" and not answer.key:
                     self.put(name, mark_unknown(link, self.now, context))
                     return
-                acked = mark_acked(link, context, key=answer.key, version=answer.version, comment_key=answer.comment_key)
+                acked = mark_acked(
+                    link, context, key=answer.key, version=answer.version, comment_key=answer.comment_key
+                )
                 self.put(name, acked)
                 if answer.observation is not None and acked.operation is not None:
                     seen = Sighting(observation=answer.observation, seen_at=self.now, own=True)

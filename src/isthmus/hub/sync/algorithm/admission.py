@@ -42,7 +42,11 @@ def admit(link: LinkState, seen: Sighting, rules: Rules) -> Admission:
         return Admission(verdict="merge", reason="A newer version.", link=link)
     if order == 0 and seen.observation.coarse:
         return _dirty(link, "Two edits may share this version; the object is read afresh.")
-    return Admission(verdict="drop", reason="A version that is already known." if order == 0 else "An older version.", link=link)
+    return Admission(
+        verdict="drop",
+        reason="A version that is already known." if order == 0 else "An older version.",
+        link=link,
+    )
 
 
 def _admit_read(link: LinkState, start: int, order: int | None) -> Admission:

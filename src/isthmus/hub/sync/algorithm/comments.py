@@ -47,7 +47,9 @@ def _merge_known(draft: Draft, name: str, comment: ObservedComment, context: Con
     if comment.deleted:
         draft.set_comment(name, structs.replace(held, gone=True))
         if not ours.deleted:
-            draft.set_hub_comment(name, HubComment(body=ours.body, public=ours.public, deleted=True, source=ours.source))
+            draft.set_hub_comment(
+                name, HubComment(body=ours.body, public=ours.public, deleted=True, source=ours.source)
+            )
             draft.comments.append(CommentChange(action="delete", id=name, key=comment.key))
         return
     if comment.body == held.seen:
@@ -57,7 +59,9 @@ def _merge_known(draft: Draft, name: str, comment: ObservedComment, context: Con
         draft.set_comment(name, LinkComment(key=comment.key, agreed=ours.body, seen=comment.body))
         return
     if held.agreed not in (UNSET, ours.body):
-        draft.set_comment(name, LinkComment(key=comment.key, agreed=UNSET, seen=comment.body, flag="divergent"))
+        draft.set_comment(
+            name, LinkComment(key=comment.key, agreed=UNSET, seen=comment.body, flag="divergent")
+        )
         return
     body = str(context.spelling.inward(FIELD, comment.body))
     draft.set_comment(name, LinkComment(key=comment.key, agreed=body, seen=comment.body))
@@ -90,7 +94,9 @@ def map_sent(draft: Draft, operation: Operation, seen: Sighting, context: Contex
     shown = seen.observation.comments or ()
     spelled = str(context.spelling.normal(FIELD, operation.comment_body))
     new = [each for each in shown if each.key not in operation.known]
-    found = next((each for each in new if operation.response_key and each.key == operation.response_key), None)
+    found = next(
+        (each for each in new if operation.response_key and each.key == operation.response_key), None
+    )
     if context.rules.own_comments:
         found = found or next((each for each in new if each.correlation == operation.comment), None)
         found = found or next((each for each in new if each.body == spelled), None)

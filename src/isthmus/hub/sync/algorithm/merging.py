@@ -12,7 +12,16 @@ from msgspec import UNSET, structs
 
 from isthmus.hub.sync.algorithm.admission import close_read
 from isthmus.hub.sync.algorithm.comments import merge_comments
-from isthmus.hub.sync.algorithm.outcome import Blocked, ConflictFound, Context, Draft, Note, Outcome, Sighting, Take
+from isthmus.hub.sync.algorithm.outcome import (
+    Blocked,
+    ConflictFound,
+    Context,
+    Draft,
+    Note,
+    Outcome,
+    Sighting,
+    Take,
+)
 from isthmus.hub.sync.algorithm.spelling import Unmapped, inward, normal
 from isthmus.hub.sync.algorithm.state import HubField, LinkPart, LinkState, RecordView
 from isthmus.kernel.instant import Instant
@@ -30,7 +39,9 @@ def merge(link: LinkState, record: RecordView, seen: Sighting, context: Context)
     return draft.finish()
 
 
-def merge_all(draft: Draft, seen: Sighting, context: Context, *, except_parts: frozenset[str] = frozenset()) -> None:
+def merge_all(
+    draft: Draft, seen: Sighting, context: Context, *, except_parts: frozenset[str] = frozenset()
+) -> None:
     """Merge every part that the observation shows, then its comments."""
     if seen.observation.deleted:
         draft.link = structs.replace(draft.link, gone=True)
@@ -78,12 +89,22 @@ def merge_part(
         _agree(draft, shape, ours, theirs, context)
         return
     if shape.name in draft.record.conflicts and context.rules.conflict_everywhere:
-        draft.set_part(shape.name, LinkPart(seen=theirs, flag="conflict", mapping_version=context.spelling.version))
+        draft.set_part(
+            shape.name, LinkPart(seen=theirs, flag="conflict", mapping_version=context.spelling.version)
+        )
         return
     try:
         value = inward(shape, context.spelling, theirs)
     except Unmapped as problem:
-        park(draft, shape.name, agreed=ours.value, seen=theirs, why="unmapped", text=problem.text, context=context)
+        park(
+            draft,
+            shape.name,
+            agreed=ours.value,
+            seen=theirs,
+            why="unmapped",
+            text=problem.text,
+            context=context,
+        )
         return
     _judge(draft, shape, part, ours, Edit(value=value, at=_when(seen), source=context.connection),
            theirs, seen, context, unexplained=unexplained)  # fmt: skip
@@ -119,10 +140,14 @@ def _judge(
     base = None if part.agreed is UNSET else part.agreed
     match decision.verdict:
         case Verdict.TAKE if not context.legal(shape.name, ours.value, edit.value):
-            illegal = Decision(verdict=Verdict.MANUAL, rule="legal_state", text="The merged state is not allowed.")
+            illegal = Decision(
+                verdict=Verdict.MANUAL, rule="legal_state", text="The merged state is not allowed."
+            )
             _manual(draft, shape, base, ours, edit, theirs, illegal, context)
         case Verdict.TAKE:
-            _take(draft, shape, base, ours, edit, theirs, decision, context, both=both, unexplained=unexplained)
+            _take(
+                draft, shape, base, ours, edit, theirs, decision, context, both=both, unexplained=unexplained
+            )
         case Verdict.KEEP:
             _keep(draft, shape, part, ours, edit, theirs, decision, context, both=both)
         case Verdict.MANUAL:
@@ -188,7 +213,9 @@ def _manual(
     draft: Draft, shape: Shape, base: Any, ours: HubField, edit: Edit, theirs: Any, decision: Decision,
     context: Context,
 ) -> None:  # fmt: skip
-    draft.set_part(shape.name, LinkPart(seen=theirs, flag="conflict", mapping_version=context.spelling.version))
+    draft.set_part(
+        shape.name, LinkPart(seen=theirs, flag="conflict", mapping_version=context.spelling.version)
+    )
     draft.conflict(ConflictFound(part=shape.name, base=base, ours=ours.value, theirs=edit.value, winner="undecided",
                                  rule=decision.rule, text=decision.text, skewed=decision.skewed))  # fmt: skip
 
@@ -228,7 +255,9 @@ def set_base(draft: Draft, shape: Shape, *, agreed: list[str], seen: list[str], 
     """Write the pair of a set. Elements correspond one to one; where they do not, some are parked."""
     spelled = sorted({str(context.spelling.normal(shape.name, each)) for each in agreed})
     if spelled == sorted(seen):
-        draft.set_part(shape.name, LinkPart(agreed=agreed, seen=seen, mapping_version=context.spelling.version))
+        draft.set_part(
+            shape.name, LinkPart(agreed=agreed, seen=seen, mapping_version=context.spelling.version)
+        )
         return
     held = draft.part(shape.name)
     draft.set_part(shape.name, LinkPart(agreed=agreed, seen=seen, flag="divergent", why=held.why or "rewritten",

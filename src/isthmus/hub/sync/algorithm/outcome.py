@@ -10,7 +10,14 @@ from msgspec import structs
 
 from isthmus.hub.sync.algorithm.rules import Limits, Rules
 from isthmus.hub.sync.algorithm.spelling import Spelling
-from isthmus.hub.sync.algorithm.state import HubComment, HubField, LinkComment, LinkPart, LinkState, RecordView
+from isthmus.hub.sync.algorithm.state import (
+    HubComment,
+    HubField,
+    LinkComment,
+    LinkPart,
+    LinkState,
+    RecordView,
+)
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.merge import FieldPolicy, Shape
 from isthmus.kernel.observation import Observation

@@ -10,8 +10,8 @@ from typing import Any
 from msgspec import UNSET, structs
 
 from isthmus.hub.sync.algorithm.comments import FIELD
-from isthmus.hub.sync.algorithm.outcome import Context, Draft, Note, Outcome
 from isthmus.hub.sync.algorithm.merging import park
+from isthmus.hub.sync.algorithm.outcome import Context, Draft, Note, Outcome
 from isthmus.hub.sync.algorithm.spelling import Unmapped, normal, outward
 from isthmus.hub.sync.algorithm.state import HubField, LinkPart, LinkState, Operation, RecordView, Sent
 from isthmus.kernel.errors import Rejected
@@ -70,7 +70,15 @@ def _plan_part(draft: Draft, shape: Shape, context: Context) -> Sent | None:
         wire = outward(shape, context.spelling, ours)
     except (Unmapped, Rejected) as problem:
         if part.agreed != ours:
-            park(draft, shape.name, agreed=ours, seen=part.seen, why="unmapped", text=problem.text, context=context)
+            park(
+                draft,
+                shape.name,
+                agreed=ours,
+                seen=part.seen,
+                why="unmapped",
+                text=problem.text,
+                context=context,
+            )
         return None
     before = gather(shape, {}) if part.seen is UNSET else part.seen
     whole = Sent(value=ours, expected=expected, outward=wire, before=before)
@@ -123,7 +131,9 @@ def _plan_set(draft: Draft, shape: Shape, part: LinkPart, ours: list[str], conte
     if not add and not remove:
         return None
     expected = sorted((set(seen) | set(add)) - set(remove))
-    return Sent(value=list(ours), expected=expected, outward=sorted(keep), before=seen, add=add, remove=remove)
+    return Sent(
+        value=list(ours), expected=expected, outward=sorted(keep), before=seen, add=add, remove=remove
+    )
 
 
 def _one_if_single(draft: Draft, sent: dict[str, Sent]) -> dict[str, Sent]:
@@ -159,7 +169,5 @@ def _plan_comment(draft: Draft, context: Context, key: str) -> None:
 
 def _open(draft: Draft, operation: Operation, context: Context) -> None:
     tick = draft.link.tick + 1
-    opened = structs.replace(
-        operation, at=tick, since=int(context.now), version_before=draft.link.version
-    )
+    opened = structs.replace(operation, at=tick, since=int(context.now), version_before=draft.link.version)
     draft.link = structs.replace(draft.link, tick=tick, operation=opened)

@@ -31,12 +31,22 @@ def adopt(link: LinkState, record: RecordView, seen: Sighting, context: Context,
             continue
         ours = record.fields.get(name, HubField(value=gather(shape, {})))
         if normal(shape, context.spelling, ours.value) == theirs:
-            draft.set_part(name, LinkPart(agreed=ours.value, seen=theirs, mapping_version=context.spelling.version))
+            draft.set_part(
+                name, LinkPart(agreed=ours.value, seen=theirs, mapping_version=context.spelling.version)
+            )
             continue
         try:
             value = inward(shape, context.spelling, theirs)
         except Unmapped as problem:
-            park(draft, name, agreed=ours.value, seen=theirs, why="unmapped", text=problem.text, context=context)
+            park(
+                draft,
+                name,
+                agreed=ours.value,
+                seen=theirs,
+                why="unmapped",
+                text=problem.text,
+                context=context,
+            )
             continue
         if shape.form is Form.SET:
             value = sorted(set(value) | set(ours.value or ()))
@@ -46,15 +56,21 @@ def adopt(link: LinkState, record: RecordView, seen: Sighting, context: Context,
             field = HubField(value=value, at=seen.seen_at, source=context.connection)
             agreed = inward(shape, context.spelling, theirs)
             draft.set_field(name, field)
-            draft.set_part(name, LinkPart(agreed=agreed, seen=theirs, mapping_version=context.spelling.version))
+            draft.set_part(
+                name, LinkPart(agreed=agreed, seen=theirs, mapping_version=context.spelling.version)
+            )
             draft.takes.append(Take(part=name, value=value, before=ours.value, field=field, rule="adoption.theirs",
                                     text="The pair was adopted with their value."))  # fmt: skip
         else:
-            draft.set_part(name, LinkPart(seen=theirs, flag="conflict", mapping_version=context.spelling.version))
+            draft.set_part(
+                name, LinkPart(seen=theirs, flag="conflict", mapping_version=context.spelling.version)
+            )
             draft.conflict(ConflictFound(part=name, base=None, ours=ours.value, theirs=value, winner="undecided",
                                          rule="adoption.queue", text="The pair differs and has no base."))  # fmt: skip
     merge_comments(draft, seen, context)
-    draft.link = close_read(draft.link, start=seen.start, version=seen.observation.version, rules=context.rules)
+    draft.link = close_read(
+        draft.link, start=seen.start, version=seen.observation.version, rules=context.rules
+    )
     return draft.finish()
 
 
@@ -83,7 +99,9 @@ def release(link: LinkState, part: str) -> LinkState:
     held = link.parts.get(part)
     if held is None or held.flag != "conflict":
         return link
-    return structs.replace(link, parts={**link.parts, part: LinkPart(seen=held.seen, mapping_version=held.mapping_version)})
+    return structs.replace(
+        link, parts={**link.parts, part: LinkPart(seen=held.seen, mapping_version=held.mapping_version)}
+    )
 
 
 def reopen_parked(link: LinkState, context: Context) -> LinkState:
@@ -94,7 +112,13 @@ def reopen_parked(link: LinkState, context: Context) -> LinkState:
     limit = int(context.now) - context.limits.parked_retry_after
     parts = dict(link.parts)
     for name, part in parts.items():
-        if part.flag == "divergent" and part.since <= limit and part.why in {"refused", "ignored", "no_path", "unmapped"}:
+        if (
+            part.flag == "divergent"
+            and part.since <= limit
+            and part.why in {"refused", "ignored", "no_path", "unmapped"}
+        ):
             tries = context.limits.tries_max - 1
-            parts[name] = LinkPart(seen=part.seen, tried=part.agreed, tries=tries, mapping_version=part.mapping_version)
+            parts[name] = LinkPart(
+                seen=part.seen, tried=part.agreed, tries=tries, mapping_version=part.mapping_version
+            )
     return structs.replace(link, parts=parts)

@@ -92,7 +92,15 @@ def refused(
     else:
         for name in named or (operation.sent if operation.kind == "patch" else ()):
             sent = operation.sent[name]
-            park(draft, name, agreed=sent.value, seen=draft.part(name).seen, why="refused", text=text, context=context)
+            park(
+                draft,
+                name,
+                agreed=sent.value,
+                seen=draft.part(name).seen,
+                why="refused",
+                text=text,
+                context=context,
+            )
         draft.link = structs.replace(
             draft.link, singly=tuple(each for each in draft.link.singly if each not in operation.sent)
         )
@@ -123,7 +131,10 @@ def settle(link: LinkState, record: RecordView, seen: Sighting, context: Context
         settled.add(name)
         theirs = observed(shape, seen, draft.part(name))
         if theirs is UNSET:
-            draft.set_part(name, LinkPart(agreed=sent.value, seen=sent.expected, mapping_version=context.spelling.version))
+            draft.set_part(
+                name,
+                LinkPart(agreed=sent.value, seen=sent.expected, mapping_version=context.spelling.version),
+            )
         elif shape.form is Form.SET:
             _settle_set(draft, shape, sent, theirs, operation, seen, context)
         else:
@@ -138,7 +149,13 @@ def settle(link: LinkState, record: RecordView, seen: Sighting, context: Context
 
 
 def _settle_value(
-    draft: Draft, shape: Shape, sent: Sent, theirs: Any, operation: Operation, seen: Sighting, context: Context
+    draft: Draft,
+    shape: Shape,
+    sent: Sent,
+    theirs: Any,
+    operation: Operation,
+    seen: Sighting,
+    context: Context,
 ) -> None:
     """Four cases: as sent; the partner's own form of it; not there at all; something else entirely."""
     name, part = shape.name, draft.part(shape.name)
@@ -172,7 +189,13 @@ def _settle_value(
 
 
 def _settle_set(
-    draft: Draft, shape: Shape, sent: Sent, theirs: Any, operation: Operation, seen: Sighting, context: Context
+    draft: Draft,
+    shape: Shape,
+    sent: Sent,
+    theirs: Any,
+    operation: Operation,
+    seen: Sighting,
+    context: Context,
 ) -> None:
     """Judge our elements only; whatever else is in the set is somebody else's edit and is merged."""
     name, part = shape.name, draft.part(shape.name)
@@ -193,7 +216,9 @@ def _settle_set(
              text=f"{context.connection} did not take {sorted(missing | remaining)}.")  # fmt: skip
         return
     merge_part(draft, shape, theirs, seen, context)
-    draft.set_part(name, structs.replace(draft.part(name), tried=draft.record.fields[name].value, tries=tries))
+    draft.set_part(
+        name, structs.replace(draft.part(name), tried=draft.record.fields[name].value, tries=tries)
+    )
 
 
 def _settle_comment(draft: Draft, operation: Operation, seen: Sighting, context: Context) -> None:
@@ -202,7 +227,9 @@ def _settle_comment(draft: Draft, operation: Operation, seen: Sighting, context:
     held = draft.link.comments.get(operation.comment, LinkComment())
     tries = draft.part(FIELD).tries + 1 if draft.part(FIELD).tried == operation.comment else 1
     if context.rules.park and tries >= context.limits.tries_max:
-        draft.set_comment(operation.comment, structs.replace(held, agreed=operation.comment_body, flag="divergent"))
+        draft.set_comment(
+            operation.comment, structs.replace(held, agreed=operation.comment_body, flag="divergent")
+        )
         return
     draft.set_part(FIELD, LinkPart(tried=operation.comment, tries=tries))
 
@@ -243,5 +270,3 @@ def _moved(link: LinkState, state: OperationState, **changes: Any) -> LinkState:
     tick = link.tick + 1
     operation = structs.replace(_open(link), state=state, at=tick, **changes)
     return structs.replace(link, tick=tick, operation=operation)
-
-
