@@ -102,6 +102,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The facts of one connector. `loss`: `kind.field` → why it does not survive a round trip.
 
     `conditional_writes`: a write with a stale version is refused by the partner (If-Match and the like).
+    `idempotent_create`: the partner makes one object of two creates with the same idempotency key.
     """
 
     id: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
@@ -118,6 +119,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     event_id: EventId | None = None
     proof_of_own: Proof = Proof()
     conditional_writes: bool = False
+    idempotent_create: bool = False
     loss: dict[str, str] = {}
     quality: dict[str, Grade]
 

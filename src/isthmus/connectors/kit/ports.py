@@ -49,7 +49,7 @@ class Context:
     config: ConnectorConfig
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     mappings: Mapping[str, RecordMapping] = field(default_factory=dict, repr=False)
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     allow_private_addresses: bool = False
 
     def secret(self, name: str) -> str:
