@@ -15,7 +15,7 @@ import msgspec
 
 from isthmus.blueprint.sections import Parsed, Section, register
 from isthmus.connectors.kit import config as kit_config
-from isthmus.connectors.kit import registry
+from isthmus.hub import inventory
 from isthmus.hub.intake.segments import NAME
 from isthmus.kernel.errors import NeedsOperator, Problem, Rejected
 
@@ -105,7 +105,7 @@ def _entry_problems(name: str, entry: ConnectionEntry) -> list[Problem]:
             )
         )
     try:
-        installed = registry.find(entry.connector)
+        installed = inventory.find(entry.connector)
     except NeedsOperator as fault:
         return [*found, Problem(path=f"/{name}/connector", message=fault.text, remedy=fault.remedy)]
     try:

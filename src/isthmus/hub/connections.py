@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from isthmus import blueprint, django_settings
 from isthmus.connectors.kit import config as kit_config
-from isthmus.connectors.kit import registry
 from isthmus.connectors.kit.manifest import Manifest
 from isthmus.connectors.kit.ports import Connector, Context, Poller
+from isthmus.hub import inventory
 from isthmus.hub.blueprint import SECTION, ConnectionEntry, OrganisationRule
 from isthmus.identity import secrets
 from isthmus.kernel.errors import IsthmusError, NeedsOperator, NotFound, Rejected
@@ -174,7 +174,7 @@ def _built(
 
 
 def _connection(name: str, entry: ConnectionEntry, names: Mapping[str, str], generation: int) -> Connection:
-    installed = registry.find(entry.connector)
+    installed = inventory.find(entry.connector)
     return Connection(
         name=name,
         entry=entry,

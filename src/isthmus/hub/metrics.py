@@ -1,0 +1,39 @@
+"""What the engine counts, for `/metrics`. Each process has its own registry; names never overlap.
+
+`front` answers scrapes: it shows its own registry and the text that `work` last left beside the readiness
+file (`work` does not listen on any port).
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+FRONT = CollectorRegistry()
+WORK = CollectorRegistry()
+
+ACCEPTED = Counter("isthmus_intake_accepted", "Messages made durable.", registry=FRONT)
+GROUPS = Counter("isthmus_intake_commits", "Group commits of the intake log.", registry=FRONT)
+REFUSED = Counter(
+    "isthmus_intake_refused", "Messages refused at the door.", ["connection", "reason"], registry=FRONT
+)
+WAITING = Gauge("isthmus_intake_waiting", "Messages waiting for the disk.", registry=FRONT)
+STREAMS = Gauge("isthmus_live_streams", "Open live streams.", registry=FRONT)
+GATES = Gauge("isthmus_gate_waits", "Gate checks waiting for a decision.", registry=FRONT)
+
+MESSAGES = Counter("isthmus_pump_messages", "Messages taken from the log.", ["connection"], registry=WORK)
+BATCHES_FAILED = Counter(
+    "isthmus_pump_batches_failed", "Batches taken again message by message.", ["connection"], registry=WORK
+)
+PARKED = Counter("isthmus_pump_parked", "Observations parked.", ["connection"], registry=WORK)
+LAG = Gauge(
+    "isthmus_pump_lag_seconds", "Age of the oldest message not yet taken.", ["connection"], registry=WORK
+)
+TURNSTILE = Histogram(
+    "isthmus_pump_turnstile_seconds",
+    "How long a batch held the right to write.",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5),
+    registry=WORK,
+)
+DUE = Counter("isthmus_due_handled", "Waits that ended.", ["what", "result"], registry=WORK)
+POLLS = Counter("isthmus_polls", "Polls of partners.", ["connection", "result"], registry=WORK)
+UNSEALED = Gauge("isthmus_unsealed_age_seconds", "Age of the oldest entry that is not sealed.", registry=WORK)

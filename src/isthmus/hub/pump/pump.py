@@ -1,0 +1,208 @@
+"""The pump of one process: reads every connection's log in batches and makes each batch one transaction.
+
+The batch size follows the time for which the last transactions held the turnstile: pages must not wait
+longer than `HOLD_SECONDS_MAX` for it. A batch that raises is taken message by message; a message that still
+raises is parked and the offset moves on. A fault that is not the message's (disk, database, lease) moves
+nothing: the same messages are read again.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+
+import structlog
+from django.db import DatabaseError, InterfaceError
+
+from isthmus.connectors.kit.ports import Context
+from isthmus.hub import connections, leases, metrics
+from isthmus.hub.connections import Connection
+from isthmus.hub.intake.log import IntakeLog
+from isthmus.hub.intake.message import Message
+from isthmus.hub.leases import Held
+from isthmus.hub.pump.deciding import Batch, Moved, Place, decide, offset_of, react
+from isthmus.hub.pump.stage_one import Taken, take
+from isthmus.kernel.actor import Origin, system
+from isthmus.kernel.errors import Retryable
+from isthmus.kernel.instant import Instant
+from isthmus.ledger.door import perform
+from isthmus.ledger.ids import source
+from isthmus.ledger.work import Work
+
+_log = structlog.get_logger(__name__)
+
+ACTOR = system("pump")
+HOLD_SECONDS_MAX = 0.020
+BATCH_MIN = 16
+BATCH_MAX = 1_000
+TRANSIENT = (Retryable, DatabaseError, InterfaceError)
+
+
+@dataclass
+class Partition:
+    """What the pump remembers of one connection between batches."""
+
+    connection: Connection
+    context: Context
+    position: int
+    size: int = 64
+    held: float = field(default=0.0, compare=False)
+
+    def adapt(self, held_seconds: float) -> None:
+        """Choose the next batch size from how long the last transaction held the turnstile."""
+        self.held = held_seconds
+        if held_seconds > HOLD_SECONDS_MAX:
+            self.size = max(BATCH_MIN, self.size // 2)
+        elif held_seconds < HOLD_SECONDS_MAX / 3:
+            self.size = min(BATCH_MAX, self.size * 2)
+
+
+class Pump:
+    """Takes messages of all connections in force, a batch of each in turn. One thread uses it."""
+
+    def __init__(self, log: IntakeLog) -> None:
+        self._intake = log
+        self._partitions: dict[str, Partition] = {}
+        self.lease: Held | None = None
+
+    def round(self) -> int:
+        """Take at most one batch of every connection; return how many messages were taken."""
+        taken = 0
+        for name, connection in connections.in_force().items():
+            if self._intake.durable(name) == 0:
+                continue
+            taken += self.step(connection)
+        return taken
+
+    def step(self, connection: Connection) -> int:
+        """Take one batch of one connection; return how many messages it had."""
+        partition = self._partition(connection)
+        if self._intake.durable(connection.name) <= partition.position:
+            return 0
+        messages = self._intake.read(connection.name, partition.position, messages_max=partition.size)
+        messages = _same_door(messages)
+        if not messages:
+            return 0
+        taken = [take(connection, partition.context, each) for each in messages]
+        batch = Batch(connection=connection, after=partition.position, taken=taken)
+        try:
+            partition.adapt(self._commit(batch))
+            partition.position = messages[-1].position
+        except Moved:
+            self._partitions.pop(connection.name)
+            return 0
+        except TRANSIENT:
+            self._partitions.pop(connection.name)
+            raise
+        except Exception:  # noqa: BLE001 - whatever failed, its message is found and parked
+            _log.exception("batch_failed", connection=connection.name, first=messages[0].position)
+            metrics.BATCHES_FAILED.labels(connection.name).inc()
+            self._one_by_one(partition, taken)
+        metrics.MESSAGES.labels(connection.name).inc(len(messages))
+        return len(messages)
+
+    def lag(self, connection: Connection) -> tuple[int, int]:
+        """Return (messages, microseconds) that the pump is behind the log of a connection."""
+        partition = self._partition(connection)
+        waiting = self._intake.durable(connection.name) - partition.position
+        if waiting <= 0:
+            return 0, 0
+        oldest = self._intake.read(connection.name, partition.position, messages_max=1)
+        return waiting, max(0, source.now() - oldest[0].received_at) if oldest else 0
+
+    def _partition(self, connection: Connection) -> Partition:
+        held = self._partitions.get(connection.name)
+        if held is None or held.connection is not connection:
+            offset = offset_of(connection)
+            position = offset.position or 0 if offset is not None else 0
+            held = Partition(connection=connection, context=connection.pure_context(), position=position)
+            self._partitions[connection.name] = held
+        return held
+
+    def _commit(self, batch: Batch, *, exclusive: bool = False) -> float:
+        """Make a batch one transaction; return for how many seconds it held the turnstile."""
+        entered = 0.0
+
+        def inside() -> None:
+            nonlocal entered
+            entered = time.perf_counter()
+
+        def act(work: Work) -> None:
+            if self.lease is not None:
+                leases.prove(work, self.lease)
+            work.recheck(inside)
+            decide(work, batch)
+
+        first = batch.taken[0].message
+        perform(
+            act,
+            actor=ACTOR,
+            origin=Origin(channel=first.door, connection=batch.connection.name),
+            trace=first.trace,
+            exclusive=exclusive,
+        )
+        held = time.perf_counter() - entered
+        metrics.TURNSTILE.observe(held)
+        return held
+
+    def _one_by_one(self, partition: Partition, taken: list[Taken]) -> None:
+        """Take messages singly; park what fails. `exclusive` rules out that a race is taken for poison."""
+        for each in taken:
+            batch = Batch(connection=partition.connection, after=partition.position, taken=[each])
+            try:
+                self._commit(batch, exclusive=True)
+            except (Moved, *TRANSIENT):
+                self._partitions.pop(partition.connection.name, None)
+                raise
+            except Exception as fault:  # noqa: BLE001 - parked with its cause
+                _log.exception(
+                    "message_failed", connection=partition.connection.name, message=each.message.id
+                )
+                self._park(batch, each, fault)
+            partition.position = each.message.position
+
+    def _park(self, batch: Batch, taken: Taken, fault: Exception) -> None:
+        """Find which observations fail, take the others, park those; if that fails too, park them all."""
+        everything: dict[Place, Exception] = {
+            (taken.message.position, item.place): fault for item in taken.items
+        }
+        failing = _failing(taken, source.now()) if len(taken.items) > 1 else {}
+        for bad in (failing, everything):
+            if not bad:
+                continue
+            try:
+                self._commit(replace(batch, bad=bad), exclusive=True)
+            except (Moved, *TRANSIENT):
+                raise
+            except Exception:
+                if bad is everything:
+                    raise
+                _log.exception("message_failed_again", message=taken.message.id)
+            else:
+                metrics.PARKED.labels(batch.connection.name).inc(len(bad))
+                return
+
+
+def _same_door(messages: list[Message]) -> list[Message]:
+    """Return the leading messages that came through one door: a Work has one origin."""
+    for index, each in enumerate(messages):
+        if each.door != messages[0].door:
+            return messages[:index]
+    return messages
+
+
+def _failing(taken: Taken, now: Instant) -> dict[Place, Exception]:
+    """Try each observation in a Work that is thrown away; return those that raise."""
+    found: dict[Place, Exception] = {}
+    origin = Origin(channel=taken.message.door, connection=taken.message.connection)
+    for item in taken.items:
+        if item.seen is None or item.fault is not None:
+            continue
+        work = Work(actor=ACTOR, origin=origin, now=now, trace=taken.message.trace)
+        try:
+            react(work, item.seen.observation.kind, [item.seen])
+        except TRANSIENT:
+            raise
+        except Exception as fault:  # noqa: BLE001 - any fault of a reaction parks its observation
+            found[taken.message.position, item.place] = fault
+    return found

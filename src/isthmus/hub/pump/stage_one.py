@@ -1,0 +1,94 @@
+"""Stage 1: a message becomes observations. No lock is held and nothing is written; faults become values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from isthmus.connectors.kit.ports import Context, decode_observations
+from isthmus.hub.connections import Connection
+from isthmus.hub.intake.message import POLL, Message
+from isthmus.hub.observing import Seen
+from isthmus.kernel.errors import Bug, IsthmusError, Rejected
+from isthmus.kernel.observation import Observation
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing to take: an observation, or the reason why the message (or this part of it) has none."""
+
+    place: int
+    seen: Seen | None
+    fault: IsthmusError | None
+
+    @property
+    def subject(self) -> str:
+        """Return the record that it speaks about (`kind:key`), "" if that is not known."""
+        return "" if self.seen is None else subject_of(self.seen.observation)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A message with what it says."""
+
+    message: Message
+    items: list[Item]
+
+
+def subject_of(observation: Observation) -> str:
+    """Return the name under which later messages about the same record wait."""
+    return f"{observation.external.kind}:{observation.external.key}"[:128]
+
+
+def take(connection: Connection, context: Context, message: Message) -> Taken:
+    """Parse one message; a connector that refuses or fails yields one item with the fault."""
+    try:
+        observations = _observations(connection, context, message)
+    except IsthmusError as fault:
+        return Taken(message, [Item(0, None, fault)])
+    except Exception as cause:  # noqa: BLE001 - a fault of one connector parks its message
+        _log.exception("parse_failed", connection=connection.name, message=message.id)
+        fault = Bug(
+            f"Connector {message.connector} failed on this message ({type(cause).__name__}).",
+            remedy="Mend or update the connector, then re-drive the message.",
+        )
+        return Taken(message, [Item(0, None, fault)])
+    return Taken(
+        message, [_item(connection, message, place, each) for place, each in enumerate(observations)]
+    )
+
+
+def _observations(connection: Connection, context: Context, message: Message) -> list[Observation]:
+    if message.door == POLL:
+        return decode_observations(message.body)
+    source = connection.connector.source
+    if source is None:
+        raise Rejected(
+            f"Connector {connection.manifest.id!r} does not read messages.",
+            remedy="Point the connection at the connector that its senders speak.",
+        )
+    return source.parse(message.body, dict(message.headers), context)
+
+
+def _item(connection: Connection, message: Message, place: int, observation: Observation) -> Item:
+    fault: IsthmusError | None = None
+    organisation = connection.organisation
+    try:
+        organisation = connection.organisation_of(observation)
+    except Rejected as refusal:
+        fault = refusal
+    seen = Seen(
+        message_position=message.position,
+        place=place,
+        connection=connection.name,
+        organisation=organisation,
+        observation=observation,
+        received_at=message.received_at,
+        message_id=message.id,
+        trace=message.trace,
+        door=message.door,
+    )
+    return Item(place, seen, fault)
