@@ -43,7 +43,7 @@ class RecordManager(models.Manager[Any]):
     def get_queryset(self) -> RecordQuerySet:
         found = RecordQuerySet(self.model, using=self._db)
         visible = scope.current()
-        return found if visible is None else found.filter(organisation__in=visible)  # type: ignore[return-value]
+        return found if visible is None else found.filter(scope.owned_or_shared(visible, "id"))  # type: ignore[return-value]
 
 
 _BY_TABLE = {kind.table: kind for kind in KINDS.values()}

@@ -1,0 +1,230 @@
+"""Reads of the book: histories, as-of on both time axes, traces, the journal.
+
+Everything here keeps to the open scope, and opens sealed values; erased ones read `[erased]`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import QuerySet
+
+from isthmus.kernel.errors import Rejected
+from isthmus.kernel.instant import Instant
+from isthmus.kernel.kinds import KINDS
+from isthmus.kernel.record import FieldType, Json, Reason
+from isthmus.ledger import scope
+from isthmus.ledger.body import Body, decode_body
+from isthmus.ledger.columns import open_json, open_text
+from isthmus.ledger.models import Entry
+from isthmus.ledger.records import RecordModel, kind_of
+
+LIMIT_MAX = 500
+TRACE_MAX = 5_000
+"""Entries read of one trace: a storm of thousands of alerts is cut, in sight."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntryView:
+    """One entry, readable. `changes`: field → (old, new); `inputs`: (record, version) pairs."""
+
+    seq: int
+    organisation: str
+    kind: str
+    record: str
+    version: int
+    occurred_at: Instant
+    recorded_at: Instant
+    zone: str
+    assumed_error: int
+    actor: str
+    actor_kind: str
+    channel: str
+    connection: str
+    synthetic: bool
+    cause: str
+    trace: str
+    generation: int
+    changes: Mapping[str, tuple[Json, Json]]
+    why: Sequence[Reason]
+    versions: Mapping[str, str]
+    inputs: Sequence[tuple[str, int]]
+
+    @property
+    def id(self) -> str:
+        """The entry's name: record and version."""
+        return f"{self.record}.{self.version}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalFilter:
+    """What to show of the journal; empty members do not filter. `since` and `until` bound `recorded_at`."""
+
+    organisation: str = ""
+    kind: str = ""
+    record: str = ""
+    actor: str = ""
+    channel: str = ""
+    connection: str = ""
+    trace: str = ""
+    since: Instant | None = None
+    until: Instant | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalPage:
+    """Entries, newest first; `cursor` asks for the next page and is empty at the end."""
+
+    entries: Sequence[EntryView] = field(default_factory=tuple)
+    cursor: str = ""
+
+
+def history(record_id: str) -> list[EntryView]:
+    """Return all entries of a record, oldest first."""
+    return _views(_visible().filter(record=record_id).order_by("version"))
+
+
+def entry(entry_id: str) -> EntryView | None:
+    """Return the entry named `<record>.<version>`, if it is visible."""
+    record, _, version = entry_id.partition(".")
+    if not version.isdigit():
+        return None
+    found = _views(_visible().filter(record=record, version=int(version)))
+    return found[0] if found else None
+
+
+def by_trace(trace: str) -> list[EntryView]:
+    """Return the entries of one trace in storage order, at most `TRACE_MAX`."""
+    return _views(_visible().filter(trace=trace).order_by("seq")[:TRACE_MAX])
+
+
+def since(seq: int, *, limit: int = LIMIT_MAX) -> list[EntryView]:
+    """Return visible entries stored after `seq`, oldest first: what a live page shows next.
+
+    On PostgreSQL a slow transaction may commit an entry with a lower seq later; readers that must not miss
+    one follow the seals instead.
+    """
+    return _views(_visible().filter(seq__gt=seq).order_by("seq")[: min(limit, LIMIT_MAX)])
+
+
+def journal(filters: JournalFilter, cursor: str = "", limit: int = 50) -> JournalPage:
+    """Return a page of the journal, newest first."""
+    wanted = _visible()
+    for name in ("organisation", "kind", "record", "actor", "channel", "connection", "trace"):
+        if value := getattr(filters, name):
+            wanted = wanted.filter(**{name: value})
+    if filters.since is not None:
+        wanted = wanted.filter(recorded_at__gte=filters.since)
+    if filters.until is not None:
+        wanted = wanted.filter(recorded_at__lt=filters.until)
+    if cursor:
+        if not cursor.isdigit():
+            raise Rejected("The cursor is not one of ours.", remedy="Start from the first page.")
+        wanted = wanted.filter(seq__lt=int(cursor))
+    limit = max(1, min(limit, LIMIT_MAX))
+    found = _views(wanted.order_by("-seq")[: limit + 1])
+    following = str(found[limit - 1].seq) if len(found) > limit else ""
+    return JournalPage(entries=found[:limit], cursor=following)
+
+
+def as_of(
+    model: type[RecordModel],
+    record_id: str,
+    *,
+    occurred: Instant | None = None,
+    recorded: Instant | None = None,
+) -> dict[str, Any] | None:
+    """Return the fields of a record as they were, or None if there was no such record.
+
+    `recorded`: what the book knew then (back-tests). `occurred`: what had happened by then, as far as it is
+    known (targets); edits count in the order in which they happened, not in which they became known.
+    """
+    entries = [
+        each
+        for each in history(record_id)
+        if (recorded is None or each.recorded_at <= recorded)
+        and (occurred is None or each.occurred_at <= occurred)
+    ]
+    if not entries:
+        return None
+    if occurred is not None:
+        entries.sort(key=lambda each: (each.occurred_at, each.version))
+    found: dict[str, Any] = {each.name: _absent(each.type) for each in kind_of(model).fields}
+    found |= {"id": record_id, "organisation": entries[0].organisation}
+    for each in entries:
+        found |= {name: new for name, (_, new) in each.changes.items()}
+        found["version"] = each.version
+    return found
+
+
+def _absent(kind: FieldType) -> Any:
+    match kind:
+        case FieldType.TEXT | FieldType.CHOICE | FieldType.REFERENCE:
+            return ""
+        case FieldType.BOOLEAN:
+            return False
+        case FieldType.SET:
+            return []
+    return None
+
+
+def _visible() -> QuerySet[Entry]:
+    organisations = scope.current()
+    if organisations is None:
+        return Entry.objects.all()
+    return Entry.objects.filter(scope.owned_or_shared(organisations, "record"))
+
+
+def _views(entries: Iterable[Entry]) -> list[EntryView]:
+    return [view(each.seq, bytes(each.body)) for each in entries]
+
+
+def view(seq: int, raw: bytes) -> EntryView:
+    """Return the readable form of an entry's bytes."""
+    body = decode_body(raw)
+    return EntryView(
+        seq=seq,
+        organisation=body.organisation,
+        kind=body.kind,
+        record=body.record,
+        version=body.version,
+        occurred_at=Instant(body.occurred_at),
+        recorded_at=Instant(body.recorded_at),
+        zone=body.zone,
+        assumed_error=body.assumed_error,
+        actor=body.actor,
+        actor_kind=body.actor_kind,
+        channel=body.channel,
+        connection=body.connection,
+        synthetic=body.synthetic,
+        cause=body.cause,
+        trace=body.trace,
+        generation=body.generation,
+        changes=opened_changes(body),
+        why=[Reason(rule=each["rule"], text=each["text"], facts=each["facts"]) for each in body.why],
+        versions=body.versions,
+        inputs=[(str(record), int(version)) for record, version in body.inputs],
+    )
+
+
+def opened_changes(body: Body) -> dict[str, tuple[Json, Json]]:
+    """Return the changes of an entry with sealed values opened."""
+    fields = KINDS[body.kind].by_name if body.kind in KINDS else {}
+    found: dict[str, tuple[Json, Json]] = {}
+    for name, (old, new) in body.changes.items():
+        declared = fields.get(name)
+        if declared is not None and declared.sealed:
+            is_json = declared.type in {FieldType.JSON, FieldType.SET}
+            found[name] = (_open(old, is_json=is_json), _open(new, is_json=is_json))
+        else:
+            found[name] = (old, new)
+    return found
+
+
+def _open(value: Any, *, is_json: bool) -> Json:
+    envelope = None if value is None else base64.b64decode(value)
+    found: Json = open_json(envelope) if is_json else open_text(envelope)
+    return found
