@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from isthmus.identity import people
-from isthmus.kernel.instant import Instant
 from isthmus.kernel.kinds.incident import INCIDENT_STATES, LEVELS
 from isthmus.ledger import reading
 from isthmus.practices.incident import service
@@ -124,14 +123,13 @@ def story(history: Sequence[Any], comments: Sequence[Any], alerts: Sequence[Any]
 
 def _entry(entry: Any, names: dict[str, str]) -> Item:
     shown = [(field, _text(old), _text(new)) for field, (old, new) in entry.changes.items() if field not in _QUIET]
-    reasons = [str(each.get("text", "") if isinstance(each, dict) else each.text) for each in entry.why]
     return Item(
         at=entry.occurred_at,
         kind="entry" if entry.changes else "decision",
         title="Opened" if entry.version == 1 else ", ".join(field.replace("_", " ") for field, _, _ in shown) or "Decision",
         who=names.get(entry.actor, entry.actor),
         where=entry.connection or entry.channel,
-        why=[each for each in reasons if each],
+        why=[each.text for each in entry.why],
         changes=[] if entry.version == 1 else shown,
         href=f"/trace/{entry.trace}",
     )
@@ -169,6 +167,3 @@ def _next_states(state: str) -> list[str]:
     """Return the states that a person may pick; resolving has a form of its own."""
     return [each for each in service.next_states(state) if each not in {"resolved"}]
 
-
-def age(at: int, now: Instant) -> int:
-    return now - at

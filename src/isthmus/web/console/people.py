@@ -1,0 +1,142 @@
+"""People and tokens: who may do what, and which programs may call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_POST
+
+from isthmus.hub.http import actor as callers
+from isthmus.hub.http import paging
+from isthmus.identity import people, permissions, tokens
+from isthmus.identity.roles import NEVER_BY_TOKEN, PERMISSIONS, ROLES
+from isthmus.kernel.errors import NotFound
+from isthmus.ledger.work import Work
+from isthmus.web import records
+from isthmus.web.console.screen import act, back, found, me, page, screen
+
+
+@screen("people:read")
+def index(request: HttpRequest) -> HttpResponse:
+    """People with their roles, and the table that says what each role may do."""
+    cut = paging.cut(records.of("person").all(), cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"))
+    grants: dict[str, list[Any]] = {}
+    for each in records.of("role_grant").filter(holder__in=[each.id for each in cut.items], state="granted").order_by("role"):
+        grants.setdefault(each.holder, []).append(each)
+    context = {
+        "title": "People",
+        "people": cut.items,
+        "next": cut.next,
+        "grants": grants,
+        "roles": sorted(ROLES),
+        "matrix": [(name, text, [name in ROLES[role] for role in sorted(ROLES)]) for name, text in PERMISSIONS.items()],
+        "organisations": _organisations(request, "people:write"),
+    }
+    return page(request, "console/people.html", context)
+
+
+@require_POST
+@screen("people:write")
+def add(request: HttpRequest) -> HttpResponse:
+    """Add a person who can sign in, with one role."""
+    where = callers.organisation(request, "people:write", request.POST.get("organisation", ""))
+    given = {name: request.POST.get(name, "").strip() for name in ("username", "name", "email")}
+    password, role = request.POST.get("password", ""), request.POST.get("role", "")
+
+    def do(work: Work) -> Any:
+        return people.create_user(work, organisation=where, password=password, roles=[role] if role else [], **given)
+
+    act(request, do, permission="people:write", organisation=where, done=f"{given['username']} can sign in.")
+    return back(request, "/people")
+
+
+@require_POST
+@screen("people:write")
+def grant(request: HttpRequest, person_id: str) -> HttpResponse:
+    person = found(records.of("person").filter(id=person_id).first())
+    where = request.POST.get("organisation", "") or person.organisation
+    role = request.POST.get("role", "")
+
+    def do(work: Work) -> Any:
+        return people.grant(work, holder=person_id, role=role, organisation=where)
+
+    act(request, do, permission="people:write", organisation=where, done=f"The role {role} is granted.")
+    people.forget(person_id)
+    return back(request, "/people")
+
+
+@require_POST
+@screen("people:write")
+def revoke(request: HttpRequest, grant_id: str) -> HttpResponse:
+    held = found(records.of("role_grant").filter(id=grant_id).first())
+
+    def do(work: Work) -> Any:
+        return people.revoke(work, holder=held.holder, role=held.role, organisation=held.organisation)
+
+    done = f"The role {held.role} is revoked and stops working within two seconds."
+    act(request, do, permission="people:write", organisation=held.organisation, done=done)
+    return back(request, "/people")
+
+
+@screen("token:read")
+def list_tokens(request: HttpRequest) -> HttpResponse:
+    cut = paging.cut(records.of("service_account").all(), cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"))
+    context = {
+        "title": "Tokens",
+        "tokens": cut.items,
+        "next": cut.next,
+        "owners": people.labels(each.owner for each in cut.items),
+        "scopes": [(name, text) for name, text in PERMISSIONS.items() if name not in NEVER_BY_TOKEN and permissions.allowed(me(request), name)],
+        "organisations": _organisations(request, "token:write"),
+        "days": tokens.DAYS_DEFAULT,
+        "days_max": tokens.DAYS_MAX,
+    }
+    return page(request, "console/tokens.html", context)
+
+
+@require_POST
+@screen("token:write")
+def issue(request: HttpRequest) -> HttpResponse:
+    """Issue a token and show it once, on the page that answers the form (it is never in a URL or a cookie)."""
+    where = callers.organisation(request, "token:write", request.POST.get("organisation", ""))
+    days = request.POST.get("days", "")
+
+    def do(work: Work) -> tuple[Any, str]:
+        return tokens.issue(
+            work,
+            organisation=where,
+            name=request.POST.get("name", "").strip(),
+            scopes=request.POST.getlist("scope"),
+            days=int(days) if days.isdigit() else 0,
+        )
+
+    issued = act(request, do, permission="token:write", organisation=where, done="The token is issued.")
+    if issued is None:
+        return back(request, "/tokens")
+    account, token = issued
+    list(messages.get_messages(request))
+    return page(request, "console/token_issued.html", {"title": "Token issued", "account": account, "token": token})
+
+
+@require_POST
+@screen("token:write")
+def revoke_token(request: HttpRequest, account_id: str) -> HttpResponse:
+    account = found(records.of("service_account").filter(id=account_id).first())
+
+    def do(work: Work) -> Any:
+        fresh = records.of("service_account").filter(id=account_id).first()
+        if fresh is None:
+            raise NotFound("There is no such token.")
+        return tokens.revoke(work, fresh)
+
+    done = f"{account.name} is refused everywhere within two seconds."
+    act(request, do, permission="token:write", organisation=account.organisation, done=done)
+    return back(request, "/tokens")
+
+
+def _organisations(request: HttpRequest, permission: str) -> list[tuple[str, str]]:
+    """Return (id, name) of the organisations in which the reader may do this."""
+    ids = permissions.organisations_with(me(request), permission)
+    return sorted(records.titles("organisation", ids, "name").items(), key=lambda each: each[1])
