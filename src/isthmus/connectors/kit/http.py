@@ -142,7 +142,7 @@ class HttpClient:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
+            session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=20, socket_factory=None if self._allow_private else guarded_socket
                 ),
@@ -154,6 +154,10 @@ class HttpClient:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
             )
+            # aiohttp repeats GET and PUT by itself when a connection breaks, for which it has no public switch.
+            # One call must be one request: the lane decides what may be repeated, and counts it.
+            session._retry_connection = False  # noqa: SLF001
+            self._session = session
         return self._session
 
     async def _bounded(self, response: aiohttp.ClientResponse, where: str, *, writes: bool) -> bytes:

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 # Before the modules are imported, so that a failing assertion shows its values.
-pytest.register_assert_rewrite("isthmus.connectors.kit.conformance")
+_PARTS = ("world", "declared", "configured", "mapped", "polled", "pushed", "reacting", "writing")
+pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))
 
 from isthmus.connectors.kit.conformance.configured import Configured  # noqa: E402
 from isthmus.connectors.kit.conformance.declared import Declared  # noqa: E402

@@ -1,0 +1,138 @@
+"""Alerts of Alertmanager as observations: typed shapes for webhook version 4 and API v2, one way, pure.
+
+The status of an alert is its own, never the group's: one POST mixes firing and resolved alerts.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from isthmus.connectors.alertmanager.config import AlertmanagerConfig
+from isthmus.kernel.instant import from_datetime
+from isthmus.kernel.observation import ExternalRef, Observation
+from isthmus.kernel.record import Json
+
+ALERTS_MAX = 10_000
+LABELS_MAX = 200
+
+Moment = Annotated[dt.datetime, Meta(tz=True)]
+Labels = Annotated[dict[str, str], Meta(min_length=1, max_length=LABELS_MAX)]
+Fingerprint = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+_NEVER_YEAR = 1  # Go's zero time, 0001-01-01T00:00:00Z: the alert has not ended.
+
+
+class WebhookAlert(Struct, frozen=True):
+    """One alert of a webhook."""
+
+    status: Literal["firing", "resolved"]
+    labels: Labels
+    startsAt: Moment  # noqa: N815 - the partner's name
+    fingerprint: Fingerprint
+    endsAt: Moment | None = None  # noqa: N815
+    annotations: Annotated[dict[str, str], Meta(max_length=LABELS_MAX)] = {}
+    generatorURL: str = ""  # noqa: N815
+
+
+class Notification(Struct, frozen=True):
+    """The body of a webhook, version 4. `truncatedAlerts` counts members that were left out."""
+
+    version: Literal["4"]
+    status: Literal["firing", "resolved"]
+    alerts: Annotated[list[WebhookAlert], Meta(min_length=1, max_length=ALERTS_MAX)]
+    truncatedAlerts: Annotated[int, Meta(ge=0)] = 0  # noqa: N815
+
+
+class ApiStatus(Struct, frozen=True):
+    """The state of an alert inside Alertmanager."""
+
+    state: Literal["active", "suppressed", "unprocessed"]
+    silencedBy: list[str] = []  # noqa: N815
+    inhibitedBy: list[str] = []  # noqa: N815
+
+
+class ApiAlert(Struct, frozen=True):
+    """One alert of `GET /api/v2/alerts`: it fires, or it would not be listed."""
+
+    labels: Labels
+    startsAt: Moment  # noqa: N815
+    fingerprint: Fingerprint
+    status: ApiStatus
+    annotations: Annotated[dict[str, str], Meta(max_length=LABELS_MAX)] = {}
+    generatorURL: str = ""  # noqa: N815
+
+
+def from_notification(
+    notification: Notification, connection: str, config: AlertmanagerConfig
+) -> list[Observation]:
+    """Return one observation per alert, in the order of the body.
+
+    Left-out members are reported on the first observation as `unknown["truncated_alerts"]`.
+    """
+    found = []
+    truncated = notification.truncatedAlerts
+    for alert in notification.alerts:
+        ended = alert.endsAt if alert.status == "resolved" else None
+        found.append(_observation(alert, alert.status, ended, connection, config, truncated=truncated))
+        truncated = 0
+    return found
+
+
+def from_api(alert: ApiAlert, connection: str, config: AlertmanagerConfig) -> Observation:
+    """Return the observation of a listed alert; who silences or inhibits it is evidence, not a value."""
+    evidence: dict[str, Json] = {}
+    if alert.status.state == "suppressed":
+        evidence = {
+            "silenced_by": [*alert.status.silencedBy],
+            "inhibited_by": [*alert.status.inhibitedBy],
+        }
+    return _observation(alert, "firing", None, connection, config, evidence=evidence)
+
+
+def _observation(
+    alert: WebhookAlert | ApiAlert,
+    state: str,
+    ended: dt.datetime | None,
+    connection: str,
+    config: AlertmanagerConfig,
+    *,
+    truncated: int = 0,
+    evidence: Mapping[str, Json] | None = None,
+) -> Observation:
+    labels, annotations = alert.labels, alert.annotations
+    starts_at = from_datetime(alert.startsAt)
+    ends_at = from_datetime(ended) if ended is not None and ended.year > _NEVER_YEAR else None
+    values: dict[str, Json] = {
+        "external_key": alert.fingerprint,
+        "state": state,
+        "summary": annotations.get("summary")
+        or annotations.get("description")
+        or labels.get("alertname", ""),
+        "labels": labels,  # type: ignore[dict-item]
+        "annotations": annotations,  # type: ignore[dict-item]
+        "starts_at": starts_at,
+        "ends_at": ends_at,
+    }
+    unknown: dict[str, Json] = {}
+    if stated := labels.get(config.severity_label, ""):
+        severity = config.severities.get(stated.lower())
+        if severity is None:
+            unknown["severity"] = stated
+        else:
+            values["severity"] = severity
+    if truncated:
+        unknown["truncated_alerts"] = truncated
+    return Observation(
+        kind="alert",
+        external=ExternalRef(
+            connection=connection, kind="alert", key=alert.fingerprint, url=alert.generatorURL
+        ),
+        values=values,
+        event_id=f"{alert.fingerprint}:{starts_at}:{state}",
+        occurred_at=starts_at if ends_at is None else ends_at,
+        evidence=evidence or {},
+        unknown=unknown,
+    )
