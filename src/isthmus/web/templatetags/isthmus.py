@@ -158,3 +158,9 @@ def query(context: template.Context, **changes: Any) -> str:
 def roles_in_words(actor: Any) -> str:
     """Return an actor's roles in a fixed order."""
     return ", ".join(words(each) for each in sorted(actor.roles)) or "no role"
+
+
+@register.filter
+def words_list(text: str) -> list[str]:
+    """Return the words of a text, for short literal lists in templates."""
+    return text.split()

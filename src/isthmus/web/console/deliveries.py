@@ -1,0 +1,119 @@
+"""Deliveries: what is waiting or stuck, why, and what fixes it?"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.db.models import Count, Min
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_POST
+
+from isthmus.hub.http import paging
+from isthmus.hub.lanes import service
+from isthmus.hub.lanes.models import OPEN_STATES, STATES, Delivery
+from isthmus.hub.models import ParkedMessage
+from isthmus.identity import permissions
+from isthmus.ledger.work import Work
+from isthmus.web import records, visible
+from isthmus.web.console.screen import act, back, found, me, page, screen
+
+RETRIED_MAX: Final = 500
+
+
+@screen("delivery:read")
+def index(request: HttpRequest) -> HttpResponse:
+    """Lanes with their counts, then the deliveries that the URL asks for: what is stuck comes first."""
+    if request.GET.get("lane") == "parked":
+        return _parked(request)
+    rows = visible.rows(Delivery)
+    state = request.GET.get("state", "open")
+    if state == "open":
+        rows = rows.filter(state__in=(*OPEN_STATES, "dead"))
+    elif state in STATES:
+        rows = rows.filter(state=state)
+    for name in ("connection", "record", "fault"):
+        if value := request.GET.get(name, "").strip():
+            rows = rows.filter(**{name: value})
+    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"), order="-updated_at")
+    context = {
+        "title": "Deliveries",
+        "lanes": _lanes(),
+        "deliveries": cut.items,
+        "next": cut.next,
+        "state": state,
+        "states": STATES,
+        "records": _names(cut.items),
+        "parked_count": visible.rows(ParkedMessage).filter(state="parked").count(),
+    }
+    return page(request, "console/deliveries.html", context)
+
+
+@require_POST
+@screen("delivery:retry")
+def retry(request: HttpRequest) -> HttpResponse:
+    """Try the chosen deliveries again now, each in a Work of its own: one that is refused stops no other."""
+    chosen = visible.rows(Delivery).filter(id__in=request.POST.getlist("id")[:RETRIED_MAX])
+    _retry(request, list(chosen))
+    return back(request, "/deliveries")
+
+
+@require_POST
+@screen("delivery:retry")
+def retry_all(request: HttpRequest) -> HttpResponse:
+    """Try every dead delivery of one lane again, oldest first."""
+    connection = request.POST.get("connection", "")
+    dead = visible.rows(Delivery).filter(connection=connection, state="dead").order_by("created_at")[:RETRIED_MAX]
+    _retry(request, list(dead))
+    return back(request, "/deliveries")
+
+
+@require_POST
+@screen("delivery:retry")
+def retry_message(request: HttpRequest, message_id: str) -> HttpResponse:
+    """Take a parked message up again."""
+    from isthmus.hub.pump import parking
+
+    parked = found(visible.rows(ParkedMessage).filter(id=message_id).first())
+
+    def do(work: Work) -> Any:
+        return parking.redrive(work, message_id)
+
+    act(request, do, permission="delivery:retry", organisation=parked.organisation, done="The message is taken up again.")
+    return back(request, "/deliveries?lane=parked")
+
+
+def _retry(request: HttpRequest, deliveries: list[Any]) -> None:
+    for each in deliveries:
+        permissions.require(me(request), "delivery:retry", each.organisation)
+
+        def do(work: Work, delivery_id: str = each.id) -> Any:
+            return service.retry(work, delivery_id)
+
+        act(request, do, permission="delivery:retry", organisation=each.organisation, done=f"{each.connection}: {each.verb or each.kind} is tried again.")
+
+
+def _parked(request: HttpRequest) -> HttpResponse:
+    rows = visible.rows(ParkedMessage).filter(state="parked")
+    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"), order="-parked_at")
+    context = {"title": "Parked messages", "crumbs": [("Deliveries", "/deliveries"), ("Parked messages", "")], "parked": cut.items, "next": cut.next}
+    return page(request, "console/parked.html", context)
+
+
+def _lanes() -> list[dict[str, Any]]:
+    """Return per connection: counts by state and the age of the oldest open delivery; one query."""
+    lanes: dict[str, dict[str, Any]] = {}
+    rows = visible.rows(Delivery).exclude(state="done").values("connection", "state").annotate(count=Count("id"), oldest=Min("created_at"))
+    for row in rows:
+        lane = lanes.setdefault(row["connection"], {"connection": row["connection"], "open": 0, "dead": 0, "oldest": None})
+        lane["dead" if row["state"] == "dead" else "open"] += row["count"]
+        lane["oldest"] = min(filter(None, (lane["oldest"], row["oldest"])), default=None)
+    return sorted(lanes.values(), key=lambda each: (-each["dead"], each["connection"]))
+
+
+def _names(deliveries: list[Any]) -> dict[str, tuple[str, str]]:
+    """Return record id → (what people call it, its page)."""
+    found_names: dict[str, tuple[str, str]] = {}
+    for kind in {each.record_kind for each in deliveries} & {"incident", "change"}:
+        numbers = records.titles(kind, [each.record for each in deliveries if each.record_kind == kind], "number")
+        found_names.update({key: (number, records.path_of(kind, key)) for key, number in numbers.items()})
+    return found_names
