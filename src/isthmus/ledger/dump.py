@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connection, models
 
+from isthmus.ledger import scope, visibility
 from isthmus.ledger.models import Checkpoint, Entry, Head, Seal, Unsealed
 from isthmus.ledger.schema import models_by_kind
 from isthmus.ledger.shapes import quoted
@@ -24,6 +25,7 @@ def tables() -> Iterator[tuple[str, Sequence[str], Iterable[Sequence[Any]]]]:
 def rows(model: type[models.Model], columns: Sequence[str]) -> Iterator[list[Any]]:
     """Yield the stored rows of a table in the order of its key, ciphertext as it is."""
     meta = model._meta  # noqa: SLF001
+    visibility.apply(scope.current())
     assert meta.pk is not None  # noqa: S101 - every table of ours has one
     with connection.chunked_cursor() as cursor:
         cursor.execute(

@@ -15,7 +15,7 @@ from typing import Any
 from django.db import IntegrityError, connection
 
 from isthmus.kernel.chain import encode_plain
-from isthmus.ledger import keys, shapes
+from isthmus.ledger import keys, scope, shapes, visibility
 from isthmus.ledger.body import FORMAT, Body
 from isthmus.ledger.shapes import mark, quoted
 from isthmus.ledger.work import Batch, Pending, SideRows, StaleRecord, Work, give_number
@@ -194,6 +194,7 @@ def flush(prepared: Prepared) -> None:
     work = prepared.work
     for check in work.rechecks:
         check()
+    visibility.apply(scope.current_or_all())
     with connection.cursor():
         raw = connection.connection.cursor()
     if work.numbers and _take_numbers(raw, work):

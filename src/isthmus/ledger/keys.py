@@ -203,15 +203,22 @@ class Keyring:
         with self._lock:
             store = self._open_file()
             store.execute("BEGIN IMMEDIATE")
+            now = time.time_ns() // 1000
             changed = store.execute(
-                "UPDATE key SET wrapped = NULL, destroyed_at = ? WHERE name = ? AND wrapped IS NOT NULL",
-                (time.time_ns() // 1000, name),
+                "UPDATE key SET wrapped = NULL, destroyed_at = ? WHERE name = ? AND wrapped IS NOT NULL", (now, name)
             ).rowcount
+            # Also where there is no such key yet: a restore must not bring the text back under a new one.
+            store.execute("INSERT OR IGNORE INTO key (name, created_at, destroyed_at) VALUES (?, ?, ?)", (name, now, now))
             store.execute("INSERT INTO erasure (name) VALUES (?)", (name,))
             store.execute("COMMIT")
             store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._cache[name] = None
             return changed == 1
+
+    def erased(self) -> list[str]:
+        """Return the names of all keys that were destroyed here."""
+        with self._lock:
+            return [name for (name,) in self._open_file().execute("SELECT DISTINCT name FROM erasure")]
 
     def derived(self, name: str) -> bytes:
         """Return 32 secret bytes that belong to the named key (for keyed hashes), making it if needed."""

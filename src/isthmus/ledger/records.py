@@ -14,7 +14,7 @@ from django.db.models.base import ModelState
 from isthmus.kernel.errors import Bug
 from isthmus.kernel.kinds import KINDS
 from isthmus.kernel.record import RecordKind
-from isthmus.ledger import scope
+from isthmus.ledger import scope, visibility
 
 
 class WrittenOutsideWork(Bug):
@@ -43,6 +43,7 @@ class RecordManager(models.Manager[Any]):
     def get_queryset(self) -> RecordQuerySet:
         found = RecordQuerySet(self.model, using=self._db)
         visible = scope.current()
+        visibility.apply(visible)
         return found if visible is None else found.filter(scope.owned_or_shared(visible, "id"))  # type: ignore[return-value]
 
 

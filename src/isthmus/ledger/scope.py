@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 from django.db.models import Q
 
 from isthmus.kernel.errors import Bug
+from isthmus.ledger import visibility
 
 
 class _Scope:
@@ -23,7 +24,6 @@ class _Scope:
 
 _scope: ContextVar[_Scope | None] = ContextVar("isthmus_scope", default=None)
 _EVERYWHERE = frozenset({"*"})
-_watchers: list[Callable[[frozenset[str]], None]] = []
 
 SHARED_MAX = 2_000
 """Shared records seen per scope; more is a sign that an organisation wants forwarding, not sharing."""
@@ -33,27 +33,13 @@ class OutsideScope(Bug):
     """Records were asked for before anybody said for which organisations."""
 
 
-def watch(changed: Callable[[frozenset[str]], None]) -> None:
-    """Have `changed` called with the visible organisations whenever the scope changes (row-level security)."""
-    if changed not in _watchers:
-        _watchers.append(changed)
-
-
 @contextmanager
 def _opened(organisations: frozenset[str]) -> Iterator[None]:
-    outer = _scope.get()
     token = _scope.set(_Scope(organisations))
-    _announce(organisations)
     try:
         yield
     finally:
         _scope.reset(token)
-        _announce(frozenset() if outer is None else outer.organisations)
-
-
-def _announce(organisations: frozenset[str]) -> None:
-    for each in _watchers:
-        each(organisations)
 
 
 @contextmanager
@@ -84,6 +70,12 @@ def current() -> frozenset[str] | None:
     return None if found.organisations == _EVERYWHERE else found.organisations
 
 
+def current_or_all() -> frozenset[str] | None:
+    """Return the visible organisations, None for all: for writing what was decided, where none need be open."""
+    found = _scope.get()
+    return None if found is None or found.organisations == _EVERYWHERE else found.organisations
+
+
 def owned_or_shared(organisations: frozenset[str], id_column: str) -> Q:
     """Return the condition for rows that these organisations own, or that are shared with them."""
     owned = Q(organisation__in=organisations)
@@ -99,6 +91,7 @@ def _shared(organisations: frozenset[str]) -> frozenset[str]:
     if found.shared is None:
         from isthmus.ledger.models import Share
 
+        visibility.apply(organisations)
         rows = Share._base_manager.filter(shared_with__in=organisations).exclude(view="")  # noqa: SLF001 - shares decide what the scope shows
         found.shared = frozenset(rows.values_list("shared_record", flat=True)[:SHARED_MAX])
     return found.shared
