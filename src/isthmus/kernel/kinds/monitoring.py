@@ -10,10 +10,10 @@ _MACHINE = DataClass.OPERATIONAL
 SEVERITIES = ("informational", "warning", "error", "critical")
 ALERT_STATES = ("firing", "resolved", "stale")
 ALERT_DECISIONS = (
-    "opened", "joined", "attached_to_parent", "suppressed_maintenance", "suppressed_silence",
-    "suppressed_inhibited", "recorded_only", "informational", "flapping",
+    "opened", "joined", "attached_to_parent", "storm", "suppressed_maintenance", "suppressed_silence",
+    "suppressed_inhibited", "recorded_only", "drafted", "below_threshold", "informational", "flapping",
 )  # fmt: skip
-BINDINGS = ("id", "alias", "ip", "topology", "none")
+BINDINGS = ("id", "key", "name", "alias", "address", "short_name", "topology", "ambiguous", "none")
 
 ALERT = RecordKind(
     name="alert",
@@ -41,6 +41,9 @@ ALERT = RecordKind(
         Field(name="incident", type=FieldType.REFERENCE, policy=_HUB),
         Field(name="parent", type=FieldType.REFERENCE, policy=_HUB),
         Field(name="group_key", data_class=_MACHINE, policy=_HUB),
+        Field(name="open", type=FieldType.BOOLEAN, policy=_HUB),
+        Field(name="inhibitor", type=FieldType.BOOLEAN, policy=_HUB),
+        Field(name="state_changes", type=FieldType.JSON, data_class=_MACHINE, policy=_HUB),
     ),
 )
 

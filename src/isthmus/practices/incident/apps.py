@@ -6,3 +6,9 @@ from django.apps import AppConfig
 class IncidentConfig(AppConfig):
     name = "isthmus.practices.incident"
     label = "incident"
+
+    def ready(self) -> None:
+        from isthmus.practices.incident import blueprint, reactions
+
+        blueprint.register()
+        reactions.register()

@@ -6,3 +6,9 @@ from django.apps import AppConfig
 class MonitoringConfig(AppConfig):
     name = "isthmus.practices.monitoring"
     label = "monitoring"
+
+    def ready(self) -> None:
+        from isthmus.practices.monitoring import blueprint, reactions
+
+        blueprint.register()
+        reactions.register()

@@ -1,0 +1,242 @@
+"""Section `incident` of the blueprint: priority table, assignment, targets, when to resolve and reopen."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from isthmus.blueprint import sections
+from isthmus.kernel.errors import Problem
+from isthmus.kernel.kinds.incident import LEVELS
+from isthmus.practices.incident.rules import assignment, priority, targets
+
+DEFAULT_MATRIX: Final = {
+    "1": {"1": "1", "2": "1", "3": "2", "4": "3"},
+    "2": {"1": "1", "2": "2", "3": "3", "4": "3"},
+    "3": {"1": "2", "2": "3", "3": "3", "4": "4"},
+    "4": {"1": "3", "2": "3", "3": "4", "4": "4"},
+}
+DEFAULT_TARGETS: Final = {"1": (15, 240), "2": (30, 480), "3": (240, 1440), "4": (480, 4320)}
+
+
+class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class HoursSpec(_Struct):
+    """Weekly hours: `days` of mon..sun, `since`/`until` as HH:MM in `zone`; may run past midnight."""
+
+    days: list[str] = msgspec.field(default_factory=lambda: list(assignment.DAYS))
+    since: str = "00:00"
+    until: str = "24:00"
+    zone: str = "UTC"
+
+
+class AssignmentSpec(_Struct):
+    """Assign to `group` where everything that is given fits (names as on the map)."""
+
+    name: str
+    group: str
+    services: list[str] = []
+    cis: list[str] = []
+    ci_classes: list[str] = []
+    environments: list[str] = []
+    priorities: list[str] = []
+    hours: HoursSpec | None = None
+
+
+class TargetSpec(_Struct):
+    """Minutes, around the clock."""
+
+    respond_minutes: int
+    resolve_minutes: int
+
+
+class UsersSpec(_Struct):
+    """From `at_least` users on, impact is at least `impact`. Test services are never raised."""
+
+    at_least: int
+    impact: str
+
+
+class MajorSpec(_Struct):
+    """`priorities` that propose a major incident; `owner`: the group that owns its workflow triggers."""
+
+    priorities: list[str] = []
+    owner: str = "service-desk"
+
+
+class IncidentSection(_Struct):
+    """How incidents get priority, group and targets, and when the hub resolves and reopens them."""
+
+    matrix: dict[str, dict[str, str]] = msgspec.field(
+        default_factory=lambda: {k: dict(v) for k, v in DEFAULT_MATRIX.items()}
+    )
+    """priority = matrix[impact][urgency]; all levels are "1" (highest) to "4"."""
+    impact_by_criticality: dict[str, str] = msgspec.field(
+        default_factory=lambda: {"gold": "1", "silver": "2", "bronze": "3", "test": "4"}
+    )
+    urgency_by_severity: dict[str, str] = msgspec.field(
+        default_factory=lambda: {"critical": "1", "error": "2", "warning": "3", "informational": "4"}
+    )
+    users: list[UsersSpec] = []
+    assignment: list[AssignmentSpec] = []
+    default_group: str = "service-desk"
+    targets: dict[str, TargetSpec] = msgspec.field(
+        default_factory=lambda: {
+            level: TargetSpec(respond_minutes=respond, resolve_minutes=resolve)
+            for level, (respond, resolve) in DEFAULT_TARGETS.items()
+        }
+    )
+    major: MajorSpec = MajorSpec()
+    human_work: list[str] = msgspec.field(default_factory=lambda: ["comment"])
+    """What counts as human work, over which the hub never resolves: comment, assignee, state."""
+    reopen_minutes: int = 60
+    """An alert that fires again this long after the resolution reopens the same incident."""
+    close_after_days: int = 7
+    """A resolved incident closes after this time."""
+    recurring_threshold: int = 3
+    """From this many incidents of one signature on, a collision check is due before diagnosis (0: never)."""
+    recurring_days: int = 30
+    suspect_days: int = 7
+    """How far back changes on the path are listed as suspects."""
+
+
+_WORK: Final = ("comment", "assignee", "state")
+
+
+def check(section: IncidentSection, _: Any) -> list[Problem]:
+    """Find holes in the matrix, unknown levels, zones and clock times."""
+    problems = [
+        Problem(
+            path=f"/matrix{cell}",
+            message="the priority is missing or not a level",
+            remedy='Give "1", "2", "3" or "4".',
+        )
+        for cell in priority.complete(section.matrix)
+    ]
+    for table, values in (
+        ("impact_by_criticality", section.impact_by_criticality),
+        ("urgency_by_severity", section.urgency_by_severity),
+    ):
+        problems += [
+            Problem(
+                path=f"/{table}/{key}",
+                message=f"{value!r} is not a level",
+                remedy='Give "1", "2", "3" or "4".',
+            )
+            for key, value in values.items()
+            if value not in LEVELS
+        ]
+    problems += [
+        Problem(
+            path=f"/users/{index}/impact",
+            message=f"{each.impact!r} is not a level",
+            remedy='Give "1" to "4".',
+        )
+        for index, each in enumerate(section.users)
+        if each.impact not in LEVELS
+    ]
+    problems += [
+        Problem(
+            path=f"/human_work/{index}", message=f"{each!r} is unknown", remedy=f"Use {', '.join(_WORK)}."
+        )
+        for index, each in enumerate(section.human_work)
+        if each not in _WORK
+    ]
+    for index, rule in enumerate(section.assignment):
+        problems += _check_hours(f"/assignment/{index}/hours", rule.hours) if rule.hours else []
+    return problems
+
+
+def _check_hours(path: str, hours: HoursSpec) -> list[Problem]:
+    problems = [
+        Problem(
+            path=f"{path}/days/{index}",
+            message=f"{day!r} is not a day",
+            remedy=f"Use {', '.join(assignment.DAYS)}.",
+        )
+        for index, day in enumerate(hours.days)
+        if day not in assignment.DAYS
+    ]
+    for name, clock in (("since", hours.since), ("until", hours.until)):
+        try:
+            sound = 0 <= assignment.minutes(clock) <= 24 * 60
+        except ValueError:
+            sound = False
+        if not sound:
+            problems.append(
+                Problem(
+                    path=f"{path}/{name}",
+                    message=f"{clock!r} is not a time",
+                    remedy='Write HH:MM, e.g. "18:00".',
+                )
+            )
+    try:
+        ZoneInfo(hours.zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        problems.append(
+            Problem(
+                path=f"{path}/zone", message=f"{hours.zone!r} is not a zone", remedy="e.g. Europe/Berlin."
+            )
+        )
+    return problems
+
+
+def table(section: IncidentSection) -> priority.Table:
+    """Return the priority table of a section."""
+    return priority.Table(
+        matrix=section.matrix,
+        impact_by_criticality=section.impact_by_criticality,
+        urgency_by_severity=section.urgency_by_severity,
+        users=tuple(
+            priority.UsersThreshold(at_least=each.at_least, impact=each.impact) for each in section.users
+        ),
+    )
+
+
+def assignment_rules(section: IncidentSection) -> tuple[assignment.AssignmentRule, ...]:
+    """Return the assignment rules of a section, in their order."""
+    return tuple(
+        assignment.AssignmentRule(
+            name=each.name,
+            group=each.group,
+            services=tuple(each.services),
+            cis=tuple(each.cis),
+            ci_classes=tuple(each.ci_classes),
+            environments=tuple(each.environments),
+            priorities=tuple(each.priorities),
+            hours=assignment.Hours(
+                days=tuple(each.hours.days),
+                since=each.hours.since,
+                until=each.hours.until,
+                zone=each.hours.zone,
+            )
+            if each.hours
+            else None,
+        )
+        for each in section.assignment
+    )
+
+
+def target_table(section: IncidentSection) -> dict[str, targets.Target]:
+    """Return the targets of a section by priority."""
+    return {
+        level: targets.Target(respond_minutes=each.respond_minutes, resolve_minutes=each.resolve_minutes)
+        for level, each in section.targets.items()
+    }
+
+
+def register() -> None:
+    """Make the section known; called when the app is ready."""
+    sections.register(
+        sections.Section(
+            name="incident",
+            schema=IncidentSection,
+            help="Priority table, assignment, targets, and when the hub resolves, reopens and closes incidents.",
+            default=IncidentSection,
+            check=check,
+        )
+    )

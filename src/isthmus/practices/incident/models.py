@@ -1,0 +1,101 @@
+"""Tables of incident management; columns are those of `kernel.kinds.incident`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from isthmus.kernel.kinds.incident import COMMENT, INCIDENT, SUSPECT
+from isthmus.ledger.columns import JsonColumn, SealedJson, SealedText
+from isthmus.ledger.records import RecordModel
+
+
+class Incident(RecordModel):
+    """An unplanned interruption, or drop in quality, of a service."""
+
+    kind: ClassVar[str] = INCIDENT.name
+
+    number = models.TextField(default="", blank=True)
+    title = SealedText()
+    description = SealedText()
+    state = models.CharField(max_length=16, default="", blank=True)
+    resolution_code = models.TextField(default="", blank=True)
+    resolution_notes = SealedText()
+    impact = models.CharField(max_length=1, default="", blank=True)
+    urgency = models.CharField(max_length=1, default="", blank=True)
+    priority = models.CharField(max_length=1, default="", blank=True)
+    category = models.TextField(default="", blank=True)
+    ci = models.CharField(max_length=26, default="", blank=True)
+    service = models.CharField(max_length=26, default="", blank=True)
+    assignment_group = models.TextField(default="", blank=True)
+    assignee = models.CharField(max_length=64, default="", blank=True)
+    caller = models.CharField(max_length=64, default="", blank=True)
+    tags = JsonColumn()
+    parent = models.CharField(max_length=26, default="", blank=True)
+    correlation_key = models.TextField(default="", blank=True)
+    correlation_reason = models.TextField(default="", blank=True)
+    major = models.BooleanField(default=False)
+    trigger_owner = models.TextField(default="", blank=True)
+    opened_at = models.BigIntegerField(null=True)
+    resolved_at = models.BigIntegerField(null=True)
+    closed_at = models.BigIntegerField(null=True)
+    respond_by = models.BigIntegerField(null=True)
+    resolve_by = models.BigIntegerField(null=True)
+    collision_checked = JsonColumn()
+    extra = SealedJson()
+
+    class Meta:
+        db_table = INCIDENT.table
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "number"], name="incident_number", condition=~models.Q(number="")
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organisation", "state", "id"], name="incident_state"),
+            models.Index(fields=["organisation", "correlation_key", "state"], name="incident_correlation"),
+            models.Index(fields=["organisation", "ci"], name="incident_ci"),
+            models.Index(fields=["organisation", "service"], name="incident_service"),
+            models.Index(fields=["organisation", "parent"], name="incident_parent"),
+        ]
+
+
+class Comment(RecordModel):
+    """A remark on an incident or a change, with its author and the system it was written on."""
+
+    kind: ClassVar[str] = COMMENT.name
+
+    record_kind = models.CharField(max_length=24, default="", blank=True)
+    record = models.CharField(max_length=26, default="", blank=True)
+    body = SealedText()
+    public = models.BooleanField(default=False)
+    author = models.CharField(max_length=64, default="", blank=True)
+    author_label = SealedText()
+    connection = models.TextField(default="", blank=True)
+    state = models.CharField(max_length=8, default="", blank=True)
+    written_at = models.BigIntegerField(null=True)
+
+    class Meta:
+        db_table = COMMENT.table
+        indexes = [models.Index(fields=["organisation", "record", "id"], name="incident_comment_record")]
+
+
+class Suspect(RecordModel):
+    """A change on the path of the map that may have caused an incident."""
+
+    kind: ClassVar[str] = SUSPECT.name
+
+    incident = models.CharField(max_length=26, default="", blank=True)
+    change = models.CharField(max_length=26, default="", blank=True)
+    hops = models.BigIntegerField(null=True)
+    reason = models.TextField(default="", blank=True)
+    verdict = models.CharField(max_length=10, default="", blank=True)
+
+    class Meta:
+        db_table = SUSPECT.table
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "incident", "change"], name="incident_suspect_once"
+            )
+        ]

@@ -1,0 +1,225 @@
+"""Opening incidents: many at once from alerts, or one by a person or a partner."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Count
+
+from isthmus import blueprint
+from isthmus.hub import due
+from isthmus.kernel.errors import Problem, Rejected
+from isthmus.kernel.instant import DAY, Instant
+from isthmus.kernel.record import Json, Reason
+from isthmus.ledger.work import Work
+from isthmus.practices.incident import suspects, surroundings
+from isthmus.practices.incident.blueprint import IncidentSection, assignment_rules, table, target_table
+from isthmus.practices.incident.loading import chunks
+from isthmus.practices.incident.models import Incident
+from isthmus.practices.incident.rules import assignment, priority, recurrence, states, targets
+
+TITLE_CHARACTERS_MAX = 500
+_EDITABLE = frozenset(
+    {"title", "description", "impact", "urgency", "priority", "category", "ci", "service", "assignment_group", "assignee",
+     "caller", "tags", "extra", "correlation_key", "correlation_reason", "parent", "state", "resolution_code",
+     "resolution_notes"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """What is known when an incident is to be opened. `severity` is the worst of its alerts."""
+
+    organisation: str
+    title: str
+    description: str = ""
+    severity: str = ""
+    ci: str = ""
+    service: str = ""
+    correlation_key: str = ""
+    correlation_reason: str = ""
+    tags: tuple[str, ...] = ()
+    why: tuple[Reason, ...] = ()
+    occurred_at: Instant | None = None
+    record_id: str = ""
+    cause: str = ""
+    trace: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def open_from_alerts(work: Work, openings: Sequence[Opening]) -> list[Incident]:
+    """Open one incident per opening, in order: priority, group, targets, suspects, each with its reason.
+
+    Costs a fixed number of queries per organisation, however many openings there are.
+    """
+    section: IncidentSection = blueprint.current().section("incident")
+    found: list[Incident] = [None] * len(openings)  # type: ignore[list-item] - every place is filled below
+    by_organisation: dict[str, list[int]] = defaultdict(list)
+    for index, opening in enumerate(openings):
+        by_organisation[opening.organisation].append(index)
+    for organisation, indexes in by_organisation.items():
+        mine = [openings[index] for index in indexes]
+        around = surroundings.of(organisation, [(each.ci, each.service) for each in mine])
+        earlier = _earlier(organisation, [each.correlation_key for each in mine], section, work.now)
+        desk = _Desk(section)
+        opened = [
+            desk.open(
+                work, opening, around[(opening.ci, opening.service)], earlier.get(opening.correlation_key, 0)
+            )
+            for opening in mine
+        ]
+        suspects.propose(work, organisation, opened, section)
+        for index, incident in zip(indexes, opened, strict=True):
+            found[index] = incident
+    return found
+
+
+def create(
+    work: Work, organisation: str, values: Mapping[str, Any], *, why: Sequence[Reason] = ()
+) -> Incident:
+    """Open one incident by hand. Impact and urgency that are not given come from the map and the middle."""
+    unknown = sorted(set(values) - _EDITABLE)
+    if unknown:
+        raise Rejected(
+            f"{unknown[0]!r} cannot be set on an incident.",
+            problems=tuple(Problem(path=f"/{name}", message="unknown") for name in unknown),
+        )
+    title = str(values.get("title", "")).strip()
+    if not title or len(title) > TITLE_CHARACTERS_MAX:
+        raise Rejected(
+            "An incident needs a title.",
+            remedy=f"Give 1 to {TITLE_CHARACTERS_MAX} characters.",
+            problems=(
+                Problem(
+                    path="/title",
+                    message="missing or too long",
+                    remedy=f"1 to {TITLE_CHARACTERS_MAX} characters",
+                ),
+            ),
+        )
+    section: IncidentSection = blueprint.current().section("incident")
+    ci, service = str(values.get("ci", "")), str(values.get("service", ""))
+    place = surroundings.of(organisation, [(ci, service)])[(ci, service)]
+    opening = Opening(
+        organisation=organisation, title=title, severity="warning", ci=ci, service=service, why=tuple(why)
+    )
+    incident = _Desk(section).open(work, opening, place, 0, given=dict(values))
+    suspects.propose(work, organisation, [incident], section)
+    return incident
+
+
+def _earlier(
+    organisation: str, keys: Sequence[str], section: IncidentSection, now: Instant
+) -> dict[str, int]:
+    """Return how many incidents of each signature there were in the look-back time."""
+    if not section.recurring_threshold:
+        return {}
+    since = now - section.recurring_days * DAY
+    found: dict[str, int] = {}
+    for chunk in chunks(keys):
+        rows = Incident.objects.filter(
+            organisation=organisation, correlation_key__in=chunk, opened_at__gte=since
+        )
+        found.update(dict(rows.values_list("correlation_key").annotate(Count("id"))))
+    return found
+
+
+class _Desk:
+    """The rules of one blueprint generation, applied to openings."""
+
+    def __init__(self, section: IncidentSection) -> None:
+        self.section = section
+        self.table = table(section)
+        self.rules = assignment_rules(section)
+        self.targets = target_table(section)
+
+    def open(
+        self,
+        work: Work,
+        opening: Opening,
+        place: surroundings.Surrounding,
+        earlier: int,
+        given: Mapping[str, Any] | None = None,
+    ) -> Incident:
+        given = dict(given or {})
+        levels = priority.decide(
+            self.table, criticality=place.criticality, users=place.users, severity=opening.severity
+        )
+        impact, urgency = given.get("impact") or levels.impact, given.get("urgency") or levels.urgency
+        level = given.get("priority") or priority.from_levels(self.table, impact, urgency)
+        group, group_why = assignment.decide(
+            self.rules, self.section.default_group, place.assignment(), level, work.now
+        )
+        respond_by, resolve_by, target_why = targets.due(self.targets, level, work.now)
+        why = [*opening.why, *levels.why, group_why, *([target_why] if target_why else [])]
+        occurrence = earlier + 1
+        checked: Json = None
+        if opening.correlation_key and recurrence.recurring(occurrence, self.section.recurring_threshold):
+            text = f"Incident {occurrence} of this signature in {self.section.recurring_days} days."
+            checked = {"due": True, "occurrence": occurrence}
+            why.append(
+                Reason(rule="incident.recurrence", text=f"{text} A collision check is due before diagnosis.")
+            )
+        major = level in self.section.major.priorities
+        if major:
+            why.append(
+                Reason(
+                    rule="incident.major",
+                    text=f"Major: priority {level}; {self.section.major.owner} owns the triggers.",
+                )
+            )
+        state = given.pop("state", "") or states.INITIAL
+        values: dict[str, Any] = {
+            "title": opening.title[:TITLE_CHARACTERS_MAX],
+            "description": opening.description,
+            "state": state,
+            "impact": impact,
+            "urgency": urgency,
+            "priority": level,
+            "ci": opening.ci,
+            "service": opening.service or place.service_id,
+            "assignment_group": group,
+            "tags": list(opening.tags),
+            "correlation_key": opening.correlation_key,
+            "correlation_reason": opening.correlation_reason,
+            "major": major,
+            "trigger_owner": self.section.major.owner if major else "",
+            "opened_at": work.now,
+            "respond_by": respond_by,
+            "resolve_by": resolve_by,
+            "collision_checked": checked,
+            **{name: value for name, value in given.items() if value not in (None, "")},
+        }
+        values |= closing_times(state, work.now)
+        incident = work.create(
+            Incident,
+            organisation=opening.organisation,
+            values=values,
+            why=why or [Reason(rule="incident.create", text="Opened by hand.")],
+            occurred_at=opening.occurred_at,
+            cause=opening.cause,
+            trace=opening.trace,
+            record_id=opening.record_id,
+            versions={**opening.versions, "blueprint": str(work.generation)},
+        )
+        if state == "resolved":
+            due.schedule(
+                work,
+                "incident.close",
+                incident.id,
+                Instant(work.now + self.section.close_after_days * DAY),
+                organisation=incident.organisation,
+            )
+        return incident
+
+
+def closing_times(state: str, now: Instant) -> dict[str, Any]:
+    """Return the times that go with a state: when it was resolved, when closed."""
+    if state == "resolved":
+        return {"resolved_at": now, "closed_at": None}
+    if state in states.FINAL:
+        return {"closed_at": now}
+    return {"resolved_at": None, "closed_at": None}

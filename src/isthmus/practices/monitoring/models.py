@@ -1,0 +1,99 @@
+"""Tables of monitoring and event management; columns are those of `kernel.kinds.monitoring`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from isthmus.kernel.kinds.monitoring import ALERT, SILENCE
+from isthmus.ledger.columns import JsonColumn, SealedText
+from isthmus.ledger.records import RecordModel
+
+
+class Alert(RecordModel):
+    """An event judged to need attention: one episode of one identity, with its occurrences counted.
+
+    `open` is true from the first event until the alert has been resolved for the reopening time; among open
+    alerts an identity is unique, which the store itself enforces.
+    """
+
+    kind: ClassVar[str] = ALERT.name
+
+    identity = models.CharField(max_length=64, default="", blank=True)
+    identity_version = models.BigIntegerField(null=True)
+    connection = models.TextField(default="", blank=True)
+    external_key = models.TextField(default="", blank=True)
+    severity = models.CharField(max_length=16, default="", blank=True)
+    state = models.CharField(max_length=16, default="", blank=True)
+    summary = models.TextField(default="", blank=True)
+    labels = JsonColumn()
+    annotations = JsonColumn()
+    starts_at = models.BigIntegerField(null=True)
+    ends_at = models.BigIntegerField(null=True)
+    ci = models.CharField(max_length=26, default="", blank=True)
+    service = models.CharField(max_length=26, default="", blank=True)
+    binding = models.CharField(max_length=16, default="", blank=True)
+    binding_confidence = models.BigIntegerField(null=True)
+    decision = models.CharField(max_length=24, default="", blank=True)
+    decision_reason = models.TextField(default="", blank=True)
+    suppressed_by = models.CharField(max_length=26, default="", blank=True)
+    incident = models.CharField(max_length=26, default="", blank=True)
+    parent = models.CharField(max_length=26, default="", blank=True)
+    group_key = models.TextField(default="", blank=True)
+    open = models.BooleanField(default=False)
+    inhibitor = models.BooleanField(default=False)
+    state_changes = JsonColumn()
+    occurrences = models.BigIntegerField(default=0)
+    notifications = models.BigIntegerField(default=0)
+    last_seen_at = models.BigIntegerField(null=True)
+
+    class Meta:
+        db_table = ALERT.table
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "identity"],
+                condition=models.Q(open=True),
+                name="monitoring_alert_open_once",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["organisation", "incident"], name="monitoring_alert_incident"),
+            models.Index(
+                fields=["organisation", "group_key"],
+                condition=models.Q(open=True),
+                name="monitoring_alert_group",
+            ),
+            models.Index(
+                fields=["organisation", "ci"], condition=models.Q(open=True), name="monitoring_alert_ci"
+            ),
+            models.Index(fields=["organisation", "state", "last_seen_at"], name="monitoring_alert_stale"),
+            models.Index(
+                fields=["organisation", "suppressed_by"],
+                condition=models.Q(open=True) & ~models.Q(suppressed_by=""),
+                name="monitoring_alert_suppressed",
+            ),
+            models.Index(
+                fields=["organisation", "inhibitor"],
+                condition=models.Q(inhibitor=True),
+                name="monitoring_alert_inhibitor",
+            ),
+            models.Index(fields=["organisation", "created_at"], name="monitoring_alert_created"),
+        ]
+
+
+class Silence(RecordModel):
+    """A person's decision to mute matching alerts until a stated time."""
+
+    kind: ClassVar[str] = SILENCE.name
+
+    matchers = JsonColumn()
+    starts_at = models.BigIntegerField(null=True)
+    ends_at = models.BigIntegerField(null=True)
+    owner = models.CharField(max_length=64, default="", blank=True)
+    comment = SealedText()
+    state = models.CharField(max_length=8, default="", blank=True)
+
+    class Meta:
+        db_table = SILENCE.table
+        indexes = [models.Index(fields=["organisation", "state", "ends_at"], name="monitoring_silence_state")]

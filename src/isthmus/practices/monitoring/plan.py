@@ -1,0 +1,122 @@
+"""The blueprint's section, compiled: what the pump asks for every alert is ready to be asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from isthmus import blueprint
+from isthmus.kernel.rule_set import Rule, RuleSet
+from isthmus.practices.monitoring.blueprint import ENVIRONMENT, IdentitySpec, MatcherSpec, MonitoringSection
+from isthmus.practices.monitoring.rules import automation, identity
+from isthmus.practices.monitoring.rules.correlation import GroupRule, Policy
+from isthmus.practices.monitoring.rules.matching import Matcher
+from isthmus.practices.monitoring.rules.stability import Times
+from isthmus.practices.monitoring.rules.suppression import Inhibition
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The rules of one blueprint generation."""
+
+    section: MonitoringSection
+    default_identity: IdentitySpec
+    rules: RuleSet
+    groups: dict[str, GroupRule]
+    inhibitions: tuple[Inhibition, ...]
+    policy: Policy
+    times: Times
+    automation: automation.Automation
+    _specs: dict[str, identity.IdentitySpec]
+
+    def identity_of(self, connection: str) -> identity.IdentitySpec:
+        """Return what identifies the alerts of a connection."""
+        found = self._specs.get(connection)
+        if found is None:
+            declared = self.section.sources.get(connection, self.default_identity)
+            found = self._specs[connection] = identity.IdentitySpec(
+                fields=tuple(declared.fields),
+                ignore=tuple(declared.ignore),
+                noise=tuple(declared.noise),
+                scope=declared.scope or f"connection:{connection}",
+                version=declared.version,
+            )
+        return found
+
+
+def _matchers(specs: list[MatcherSpec]) -> tuple[Matcher, ...]:
+    return tuple(Matcher(label=each.label, value=each.value, operator=each.op) for each in specs)
+
+
+def compiled(section: MonitoringSection) -> Plan:
+    """Compile a section that passed its check."""
+    rules = section.correlation.rules
+    topology, storm, times = section.correlation.topology, section.correlation.storm, section.times
+    return Plan(
+        section=section,
+        default_identity=section.identity,
+        rules=RuleSet(
+            (
+                Rule(
+                    name=each.name,
+                    match=each.match,
+                    when=ENVIRONMENT.compile(each.when) if each.when else None,
+                )
+                for each in rules
+            ),
+            ENVIRONMENT,
+        ),
+        groups={
+            each.name: GroupRule(
+                name=each.name,
+                by=tuple(each.by),
+                window=each.window_minutes,
+                threshold=each.threshold,
+                topology=each.topology,
+            )
+            for each in rules
+        },
+        inhibitions=tuple(
+            Inhibition(
+                name=each.name,
+                source=_matchers(each.source),
+                target=_matchers(each.target),
+                equal=tuple(each.equal),
+            )
+            for each in section.suppression.inhibitions
+        ),
+        policy=Policy(
+            topology=topology.enabled,
+            depth=topology.depth,
+            window=topology.window_minutes,
+            parent_severities=frozenset(topology.parent_severities),
+            storm=storm.groups,
+            storm_window=storm.window_minutes,
+        ),
+        times=Times(
+            stable=times.stable,
+            reopen=times.reopen,
+            grace=times.grace,
+            stale=times.stale,
+            flap=times.flap,
+            flap_changes=times.flap_changes,
+        ),
+        automation=automation.Automation(
+            default=automation.Level(section.automation.default),
+            services={name: automation.Level(level) for name, level in section.automation.services.items()},
+            severities={
+                name: automation.Level(level) for name, level in section.automation.severities.items()
+            },
+        ),
+        _specs={},
+    )
+
+
+_held: list[Plan] = []
+
+
+def current() -> Plan:
+    """Return the plan of the blueprint in force; it is compiled once per generation."""
+    section: MonitoringSection = blueprint.current().section("monitoring")
+    if not _held or _held[0].section is not section:
+        _held[:] = [compiled(section)]
+    return _held[0]

@@ -1,0 +1,315 @@
+"""Which alerts belong together? Topology first, then declared groups, then storms; each answer has a reason.
+
+- *Topology*: an alert whose item depends on an item that is down becomes a child of that alert, in its
+  incident. If the parent's alert comes later, the children move to it: the order of arrival does not matter.
+- *Groups*: alerts of one group key (a rule and the values that it groups by; without a rule, the identity)
+  share an incident while they lie within the rule's window; below its threshold there is none yet.
+- *Storm*: above a number of new groups in a short time, everything further joins one parent incident.
+
+A closed incident never absorbs alerts (the caller does not even offer it). The correlator holds one batch's
+view in memory, places alerts one after the other and says what to open, join, attach and absorb.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from isthmus.kernel.instant import MINUTE, Instant
+from isthmus.kernel.record import Reason
+
+ATTACHED = "attached_to_parent"
+BELOW = "below_threshold"
+HOLDING = frozenset({"opened", "joined", ATTACHED, "storm"})
+"""Decisions that put an alert into an incident."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupRule:
+    """`window` in minutes (0: as long as the incident is open), `threshold` in distinct firing alerts."""
+
+    name: str
+    by: tuple[str, ...] = ()
+    window: int = 0
+    threshold: int = 1
+    topology: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """`depth` hops of topology; `window` minutes that a child may have fired before its parent; `storm` new
+    groups within `storm_window` minutes (0: never)."""
+
+    topology: bool = True
+    depth: int = 5
+    window: int = 15
+    parent_severities: frozenset[str] = frozenset({"critical", "error"})
+    storm: int = 0
+    storm_window: int = 5
+
+
+@dataclass(kw_only=True)
+class Member:
+    """A firing alert as correlation sees it. `at` is when it started, as its source says."""
+
+    id: str
+    identity: str
+    at: Instant
+    group_key: str
+    severity: str = ""
+    ci: str = ""
+    summary: str = ""
+    rule: GroupRule | None = None
+    incident: str = ""
+    parent: str = ""
+    decision: str = ""
+
+
+@dataclass(kw_only=True)
+class Group:
+    """Alerts of one key that share (or wait for) an incident; `incident` is "" while below the threshold."""
+
+    key: str
+    incident: str = ""
+    members: dict[str, Instant] = field(default_factory=dict)
+
+    def within(self, at: Instant, rule: GroupRule | None) -> bool:
+        if rule is None or not rule.window or not self.members:
+            return True
+        reach = rule.window * MINUTE
+        times = self.members.values()
+        return min(times) - reach <= at <= max(times) + reach
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """Where one alert goes. `opens`: its incident is to be made, with the alerts in `takes` in it as well."""
+
+    alert: str
+    decision: str
+    reason: Reason
+    incident: str = ""
+    parent: str = ""
+    opens: bool = False
+    takes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """A child that fired before its parent and now follows it; `left` is the incident that it leaves."""
+
+    alert: str
+    incident: str
+    parent: str
+    left: str
+    reason: Reason
+
+
+def group_key(rule: GroupRule | None, identity: str, labels: Mapping[str, str]) -> str:
+    """Return the key of an alert's group. Lengths keep values from running into each other."""
+    if rule is None:
+        return f"identity:{identity}"
+    return f"rule:{rule.name}" + "".join(
+        f"|{label}={len(labels.get(label, ''))}:{labels.get(label, '')}" for label in rule.by
+    )
+
+
+class Correlator:
+    """Places the alerts of one organisation and batch.
+
+    `upstream(ci)` gives items that it depends on with their distance, `downstream(ci)` the items that depend
+    on it; `new_incident()` gives the id of an incident to be made; `opened_lately` counts recent groups;
+    `storm_incident` is the id of a running storm's incident ("" if none).
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        members: Iterable[Member],
+        groups: Mapping[str, Group],
+        upstream: Callable[[str], Mapping[str, int]],
+        downstream: Callable[[str], Mapping[str, int]],
+        new_incident: Callable[[], str],
+        opened_lately: int = 0,
+        storm_incident: str = "",
+    ) -> None:
+        self.policy = policy
+        self.groups = dict(groups)
+        self._upstream = upstream
+        self._downstream = downstream
+        self._new_incident = new_incident
+        self._opened_lately = opened_lately
+        self._storm = storm_incident
+        self._by_id: dict[str, Member] = {}
+        self._on_ci: dict[str, list[Member]] = defaultdict(list)
+        for member in members:
+            self._add(member)
+
+    def _add(self, member: Member) -> None:
+        self._by_id[member.id] = member
+        if member.ci:
+            self._on_ci[member.ci].append(member)
+
+    def place(self, member: Member) -> tuple[Placed, list[Moved]]:
+        """Return where an alert goes and which others follow it there."""
+        placed = self._attach(member) or self._group(member)
+        member.incident, member.parent, member.decision = placed.incident, placed.parent, placed.decision
+        if member.id not in self._by_id:
+            self._add(member)
+        for other in placed.takes:
+            if other in self._by_id:
+                self._by_id[other].incident, self._by_id[other].decision = placed.incident, "joined"
+        moved = self._gather(member) if placed.decision in {"opened", "joined"} else []
+        return placed, moved
+
+    # Topology ------------------------------------------------------------------------------------------
+
+    def _topological(self, member: Member) -> bool:
+        return self.policy.topology and bool(member.ci) and (member.rule is None or member.rule.topology)
+
+    def _attach(self, member: Member) -> Placed | None:
+        if not self._topological(member):
+            return None
+        reach = self._upstream(member.ci)
+        for ci, hops in sorted(reach.items(), key=lambda each: (each[1], each[0])):
+            if hops > self.policy.depth or ci == member.ci:
+                continue
+            for parent in sorted(self._on_ci.get(ci, ()), key=lambda each: (each.at, each.id)):
+                if self._is_cause(parent) and not self._below(parent, member.id):
+                    text = f"Child of “{parent.summary or parent.id}”: its item depends on that one, {hops} hop(s) away."
+                    return Placed(
+                        alert=member.id,
+                        decision=ATTACHED,
+                        incident=parent.incident,
+                        parent=parent.id,
+                        reason=Reason(
+                            rule="monitoring.correlation.topology",
+                            text=text,
+                            facts={"parent": parent.id, "ci": ci, "hops": hops},
+                        ),
+                    )
+        return None
+
+    def _is_cause(self, member: Member) -> bool:
+        return (
+            member.severity in self.policy.parent_severities
+            and bool(member.incident)
+            and member.decision in HOLDING
+        )
+
+    def _below(self, member: Member, ancestor: str) -> bool:
+        """Return whether `member` hangs under `ancestor` already (items may depend on each other in circles)."""
+        seen: set[str] = set()
+        while member.parent and member.parent not in seen:
+            if member.parent == ancestor:
+                return True
+            seen.add(member.parent)
+            above = self._by_id.get(member.parent)
+            if above is None:
+                return False
+            member = above
+        return False
+
+    def _gather(self, parent: Member) -> list[Moved]:
+        """Have alerts that fired on dependants shortly before follow their cause."""
+        if not self._topological(parent) or not self._is_cause(parent):
+            return []
+        earliest = parent.at - self.policy.window * MINUTE
+        moved = []
+        for ci, hops in self._downstream(parent.ci).items():
+            if hops > self.policy.depth or ci == parent.ci:
+                continue
+            for child in self._on_ci.get(ci, ()):
+                follows = (
+                    child.decision in HOLDING and child.incident != parent.incident and child.at >= earliest
+                )
+                if not follows or not self._topological(child) or self._below(parent, child.id):
+                    continue
+                text = f"Now a child of “{parent.summary or parent.id}”, which came later and explains it, {hops} hop(s) away."
+                moved.append(
+                    Moved(
+                        alert=child.id,
+                        incident=parent.incident,
+                        parent=parent.id,
+                        left=child.incident,
+                        reason=Reason(
+                            rule="monitoring.correlation.topology",
+                            text=text,
+                            facts={"parent": parent.id, "hops": hops},
+                        ),
+                    )
+                )
+                child.incident, child.parent, child.decision = parent.incident, parent.id, ATTACHED
+        return moved
+
+    # Groups and storms ---------------------------------------------------------------------------------
+
+    def _group(self, member: Member) -> Placed:
+        rule = member.rule
+        name = f"the rule “{rule.name}”" if rule else "the same identity"
+        group = self.groups.get(member.group_key)
+        if group is not None and not group.within(member.at, rule):
+            group = None
+        if group is None:
+            group = self.groups[member.group_key] = Group(key=member.group_key)
+        group.members[member.id] = member.at
+        facts = {"group": member.group_key, "alerts": len(group.members)}
+        if group.incident:
+            text = f"Joined the open incident of {name}."
+            return Placed(
+                alert=member.id,
+                decision="joined",
+                incident=group.incident,
+                reason=Reason(rule="monitoring.correlation.group", text=text, facts=facts),
+            )
+        threshold = rule.threshold if rule else 1
+        if len(group.members) < threshold:
+            text = f"{len(group.members)} of {threshold} alerts that {name} asks for: no incident yet."
+            return Placed(
+                alert=member.id,
+                decision=BELOW,
+                reason=Reason(rule="monitoring.correlation.threshold", text=text, facts=facts),
+            )
+        takes = tuple(other for other in group.members if other != member.id)
+        return self._storming(member, group, takes) or self._open(member, group, takes, name, facts)
+
+    def _open(
+        self, member: Member, group: Group, takes: tuple[str, ...], name: str, facts: dict[str, int | str]
+    ) -> Placed:
+        group.incident = self._new_incident()
+        self._opened_lately += 1
+        text = (
+            f"Opened: no open incident of {name}."
+            if not takes
+            else f"Opened: {name} reached its threshold with {len(takes) + 1} alerts."
+        )
+        reason = Reason(rule="monitoring.correlation.group", text=text, facts=dict(facts))
+        return Placed(
+            alert=member.id,
+            decision="opened",
+            incident=group.incident,
+            opens=True,
+            takes=takes,
+            reason=reason,
+        )
+
+    def _storming(self, member: Member, group: Group, takes: tuple[str, ...]) -> Placed | None:
+        policy = self.policy
+        if not policy.storm or self._opened_lately < policy.storm:
+            return None
+        opens = not self._storm
+        if opens:
+            self._storm = self._new_incident()
+        group.incident = self._storm
+        self._opened_lately += 1
+        text = f"Storm: {self._opened_lately} new groups in {policy.storm_window} minutes; further ones share one incident."
+        reason = Reason(
+            rule="monitoring.correlation.storm",
+            text=text,
+            facts={"groups": self._opened_lately, "limit": policy.storm},
+        )
+        return Placed(
+            alert=member.id, decision="storm", incident=self._storm, opens=opens, takes=takes, reason=reason
+        )

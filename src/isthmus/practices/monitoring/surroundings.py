@@ -1,0 +1,124 @@
+"""What the rules need to know around the alerts of one batch, loaded once: map, windows, silences, sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+from isthmus.kernel.instant import Instant
+from isthmus.practices.configuration import service as configuration
+from isthmus.practices.configuration.service import Binding
+from isthmus.practices.monitoring.models import Alert
+from isthmus.practices.monitoring.models import Silence as SilenceRecord
+from isthmus.practices.monitoring.plan import Plan
+from isthmus.practices.monitoring.rules.matching import Matcher
+from isthmus.practices.monitoring.rules.suppression import Silence, SourceAlert, Window
+
+SILENCES_MAX = 1_000
+SOURCES_MAX = 5_000
+
+
+def matchers_of(stored: Iterable[Mapping[str, str]] | None) -> tuple[Matcher, ...]:
+    """Return the matchers of a silence as stored: `[{"label", "op", "value"}]`."""
+    return tuple(
+        Matcher(label=each.get("label", ""), value=each.get("value", ""), operator=each.get("op", "="))
+        for each in stored or ()
+    )
+
+
+class Surroundings:
+    """One organisation at one instant."""
+
+    def __init__(self, plan: Plan, organisation: str, now: Instant) -> None:
+        self.plan = plan
+        self.organisation = organisation
+        self.now = now
+        self.snapshot = configuration.snapshot_of(organisation)
+        self._bindings: dict[tuple[tuple[str, str], ...], Binding] = {}
+        self._reach: dict[tuple[str, str], dict[str, int]] = {}
+        self._windows: dict[str, tuple[Window, ...]] = {}
+
+    def bind(self, hints: Mapping[str, object]) -> Binding:
+        """Return the item that hints name; equal hints are looked up once per batch."""
+        key = tuple(sorted((name, str(value)) for name, value in hints.items()))
+        if key not in self._bindings:
+            self._bindings[key] = self.snapshot.bind(hints)
+        return self._bindings[key]
+
+    def name_of(self, ci: str) -> str:
+        """Return what people call an item, "" if the map does not know it."""
+        facts = self.snapshot.cis.get(ci)
+        return facts.name if facts else ""
+
+    def upstream(self, ci: str) -> dict[str, int]:
+        """Return what an item depends on, with its distance in hops."""
+        return self._hops("up", ci)
+
+    def downstream(self, ci: str) -> dict[str, int]:
+        """Return what depends on an item, with its distance in hops."""
+        return self._hops("down", ci)
+
+    def _hops(self, way: str, ci: str) -> dict[str, int]:
+        key = (way, ci)
+        if key not in self._reach:
+            graph = self.snapshot.graph
+            walk = graph.upstream if way == "up" else graph.downstream
+            self._reach[key] = {
+                node: reach.hops for node, reach in walk([ci], self.plan.policy.depth).items()
+            }
+        return self._reach[key]
+
+    def windows(self, ci: str) -> tuple[Window, ...]:
+        """Return the authorised windows that cover an item now."""
+        if not ci or not self.plan.section.suppression.maintenance:
+            return ()
+        if ci not in self._windows:
+            # Change enablement looks at incidents too: the import must wait until both are there.
+            from isthmus.practices.change import service as change
+
+            self._windows[ci] = tuple(
+                Window(
+                    change=each.change,
+                    number=each.number,
+                    starts_at=Instant(each.starts_at),
+                    ends_at=Instant(each.ends_at),
+                    authorisation=each.authorisation,
+                    cis=frozenset({ci}),
+                )
+                for each in change.windows_covering(ci, self.now, organisation=self.organisation)
+            )
+        return self._windows[ci]
+
+    @cached_property
+    def silences(self) -> tuple[Silence, ...]:
+        rows = SilenceRecord.objects.filter(
+            organisation=self.organisation, state="active", ends_at__gt=self.now
+        )
+        return tuple(
+            Silence(
+                id=each.id,
+                matchers=matchers_of(each.matchers),
+                starts_at=Instant(each.starts_at or 0),
+                ends_at=Instant(each.ends_at or 0),
+                owner=each.owner,
+            )
+            for each in rows.defer("comment").order_by("id")[:SILENCES_MAX]
+        )
+
+    def sources(self, *, without: Iterable[str] = ()) -> list[SourceAlert]:
+        """Return the firing alerts that may inhibit others, except those given (by id)."""
+        if not self.plan.inhibitions:
+            return []
+        gone = set(without)
+        rows = Alert.objects.filter(organisation=self.organisation, inhibitor=True, open=True, state="firing")
+        columns = ("id", "identity", "labels", "severity", "connection", "summary")
+        return [
+            SourceAlert(
+                id=row[0],
+                identity=row[1],
+                labels={"connection": row[4], **(row[2] or {}), "severity": row[3]},
+                summary=row[5],
+            )
+            for row in rows.values_list(*columns)[:SOURCES_MAX]
+            if row[0] not in gone
+        ]
