@@ -1,0 +1,259 @@
+"""A real Roundup tracker on a free loopback port: the peer of tests and of the demonstration.
+
+Nothing is imitated: the classic template is installed with `roundup-admin` and served by Roundup's own
+WSGI application in a child process. (`roundup-server` refuses to run as root, as containers do; the WSGI
+application is Roundup's documented way behind a web server and has no such rule.)
+
+By hand: `python -m isthmus.connectors.roundup.local serve --directory DIR [--port N]`, then
+`… edit --url URL --issue 1 status=resolved` or `… comment --url URL --issue 1 TEXT` act as a person.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import shutil
+import socket
+import socketserver
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+ADMINISTRATOR = "admin"
+ADMINISTRATOR_PASSWORD = "tracker-admin-1"  # noqa: S105 - a throw-away tracker on the loopback interface
+HUB_USER = "isthmus"
+PERSON = "grace"
+START_SECONDS_MAX = 30.0
+CALL_SECONDS_MAX = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Somebody working in the tracker through its REST interface, each write on the latest ETag."""
+
+    url: str
+    name: str
+    password: str = field(repr=False)
+
+    def get(self, path: str) -> Any:
+        """Return the `data` of e.g. `issue/1?@verbose=2`."""
+        return self._call("GET", path)["data"]
+
+    def create(self, kind: str, **values: object) -> str:
+        """Create an item, e.g. `create("issue", title="…")`; return its id."""
+        return str(self._call("POST", kind, values)["data"]["id"])
+
+    def edit(self, issue: str, **values: object) -> None:
+        """Change fields of an issue, e.g. `edit("1", status="resolved")`."""
+        etag = self.get(f"issue/{issue}")["@etag"]
+        self._call("PATCH", f"issue/{issue}", values, {"If-Match": etag})
+
+    def comment(self, issue: str, text: str) -> str:
+        """Add a message to an issue as this person; return the message's id."""
+        message = self.create("msg", content=text, author=self.name, date=".")
+        etag = self.get(f"issue/{issue}")["@etag"]
+        self._call("PATCH", f"issue/{issue}", {"@op": "add", "messages": [message]}, {"If-Match": etag})
+        return message
+
+    def _call(
+        self, method: str, path: str, values: object = None, headers: dict[str, str] | None = None
+    ) -> Any:
+        request = urllib.request.Request(  # noqa: S310 - the tracker's own http URL
+            f"{self.url}/rest/data/{path}",
+            data=None if values is None else json.dumps(values).encode(),
+            method=method,
+            headers={
+                "Authorization": "Basic " + base64.b64encode(f"{self.name}:{self.password}".encode()).decode(),
+                "Content-Type": "application/json",
+                "X-Requested-With": "rest",
+                "Origin": self.url,
+                "Referer": self.url + "/",
+                **(headers or {}),
+            },
+        )
+        with urllib.request.urlopen(request, timeout=CALL_SECONDS_MAX) as response:  # noqa: S310
+            return json.loads(response.read())
+
+
+class LocalTracker:
+    """A running tracker. `url` has no trailing slash; use it as a context manager or call `stop`.
+
+    Two ordinary users exist: `isthmus` for the hub and `grace` for a person, both with `password`.
+    """
+
+    def __init__(self, directory: Path, port: int, process: subprocess.Popen[bytes], *, owned: bool) -> None:
+        self.directory = directory
+        self.url = f"http://127.0.0.1:{port}"
+        self.user = HUB_USER
+        self.password = ADMINISTRATOR_PASSWORD
+        self._process = process
+        self._owned = owned
+
+    @classmethod
+    def start(cls, directory: Path | None = None, port: int = 0) -> Self:
+        """Install the tracker unless `directory` already holds one, serve it, wait until it answers."""
+        owned = directory is None
+        home = directory or Path(tempfile.mkdtemp(prefix="isthmus-roundup-"))
+        port = port or _free_port()
+        fresh = not (home / "tracker" / "config.ini").exists()
+        if fresh:
+            _install(home / "tracker", port)
+        _listen_at(home / "tracker", port)
+        with (home / "server.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "isthmus.connectors.roundup.local", "_serve", str(home / "tracker"), str(port)],
+                stdout=log,
+                stderr=log,
+            )
+        tracker = cls(home, port, process, owned=owned)
+        try:
+            tracker._wait()
+            if fresh:
+                tracker._add_users()
+        except BaseException:
+            tracker.stop()
+            raise
+        return tracker
+
+    def person(self, name: str = PERSON) -> Person:
+        """Return somebody who works in the tracker (`grace`, `isthmus` or `admin`)."""
+        return Person(url=self.url, name=name, password=self.password)
+
+    def stop(self) -> None:
+        """Stop the server; remove the directory if it was made for this run. Idempotent."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(timeout=5)
+        if self._owned:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            try:
+                self.person(ADMINISTRATOR).get("status")
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(0.05)
+            else:
+                return
+        tail = (self.directory / "server.log").read_text(errors="replace")[-800:]
+        raise RuntimeError(f"The local Roundup tracker did not start. Its log ends: {tail}")
+
+    def _add_users(self) -> None:
+        administrator = self.person(ADMINISTRATOR)
+        for name in (HUB_USER, PERSON):
+            administrator.create(
+                "user", username=name, password=self.password, address=f"{name}@example.test", roles="User"
+            )
+
+
+def _install(tracker: Path, port: int) -> None:
+    """Install and initialise the classic template with SQLite; mail goes to a file, never to a server."""
+    tracker.parent.mkdir(parents=True, exist_ok=True)
+    settings = (
+        f"tracker_web=http://127.0.0.1:{port}/,mail_domain=example.test,mail_host=127.0.0.1,"
+        f"mail_debug={tracker.parent / 'mail.log'},"
+        # Each call signs in by basic authentication: the cost of guessing passwords is not what we test.
+        "password_pbkdf2_default_rounds=1000"
+    )
+    _admin(tracker, "install", "classic", "sqlite", settings)
+    _admin(tracker, "initialise", ADMINISTRATOR_PASSWORD)
+
+
+def _admin(tracker: Path, *arguments: str) -> None:
+    code = "import sys; from roundup.scripts.roundup_admin import run; sys.exit(run())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "-i", str(tracker), *arguments],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "TRACKER_HOME": str(tracker)},
+    )
+    if done.returncode:
+        raise RuntimeError(f"roundup-admin {arguments[0]} failed: {(done.stderr or done.stdout).decode(errors='replace')[:400]}")
+
+
+def _listen_at(tracker: Path, port: int) -> None:
+    """Write the port into the tracker's own idea of its address: REST checks Origin and Referer against it."""
+    path = tracker / "config.ini"
+    lines = path.read_text().splitlines()
+    address = f"web = http://127.0.0.1:{port}/"
+    path.write_text("\n".join(address if each.startswith("web =") else each for each in lines) + "\n")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class _Server(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing per request: the log is for failures."""
+
+
+def _serve(tracker: str, port: int) -> None:
+    from roundup.cgi.wsgi_handler import RequestDispatcher
+
+    application = RequestDispatcher(tracker)
+    make_server("127.0.0.1", port, application, server_class=_Server, handler_class=_Quiet).serve_forever()
+
+
+def main(arguments: list[str]) -> int:
+    """Run one of `serve`, `edit`, `comment` from the command line; return the exit code."""
+    if arguments[:1] == ["_serve"]:
+        _serve(arguments[1], int(arguments[2]))
+        return 0
+    parser = argparse.ArgumentParser(prog="isthmus.connectors.roundup.local")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    serve = verbs.add_parser("serve")
+    serve.add_argument("--directory", type=Path)
+    serve.add_argument("--port", type=int, default=0)
+    for verb in ("edit", "comment"):
+        act = verbs.add_parser(verb)
+        act.add_argument("--url", required=True)
+        act.add_argument("--issue", required=True)
+        act.add_argument("values", nargs="+")
+    asked = parser.parse_args(arguments)
+    if asked.verb == "serve":
+        with LocalTracker.start(asked.directory, asked.port) as tracker:
+            sys.stdout.write(f"{tracker.url} (users {HUB_USER}, {PERSON}; password {tracker.password})\n")
+            sys.stdout.flush()
+            tracker._process.wait()  # noqa: SLF001 - the same module
+        return 0
+    person = Person(url=asked.url, name=PERSON, password=ADMINISTRATOR_PASSWORD)
+    if asked.verb == "edit":
+        person.edit(asked.issue, **dict(each.split("=", 1) for each in asked.values))
+    else:
+        person.comment(asked.issue, " ".join(asked.values))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
