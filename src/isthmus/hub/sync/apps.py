@@ -6,3 +6,15 @@ from django.apps import AppConfig
 class SyncConfig(AppConfig):
     name = "isthmus.hub.sync"
     label = "sync"
+
+    def ready(self) -> None:
+        from isthmus.hub import connections, observing
+        from isthmus.hub.sync import preparing, reactions, synced
+        from isthmus.hub.sync.blueprint import overlaid, register_sections
+        from isthmus.ledger.work import register_preparer
+
+        register_sections()
+        connections.register_mappings(overlaid)
+        register_preparer(preparing.prepare)
+        for kind in synced.SYNCED_KINDS:
+            observing.register(kind, reactions.react)

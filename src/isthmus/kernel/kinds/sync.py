@@ -9,7 +9,6 @@ _HUB = MergePolicy.HUB
 LINK = RecordKind(
     name="link",
     table="sync_link",
-    counters=("tick", "fence", "last_seen_at"),
     fields=(
         Field(name="record_kind", policy=_HUB, required=True),
         Field(name="record", type=FieldType.REFERENCE, policy=_HUB, required=True),

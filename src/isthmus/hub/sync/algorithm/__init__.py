@@ -35,6 +35,7 @@ from isthmus.hub.sync.algorithm.state import (
     Operation,
     RecordView,
     Sent,
+    fingerprint,
     link_from_json,
     to_json,
 )
@@ -44,7 +45,7 @@ __all__ = [
     "Admission", "Adoption", "Blocked", "CommentChange", "ConflictFound", "Context", "HubComment", "HubField",
     "Limits", "LinkComment", "LinkPart", "LinkState", "Note", "Operation", "Outcome", "RecordView", "Rules",
     "Sent", "Sighting", "Spelling", "Step", "Take", "Unmapped", "admit", "adopt", "begin_read",
-    "compare_versions", "link_from_json", "mark_absent", "mark_acked", "mark_dirty", "mark_sent", "mark_stale",
+    "compare_versions", "fingerprint", "link_from_json", "mark_absent", "mark_acked", "mark_dirty", "mark_sent", "mark_stale",
     "mark_unknown", "may_settle", "merge", "next_step", "plan", "refused", "release", "remap", "reopen_parked",
     "settle", "to_json", "withdraw",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""One door for webhooks, polls, reads and comparisons: may this observation be merged now?"""
+"""One door for webhooks, polls, reads and comparisons: may an observation be merged now."""
 
 from __future__ import annotations
 

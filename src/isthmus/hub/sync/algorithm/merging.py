@@ -23,7 +23,7 @@ from isthmus.hub.sync.algorithm.outcome import (
     Take,
 )
 from isthmus.hub.sync.algorithm.spelling import Unmapped, inward, normal
-from isthmus.hub.sync.algorithm.state import HubField, LinkPart, LinkState, RecordView
+from isthmus.hub.sync.algorithm.state import HubField, LinkPart, LinkState, RecordView, fingerprint
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.merge import Decision, Edit, Form, Shape, Verdict, apply_delta, decide, difference, gather
 from isthmus.kernel.record import MergePolicy
@@ -167,7 +167,10 @@ def _take(
                                      winner="ours", rule=stopped, text="Stopped to end a loop."))  # fmt: skip
         return
     horizon = context.now - context.limits.oscillation_window
-    trail = (*(each for each in ours.trail if each[1] >= horizon), (edit.value, int(context.now)))
+    trail = (
+        *(each for each in ours.trail if each[1] >= horizon),
+        (fingerprint(edit.value), int(context.now)),
+    )
     field = HubField(value=edit.value, at=edit.at, source=context.connection, hops=hops, trail=trail)
     draft.set_field(shape.name, field)
     draft.set_part(
@@ -185,7 +188,7 @@ def _stopped(ours: HubField, edit: Edit, hops: int, context: Context) -> str:
     if context.rules.hop_bound and hops > context.limits.hops_max:
         return "hops"
     horizon = context.now - context.limits.oscillation_window
-    returns = sum(1 for value, at in ours.trail if value == edit.value and at >= horizon)
+    returns = sum(1 for value, at in ours.trail if value == fingerprint(edit.value) and at >= horizon)
     if context.rules.oscillation_guard and returns >= context.limits.returns_max - 1:
         return "oscillating"
     return ""

@@ -136,7 +136,7 @@ def settle(link: LinkState, record: RecordView, seen: Sighting, context: Context
                 LinkPart(agreed=sent.value, seen=sent.expected, mapping_version=context.spelling.version),
             )
         elif shape.form is Form.SET:
-            _settle_set(draft, shape, sent, theirs, operation, seen, context)
+            _settle_set(draft, shape, sent, theirs, seen, context)
         else:
             _settle_value(draft, shape, sent, theirs, operation, seen, context)
     merge_all(draft, seen, context, except_parts=frozenset(settled))
@@ -193,7 +193,6 @@ def _settle_set(
     shape: Shape,
     sent: Sent,
     theirs: Any,
-    operation: Operation,
     seen: Sighting,
     context: Context,
 ) -> None:

@@ -6,6 +6,7 @@ Ticks are values of a counter in the link's own row; no clock decides the order 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,6 +16,8 @@ from msgspec import UNSET, Struct
 
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.merge import HUB
+
+_NEVER = Instant(0)
 
 Flag = Literal["none", "divergent", "conflict"]
 OperationKind = Literal["create", "patch", "comment"]
@@ -111,6 +114,11 @@ def to_json(state: Struct) -> Any:
     return msgspec.to_builtins(state)
 
 
+def fingerprint(value: Any) -> str:
+    """Return 16 hexadecimal digits that are equal for equal values: comparable without keeping the text."""
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:16]
+
+
 def link_from_json(value: Any) -> LinkState:
     """Return the state written by `to_json`."""
     return msgspec.convert(value, LinkState)
@@ -119,13 +127,13 @@ def link_from_json(value: Any) -> LinkState:
 @dataclass(frozen=True, kw_only=True)
 class HubField:
     """Our side of one part: the value, when and by which system it was set, the length of the chain of
-    adoptions that our own writes caused, and the values adopted recently (value, instant)."""
+    adoptions that our own writes caused, and the values adopted recently (fingerprint, instant)."""
 
     value: Any = None
-    at: Instant = Instant(0)
+    at: Instant = _NEVER
     source: str = HUB
     hops: int = 0
-    trail: tuple[tuple[Any, int], ...] = ()
+    trail: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

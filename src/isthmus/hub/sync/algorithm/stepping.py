@@ -9,6 +9,8 @@ from isthmus.hub.sync.algorithm.outcome import Context
 from isthmus.hub.sync.algorithm.state import LinkState
 from isthmus.kernel.instant import Instant
 
+_AT_ONCE = Instant(0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
@@ -18,7 +20,7 @@ class Step:
     """
 
     do: Literal["plan", "send", "recover", "wait", "look_up", "read_back", "read", "resend"]
-    until: Instant = Instant(0)
+    until: Instant = _AT_ONCE
 
 
 def next_step(link: LinkState, context: Context) -> Step:

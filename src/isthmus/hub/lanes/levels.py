@@ -1,0 +1,44 @@
+"""Asks for a link to be converged: a level, not a queued patch. At most one is open per link."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from isthmus.hub import due
+from isthmus.hub.lanes.models import Delivery
+from isthmus.kernel.instant import Instant
+
+if TYPE_CHECKING:
+    from isthmus.hub.sync.models import Link
+    from isthmus.ledger.work import Work
+
+CONVERGE = "converge"
+"""The `what` of the due row and the kind of the delivery; the subject of both is the link."""
+
+
+def converge(work: Work, link: Link, *, trace: str = "", at: Instant | None = None) -> None:
+    """Have the connection's lane bring both sides of `link` together, at once unless `at` says later.
+
+    Asking again re-drives one that is stuck: its attempts count anew.
+    """
+    asked: set[str] = work.__dict__.setdefault("asked_levels", set())
+    if link.id in asked or link.state != "active":
+        return
+    asked.add(link.id)
+    when = work.now if at is None else at
+    work.upsert(
+        Delivery,
+        key={"organisation": link.organisation, "connection": link.connection, "subject": link.id, "key": CONVERGE},
+        values={
+            "id": link.id, "kind": CONVERGE, "record_kind": link.record_kind, "record": link.record, "state": "due",
+            "attempts": 0, "trace": trace or work.trace, "created_at": work.now, "updated_at": work.now, "next_at": when,
+            "fault": "", "cause": "", "remedy": "",
+        },
+    )  # fmt: skip
+    due.schedule(work, CONVERGE, link.id, when, organisation=link.organisation, lane=link.connection)
+
+
+def withdraw(work: Work, link: Link) -> None:
+    """Owe nothing more for a link."""
+    due.cancel(work, CONVERGE, link.id, organisation=link.organisation)
+    work.remove(Delivery, {"id": link.id})

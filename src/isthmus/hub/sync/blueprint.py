@@ -1,0 +1,121 @@
+"""The sections `sync` (the boundary register), `mappings` (crosswalks) and `routes` (where new records go)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from isthmus import blueprint
+from isthmus.blueprint.sections import Parsed, Section, register
+from isthmus.connectors.kit.ports import Connector
+from isthmus.hub.sync import boundary
+from isthmus.hub.sync.boundary import Boundary
+from isthmus.kernel import expression
+from isthmus.kernel.errors import Problem, Rejected
+from isthmus.kernel.kinds import KINDS
+from isthmus.kernel.mapping import FieldMapping, RecordMapping, Scalar
+
+ROUTE_VARIABLES = {"record": "json", "kind": "text", "channel": "text", "connection": "text"}
+"""What a route's condition may name; `connection` is where the record came from ("" for here)."""
+
+
+class Overlay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fields of one kind that replace or extend the connector's mapping; `fixed` is written on create only."""
+
+    fields: dict[str, FieldMapping] = {}
+    fixed: dict[str, Scalar] = {}
+
+
+Mappings = dict[str, dict[str, Overlay]]
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """New records of `kind` for which `when` holds (empty: all) are created at the connections `to`."""
+
+    id: str
+    kind: str
+    to: list[str]
+    when: str = ""
+
+
+def check_boundary(value: Boundary, parsed: Parsed) -> list[Problem]:
+    """Refuse a register with gaps, overlaps or cycles: it cannot be activated."""
+    return boundary.problems(value, parsed.section("connections"))
+
+
+def check_mappings(value: Mappings, parsed: Parsed) -> list[Problem]:
+    """Refuse overlays of unknown connections, kinds and fields."""
+    known = parsed.section("connections")
+    found: list[Problem] = []
+    for connection, kinds in value.items():
+        if connection not in known:
+            found.append(
+                Problem(path=f"/{connection}", message="no such connection", remedy="Correct the name.")
+            )
+        for kind, overlay in kinds.items():
+            if kind not in KINDS:
+                found.append(
+                    Problem(path=f"/{connection}/{kind}", message="no such record kind", remedy="Correct it.")
+                )
+                continue
+            found += [
+                Problem(path=f"/{connection}/{kind}/fields/{name}", message=f"{kind} has no field {name!r}",
+                        remedy=f"One of {', '.join(sorted(KINDS[kind].by_name))}.")
+                for name in overlay.fields
+                if name not in KINDS[kind].by_name
+            ]  # fmt: skip
+    return found
+
+
+def check_routes(value: list[Route], parsed: Parsed) -> list[Problem]:
+    """Refuse routes to systems outside the kind's flow and conditions that do not compile."""
+    flows: Boundary = parsed.section("sync")
+    found: list[Problem] = []
+    for place, route in enumerate(value):
+        flow = flows.get(route.kind)
+        if flow is None:
+            found.append(Problem(path=f"/{place}/kind", message=f"{route.kind!r} has no flow in `sync`",
+                                 remedy="Declare the flow first."))  # fmt: skip
+        for name in route.to:
+            if flow is not None and name not in flow.connections:
+                found.append(Problem(path=f"/{place}/to", message=f"{name!r} takes no part in the flow of {route.kind}",
+                                     remedy=f"One of {', '.join(sorted(flow.connections))}."))  # fmt: skip
+        if route.when:
+            try:
+                expression.compile(route.when, ROUTE_VARIABLES)
+            except Rejected as fault:
+                found.append(Problem(path=f"/{place}/when", message=fault.text, remedy=fault.remedy))
+    return found
+
+
+def affects(old: Boundary, new: Boundary) -> list[str]:
+    """Return sentences for the plan."""
+    return [f"The boundary of {kind} changes; its rules hold from then on." for kind in sorted(old.keys() | new.keys())
+            if old.get(kind) != new.get(kind)]  # fmt: skip
+
+
+def affects_mappings(old: Mappings, new: Mappings) -> list[str]:
+    """Return sentences for the plan."""
+    return [f"Links of {name} are planned again with the new mapping; what changes is written there."
+            for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]  # fmt: skip
+
+
+def overlaid(name: str, connector: Connector) -> Mapping[str, RecordMapping]:
+    """Return a connection's effective mappings: the connector's, overlaid by the blueprint's."""
+    overlays: Mappings = blueprint.current().section("mappings")
+    mine = overlays.get(name, {})
+    return {
+        kind: mapping.overlaid(mine[kind].fields, mine[kind].fixed) if kind in mine else mapping
+        for kind, mapping in connector.mappings.items()
+    }
+
+
+def register_sections() -> None:
+    """Register the three sections; called from `ready`."""
+    register(Section(name="sync", schema=Boundary, default=dict, check=check_boundary, affects=affects,
+                     help="The boundary register: per record kind its systems, master, owner and field rules."))  # fmt: skip
+    register(Section(name="mappings", schema=Mappings, default=dict, check=check_mappings, affects=affects_mappings,
+                     help="Crosswalks: per connection and record kind, fields that replace the connector's mapping."))  # fmt: skip
+    register(Section(name="routes", schema=list[Route], default=list, check=check_routes,
+                     help="Which new records are created at which connections."))  # fmt: skip

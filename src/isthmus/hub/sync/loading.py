@@ -1,0 +1,281 @@
+"""Loads what the pure rules need about links: record, base, working state, policies, mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from isthmus import blueprint
+from isthmus.hub import connections
+from isthmus.hub.sync import boundary, synced
+from isthmus.hub.sync.algorithm import (
+    Context,
+    HubComment,
+    HubField,
+    Limits,
+    LinkState,
+    RecordView,
+    fingerprint,
+    link_from_json,
+)
+from isthmus.hub.sync.algorithm.state import Operation
+from isthmus.hub.sync.boundary import Flow
+from isthmus.hub.sync.dialect import Dialect, Paths, one_way, shapes_for, straight
+from isthmus.hub.sync.models import Conflict, FieldTrail, Link, LinkRun
+from isthmus.kernel.errors import NeedsOperator
+from isthmus.kernel.instant import MINUTE, SECOND, Instant
+from isthmus.kernel.mapping import RecordMapping
+from isthmus.kernel.merge import HUB, FieldPolicy, Shape, clean, gather
+from isthmus.ledger.columns import open_json
+from isthmus.ledger.ids import source
+from isthmus.ledger.records import RecordModel
+
+if TYPE_CHECKING:
+    from isthmus.ledger.work import Work
+
+REQUEST_WAIT_SECONDS = 60
+"""How long a request whose outcome is unknown may still land. Longer than any client's total timeout."""
+
+
+@dataclass
+class Loaded:
+    """One link with everything around it, as this Work sees it. `view` and `state` move as outcomes apply."""
+
+    link: Link
+    run: LinkRun
+    record: RecordModel
+    state: LinkState
+    view: RecordView
+    context: Context
+    mapping: RecordMapping
+    flow: Flow
+    trails: dict[str, FieldTrail] = field(default_factory=dict)
+
+
+@dataclass
+class _Held:
+    """Instances that one Work shares: two links of one record must change the same object."""
+
+    records: dict[str, RecordModel] = field(default_factory=dict)
+    views: dict[str, RecordView] = field(default_factory=dict)
+    loaded: dict[str, Loaded] = field(default_factory=dict)
+
+
+_held: WeakKeyDictionary[Work, _Held] = WeakKeyDictionary()
+
+
+def held_by(work: Work) -> _Held:
+    """Return what this Work has loaded so far."""
+    return _held.setdefault(work, _Held())
+
+
+def load(work: Work, link_ids: Iterable[str], *, paths: Paths = straight) -> dict[str, Loaded]:
+    """Return the links by id with their surroundings; a link whose connection is gone is left out."""
+    held = held_by(work)
+    wanted = list(dict.fromkeys(link_ids))
+    missing = [each for each in wanted if each not in held.loaded]
+    if missing:
+        links = list(Link.objects.filter(id__in=missing))
+        runs = {each.link: each for each in LinkRun.objects.filter(link__in=missing)}
+        _load_records(work, held, links)
+        trails = _trails(links)
+        comments = comments_of({each.record for each in links})
+        conflicts = _open_conflicts(links)
+        for link in links:
+            record = held.records.get(link.record)
+            if record is None or link.id not in runs:
+                continue
+            known = trails.get(link.record, {})
+            try:
+                held.loaded[link.id] = assemble(
+                    work, link, runs[link.id], record, known, comments.get(link.record, {}),
+                    conflicts.get(link.record, frozenset()), paths=paths,
+                )  # fmt: skip
+            except NeedsOperator:
+                continue
+    found = {each: held.loaded[each] for each in wanted if each in held.loaded}
+    for each in found.values():
+        shared = held.views.get(each.record.id)
+        if shared is not None:
+            each.view = _with_parts_of(each, shared)
+    return found
+
+
+def _with_parts_of(loaded: Loaded, shared: RecordView) -> RecordView:
+    """Return the link's view with what other links of the record changed in this Work."""
+    fields = view_fields(loaded.record, loaded.context.shapes, loaded.trails)
+    fields |= {name: each for name, each in shared.fields.items() if name in loaded.context.shapes
+               and each.value == fields[name].value}  # fmt: skip
+    return RecordView(fields=fields, comments=shared.comments, conflicts=shared.conflicts)
+
+
+def assemble(
+    work: Work, link: Link, run: LinkRun, record: RecordModel, trails: dict[str, FieldTrail],
+    comments: Mapping[str, HubComment], conflicts: frozenset[str], *, paths: Paths = straight,
+) -> Loaded:  # fmt: skip
+    """Return one link's surroundings out of loaded rows."""
+    flow = flow_of(link.record_kind)
+    mapping = mapping_of(link.connection, link.record_kind)
+    context = context_for(link.connection, record, mapping, flow, work.now, paths=paths)
+    view = RecordView(
+        fields=view_fields(record, context.shapes, trails),
+        comments=comments if _terms(flow, link.connection).comments else {},
+        conflicts=conflicts,
+    )
+    return Loaded(link=link, run=run, record=record, state=state_of(link, run), view=view, context=context,
+                  mapping=mapping, flow=flow, trails=trails)  # fmt: skip
+
+
+def context_for(
+    connection: str,
+    record: RecordModel,
+    mapping: RecordMapping,
+    flow: Flow,
+    now: Instant,
+    *,
+    paths: Paths = straight,
+) -> Context:
+    """Return the algorithm's context of a record at a connection."""
+    shapes = shapes_for(mapping)
+    facts: dict[str, Any] = {
+        "connection": connection, "kind": mapping.kind, "channel": record.channel, "field": "",
+        "record": plain_of(record),
+    }  # fmt: skip
+    parts = {name: shape.members for name, shape in shapes.items()}
+    policies = boundary.policies(mapping.kind, flow, parts, connection, facts)
+    lag = connections.get(connection).manifest.timing.search_lag_seconds
+    return Context(
+        connection=connection, shapes=shapes, spelling=Dialect(mapping, paths), now=now,
+        policies={name: _narrowed(policies[name], *one_way(mapping, shape)) for name, shape in shapes.items()},
+        comment_id=lambda _key: source.new_id(), legal=synced.hooks_of(mapping.kind).legal,
+        limits=Limits(request_wait=REQUEST_WAIT_SECONDS * SECOND, index_lag=int(lag * SECOND),
+                      parked_retry_after=flow.parked_retry_minutes * MINUTE),
+    )  # fmt: skip
+
+
+def _narrowed(policy: FieldPolicy, inbound: bool, outbound: bool) -> FieldPolicy:  # noqa: FBT001 - a pair from `one_way`
+    return replace(policy, inbound=policy.inbound and inbound, outbound=policy.outbound and outbound)
+
+
+def instant(microseconds: int) -> Instant:
+    """Return a stored time as an instant."""
+    return Instant(microseconds)
+
+
+def print_of(record: RecordModel, part: str, changes: Mapping[str, Any] | None = None) -> str:
+    """Return the fingerprint of a part as the record holds it (after `changes`): the same for every mapping,
+    whichever members of a group it knows."""
+    values = {**plain_of(record), **(changes or {})}
+    members = tuple(
+        field.name for field in record.record_kind().fields if (field.group or field.name) == part
+    )
+    return fingerprint([clean(values.get(name)) for name in members])
+
+
+def plain_of(record: RecordModel) -> dict[str, Any]:
+    """Return the record's fields by name."""
+    return {field.name: getattr(record, field.name) for field in record.record_kind().fields}
+
+
+def flow_of(kind: str) -> Flow:
+    """Return the flow of a kind; an undeclared one has no connections."""
+    flows: dict[str, Flow] = blueprint.current().section("sync")
+    return flows.get(kind) or Flow(connections={})
+
+
+def _terms(flow: Flow, connection: str) -> boundary.Terms:
+    return flow.connections.get(connection) or boundary.Terms(direction="none")
+
+
+def mapping_of(connection: str, kind: str) -> RecordMapping:
+    """Return the mapping in force; `NeedsOperator` if the connection does not know the kind."""
+    found = connections.get(connection).pure_context().mappings.get(kind)
+    if found is None:
+        raise NeedsOperator(
+            f"Connection {connection!r} does not map {kind}.", remedy="Remove it from the flow."
+        )
+    return found
+
+
+def view_fields(
+    record: RecordModel, shapes: Mapping[str, Shape], trails: Mapping[str, FieldTrail]
+) -> dict[str, HubField]:
+    """Return our side of each part. A trail whose fingerprint no longer fits says nothing: somebody edited."""
+    values = plain_of(record)
+    found: dict[str, HubField] = {}
+    for name, shape in shapes.items():
+        value = gather(shape, values)
+        trail = trails.get(name)
+        past = tuple((str(print_), int(at)) for print_, at in (trail.trail or ())) if trail else ()
+        if trail is not None and trail.value == print_of(record, name):
+            found[name] = HubField(
+                value=value, at=Instant(trail.at), source=trail.source, hops=trail.hops, trail=past
+            )
+        else:
+            found[name] = HubField(value=value, at=Instant(record.occurred_at), source=HUB, trail=past)
+    return found
+
+
+def state_of(link: Link, run: LinkRun) -> LinkState:
+    """Return the algorithm's state of a link out of its two rows."""
+    base = link_from_json(link.parts or {})
+    operation = None if run.operation is None else msgspec.convert(open_json(run.operation), Operation)
+    return msgspec.structs.replace(
+        base,
+        key=link.external_key,
+        version=run.version,
+        tick=run.tick,
+        fence=run.fence,
+        dirty=run.dirty,
+        operation=operation,
+    )
+
+
+def _load_records(work: Work, held: _Held, links: Iterable[Link]) -> None:
+    wanted: dict[str, set[str]] = {}
+    for link in links:
+        if link.record in held.records:
+            continue
+        if link.record in work.pending:
+            held.records[link.record] = work.pending[link.record].record
+        else:
+            wanted.setdefault(link.record_kind, set()).add(link.record)
+    for kind, ids in wanted.items():
+        for record in synced.model_of(kind).objects.filter(id__in=ids):
+            held.records[record.id] = record
+
+
+def _trails(links: Iterable[Link]) -> dict[str, dict[str, FieldTrail]]:
+    found: dict[str, dict[str, FieldTrail]] = {}
+    for each in FieldTrail.objects.filter(record__in={link.record for link in links}):
+        found.setdefault(each.record, {})[each.part] = each
+    return found
+
+
+def comments_of(records: Iterable[str]) -> dict[str, dict[str, HubComment]]:
+    """Return all comments by record and id, oldest first, deleted ones marked."""
+    model = synced.model_of("comment")
+    found: dict[str, dict[str, HubComment]] = {}
+    for each in model.objects.filter(record__in=list(records)).order_by("written_at", "id"):
+        row: Any = each
+        found.setdefault(row.record, {})[row.id] = HubComment(
+            body=row.body,
+            public=bool(row.public),
+            deleted=row.state == "deleted",
+            source=row.connection or HUB,
+        )
+    return found
+
+
+def _open_conflicts(links: Iterable[Link]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    rows = Conflict.objects.filter(
+        record__in={link.record for link in links}, state="open", winner="undecided"
+    )
+    for record, part in rows.values_list("record", "field"):
+        found[record] = found.get(record, frozenset()) | {part}
+    return found

@@ -1,0 +1,230 @@
+"""What synchronisation can be asked to do. Every function works in the caller's Work and never commits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from isthmus.hub.lanes import levels
+from isthmus.hub.sync import loading, recording, synced
+from isthmus.hub.sync.algorithm import (
+    Admission,
+    Adoption,
+    Sighting,
+    adopt,
+    mark_dirty,
+    merge,
+    release,
+    remap,
+    reopen_parked,
+)
+from isthmus.hub.sync.algorithm import admit as admit_pure
+from isthmus.hub.sync.dialect import Dialect
+from isthmus.hub.sync.loading import Loaded
+from isthmus.hub.sync.models import Conflict, Link, LinkRun
+from isthmus.hub.sync.recording import Cause
+from isthmus.kernel.chain import decode
+from isthmus.kernel.errors import Conflict as StaleRequest
+from isthmus.kernel.errors import NotFound, Rejected
+from isthmus.kernel.mapping import RecordMapping
+from isthmus.kernel.merge import Form, spread
+from isthmus.kernel.observation import ExternalRef
+from isthmus.kernel.record import FieldType, Reason
+from isthmus.ledger.ids import source
+from isthmus.ledger.records import RecordModel
+
+if TYPE_CHECKING:
+    from isthmus.ledger.work import Work
+
+
+def links_of(record_id: str) -> list[Link]:
+    """Return the links of a record that still follow, oldest first."""
+    return list(Link.objects.filter(record=record_id).exclude(state="unlinked").order_by("id"))
+
+
+def link(
+    work: Work, record: RecordModel, connection: str, *, external: ExternalRef | None = None, why: str = "",
+    rule: str = "sync.link", trace: str = "",
+) -> Link:  # fmt: skip
+    """Tie a record to a connection and return the link. Without `external` the lane creates the object;
+    with it, the existing object is read and adopted by the declared policy. One link per connection."""
+    flow = loading.flow_of(record.kind)
+    if connection not in flow.connections:
+        raise Rejected(
+            f"{connection!r} takes no part in the flow of {record.kind}.", remedy="Add it to `sync` first."
+        )
+    if Link.objects.filter(record=record.id, connection=connection).exclude(state="unlinked").exists():
+        raise StaleRequest(f"This record is linked to {connection} already.", remedy="Unlink it first.")
+    mapping = loading.mapping_of(connection, record.kind)
+    link_id = source.new_id()
+    values: dict[str, Any] = {
+        "record_kind": record.kind, "record": record.id, "connection": connection, "state": "active",
+        "external_kind": mapping.external_kind, "correlation": f"isthmus-{link_id}",
+        "mapping_version": mapping.version, "parts": {},
+    }  # fmt: skip
+    if external is not None:
+        _free(external)
+        values |= {"external_kind": external.kind, "external_key": external.key, "external_label": external.label,
+                   "external_url": external.url}  # fmt: skip
+    text = why or f"Linked to {connection}."
+    found = work.create(Link, organisation=record.organisation, values=values, record_id=link_id, trace=trace,
+                        why=[Reason(rule=rule, text=text)])  # fmt: skip
+    work.insert(LinkRun, link=link_id, organisation=record.organisation, record=record.id, connection=connection,
+                dirty=1 if external is not None else 0, tick=1 if external is not None else 0)  # fmt: skip
+    levels.converge(work, found, trace=trace)
+    return found
+
+
+def _free(external: ExternalRef) -> None:
+    held = (
+        Link.objects.filter(connection=external.connection, external_key=external.key)
+        .exclude(state="unlinked")
+        .first()
+    )
+    if held is not None:
+        raise StaleRequest(
+            f"{external.label or external.key} belongs to another record.", remedy="Unlink it there first."
+        )
+
+
+def unlink(work: Work, found: Link, *, why: str) -> None:
+    """Stop following: later edits on either side no longer travel. Both objects stay as they are."""
+    work.change(found, {"state": "unlinked"}, why=[Reason(rule="sync.unlink", text=why)])
+    levels.withdraw(work, found)
+
+
+def admit(work: Work, loaded: Loaded, seen: Sighting, *, cause: Cause) -> tuple[Admission, list[str]]:
+    """Let one observation in through the one door; return the verdict and the ids of changed records.
+
+    The first sight of an adopted object has no base: it follows the declared adoption policy instead.
+    """
+    admission = admit_pure(loaded.state, seen, loaded.context.rules)
+    if admission.verdict == "drop":
+        return admission, []
+    if admission.verdict == "dirty":
+        if not loaded.state.dirty:
+            recording.put_state(work, loaded, admission.link)
+            levels.converge(work, loaded.link, trace=cause.trace)
+        return admission, []
+    loaded.state = admission.link
+    if not loaded.state.parts:
+        outcome = adopt(loaded.state, loaded.view, seen, loaded.context, _adoption(loaded))
+    else:
+        outcome = merge(loaded.state, loaded.view, seen, loaded.context)
+    changed = recording.record(work, loaded, outcome, cause=cause)
+    levels.converge(work, loaded.link, trace=cause.trace)
+    return admission, changed
+
+
+def _adoption(loaded: Loaded) -> Adoption:
+    terms = loaded.flow.connections.get(loaded.link.connection)
+    return terms.adoption if terms is not None else "queue"
+
+
+def compare(work: Work, found: Link) -> None:
+    """Owe a link one fresh read: the scheduled comparison, a restore, an operator's wish."""
+    loaded = _one(work, found)
+    recording.put_state(work, loaded, mark_dirty(loaded.state))
+    levels.converge(work, found)
+
+
+def retry_parked(work: Work, found: Link, *, at_once: bool = False) -> None:
+    """Owe the parked parts of a link once more (`at_once`: however lately they were parked)."""
+    loaded = _one(work, found)
+    context = loaded.context
+    if at_once:
+        from dataclasses import replace
+
+        context = replace(context, limits=replace(context.limits, parked_retry_after=0))
+    recording.put_state(work, loaded, reopen_parked(loaded.state, context))
+    levels.converge(work, found)
+
+
+def decide(work: Work, conflict: Conflict, winner: str, value: Any = None) -> RecordModel:
+    """Decide an open conflict: `ours`, `theirs` or `other` (with `value`); it then reaches every system."""
+    if conflict.state != "open":
+        raise StaleRequest("This conflict is decided already.", remedy="Restore the loser instead.")
+    chosen = {"ours": conflict.ours, "theirs": conflict.theirs}.get(winner, value)
+    if winner not in {"ours", "theirs", "other"} or chosen is None:
+        raise Rejected("Say which value wins.", remedy="Choose ours, theirs, or other with a value.")
+    return _enforce(work, conflict, winner, chosen, f"Decided: {winner}.")
+
+
+def restore_loser(work: Work, conflict: Conflict) -> RecordModel:
+    """Bring the value back that lost a decided conflict; it then reaches every system."""
+    if conflict.state != "decided" or conflict.winner not in {"ours", "theirs"}:
+        raise Rejected("Only a decided conflict has a loser.", remedy="Decide it first.")
+    winner = "theirs" if conflict.winner == "ours" else "ours"
+    chosen = conflict.theirs if winner == "theirs" else conflict.ours
+    return _enforce(work, conflict, winner, chosen, "The losing value was restored.")
+
+
+def _enforce(work: Work, conflict: Conflict, winner: str, text: str, said: str) -> RecordModel:
+    held = loading.held_by(work)
+    model = synced.model_of(conflict.record_kind)
+    record = held.records.get(conflict.record) or model.objects.filter(id=conflict.record).first()
+    if record is None:
+        raise NotFound("The record of this conflict is gone.")
+    held.records[record.id] = record
+    why = [Reason(rule="conflict.decided", text=f"{conflict.field}: {said}", facts={"conflict": conflict.id})]
+    decided = {"winner": winner, "state": "decided", "decided_by": work.actor.id, "decided_at": work.now}
+    rows = Conflict.objects.filter(record=record.id, field=conflict.field, state="open").exclude(
+        id=conflict.id
+    )
+    for each in [conflict, *rows]:
+        work.change(each, decided, why=why)
+    followed = links_of(record.id)
+    loaded = loading.load(work, [each.id for each in followed])
+    shape = next(
+        (
+            each.context.shapes[conflict.field]
+            for each in loaded.values()
+            if conflict.field in each.context.shapes
+        ),
+        None,
+    )
+    values = {conflict.field: from_text(record, conflict.field, text)} if shape is None else spread(
+        shape, decode(text) if shape.form is not Form.VALUE and text else from_text(record, conflict.field, text))  # fmt: skip
+    synced.hooks_of(conflict.record_kind).apply(work, record, values, why, None)
+    for each in loaded.values():
+        recording.put_state(work, each, release(each.state, conflict.field))
+        levels.converge(work, each.link)
+    return record
+
+
+def from_text(record: RecordModel, field: str, text: str) -> Any:
+    """Return a value that `recording.as_text` wrote, in the type of its field."""
+    declared = record.record_kind().by_name.get(field)
+    if declared is None or declared.type in {FieldType.TEXT, FieldType.CHOICE, FieldType.REFERENCE}:
+        return text
+    return decode(text) if text else None
+
+
+def replan(work: Work, connection: str, kind: str, old: RecordMapping) -> dict[str, tuple[str, ...]]:
+    """Apply a new mapping to the links of a connection; return the affected parts by link.
+
+    A part is affected if the partner holds what the old mapping made of our value. Affected parts are
+    written by the lane; everything else keeps its base.
+    """
+    ids = Link.objects.filter(connection=connection, record_kind=kind, state="active").values_list(
+        "id", flat=True
+    )
+    found: dict[str, tuple[str, ...]] = {}
+    for each in loading.load(work, list(ids)).values():
+        state, affected = remap(each.state, Dialect(old), each.context)
+        reasons = [
+            Reason(
+                rule="mapping.changed", text=f"Planned again under the new mapping: {', '.join(affected)}."
+            )
+        ]
+        recording.put_state(work, each, state, reasons=reasons if affected else None)
+        if affected:
+            found[each.link.id] = affected
+            levels.converge(work, each.link)
+    return found
+
+
+def _one(work: Work, found: Link) -> Loaded:
+    loaded = loading.load(work, [found.id])
+    if found.id not in loaded:
+        raise NotFound("This link has no record or connection any more.")
+    return loaded[found.id]

@@ -1,0 +1,83 @@
+"""What practices say about the kinds that travel: how a merged change is applied, which states may follow.
+
+The hub knows no practice. A practice registers a `Synced` from its `ready`; a kind without one is applied
+field by field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from isthmus.kernel.instant import Instant
+from isthmus.kernel.record import Reason
+from isthmus.ledger.records import RecordModel
+from isthmus.ledger.schema import models_by_kind
+
+if TYPE_CHECKING:
+    from isthmus.hub.observing import Seen
+    from isthmus.ledger.work import Work
+
+
+def _apply(
+    work: Work,
+    record: RecordModel,
+    values: Mapping[str, Any],
+    why: Sequence[Reason],
+    occurred_at: Instant | None,
+) -> None:
+    work.change(record, values, why=why, occurred_at=occurred_at)
+
+
+def _create(
+    work: Work, model: type[RecordModel], organisation: str, values: Mapping[str, Any], why: Sequence[Reason],
+    occurred_at: Instant | None, cause: str, trace: str,
+) -> RecordModel:  # fmt: skip
+    return work.create(model, organisation=organisation, values=values, why=why, occurred_at=occurred_at,
+                       cause=cause, trace=trace)  # fmt: skip
+
+
+def _evidence(_work: Work, _record: RecordModel, _seen: Seen) -> None:
+    return
+
+
+def _legal(_part: str, _before: Any, _after: Any) -> bool:
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synced:
+    """Hooks of one kind. `apply` writes merged fields (and what follows from them); `create` makes a record
+    of an object seen first at a partner; `legal(part, before, after)` is the canonical state table;
+    `evidence` hears of authority fields (an approval seen at a partner), which merge never takes."""
+
+    kind: str
+    apply: Callable[..., None] = _apply
+    create: Callable[..., RecordModel] = _create
+    legal: Callable[[str, Any, Any], bool] = _legal
+    evidence: Callable[[Work, RecordModel, Seen], None] = _evidence
+
+
+SYNCED_KINDS = ("incident", "change")
+_hooks: dict[str, Synced] = {kind: Synced(kind=kind) for kind in SYNCED_KINDS}
+
+
+def register(kind: str, **hooks: Callable[..., Any]) -> None:
+    """Replace hooks of a kind: `apply`, `create`, `legal` or `evidence`."""
+    _hooks[kind] = replace(_hooks.get(kind, Synced(kind=kind)), **hooks)
+
+
+def hooks_of(kind: str) -> Synced:
+    """Return the hooks of a synced kind."""
+    return _hooks[kind]
+
+
+def kinds() -> tuple[str, ...]:
+    """Return the kinds whose records may be linked."""
+    return tuple(_hooks)
+
+
+def model_of(kind: str) -> type[RecordModel]:
+    """Return the projection of a kind."""
+    return models_by_kind()[kind]
