@@ -11,10 +11,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 FRONT = CollectorRegistry()
 WORK = CollectorRegistry()
 
-ACCEPTED = Counter("isthmus_intake_accepted", "Messages made durable.", registry=FRONT)
-GROUPS = Counter("isthmus_intake_commits", "Group commits of the intake log.", registry=FRONT)
-REFUSED = Counter(
-    "isthmus_intake_refused", "Messages refused at the door.", ["connection", "reason"], registry=FRONT
+ACCEPTED = Gauge("isthmus_intake_accepted", "Messages made durable since the start.", registry=FRONT)
+GROUPS = Gauge("isthmus_intake_commits", "Group commits of the intake log since the start.", registry=FRONT)
+REFUSED = Gauge(
+    "isthmus_intake_refused",
+    "Messages refused at the door since the start.",
+    ["connection", "reason"],
+    registry=FRONT,
 )
 WAITING = Gauge("isthmus_intake_waiting", "Messages waiting for the disk.", registry=FRONT)
 STREAMS = Gauge("isthmus_live_streams", "Open live streams.", registry=FRONT)

@@ -1,0 +1,1 @@
+"""`isthmus serve`: two processes, `front` and `work`, under one supervisor."""

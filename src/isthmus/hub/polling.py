@@ -1,0 +1,218 @@
+"""Polls: the partner is asked what changed, at an interval that follows how much does.
+
+Webhooks get lost; polls do not mind. Each page goes into the intake log like every other message before its
+watermark is stored, so a crash between the two only repeats a page, and merging a state twice changes
+nothing. One poll of a (connection, kind) runs at a time, fenced by the epoch of its due row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+from asgiref.sync import sync_to_async
+
+from isthmus.connectors.kit.ports import Page, Poller, encode_observations
+from isthmus.hub import connections, due, health, metrics
+from isthmus.hub.connections import Connection
+from isthmus.hub.intake.log import IntakeLog
+from isthmus.hub.intake.message import POLL, Draft
+from isthmus.hub.models import Due, PollState
+from isthmus.kernel.actor import Origin, system
+from isthmus.kernel.errors import NeedsOperator
+from isthmus.kernel.instant import SECOND, Instant
+from isthmus.ledger import scope
+from isthmus.ledger.door import perform
+from isthmus.ledger.ids import source
+from isthmus.ledger.work import StaleRecord, Work
+
+_log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+WHAT = "poll"
+LANE = "polls"
+ACTOR = system("polls")
+ORIGIN = Origin(channel="poll")
+CLAIM_SECONDS = 300
+POLL_SECONDS_MAX = 240.0
+"""A poll is cut before its claim ends: no second one can overlap it."""
+AT_ONCE_MAX = 8
+OPERATOR_SECONDS = 600
+"""How long to wait after a fault that only a person can mend."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What one poll found."""
+
+    observations: int
+    error: Exception | None = None
+
+
+def kinds_of(connection: Connection) -> list[str]:
+    """Return the record kinds that a connection polls."""
+    if connection.connector.open is None or not connection.entry.polling.enabled:
+        return []
+    able = [each.kind for each in connection.manifest.able() if each.verb == "read"]
+    wanted = connection.entry.polling.kinds
+    return [kind for kind in able if not wanted or kind in wanted]
+
+
+def ensure_scheduled(now: Instant) -> int:
+    """Schedule the polls of connections that are new, cancel those of connections that are gone."""
+    wanted = {(name, kind): each for name, each in connections.in_force().items() for kind in kinds_of(each)}
+    held = {(row.subject, row.key): row for row in Due.objects.filter(what=WHAT, lane=LANE)}
+    missing = [key for key in wanted if key not in held]
+    gone = [row for key, row in held.items() if key not in wanted]
+
+    def act(work: Work) -> None:
+        for name, kind in missing:
+            home = wanted[name, kind].organisation
+            due.schedule(work, WHAT, name, now, organisation=home, key=kind, lane=LANE)
+        for row in gone:
+            due.cancel(work, WHAT, row.subject, organisation=row.organisation, key=row.key)
+
+    if missing or gone:
+        perform(act, actor=ACTOR, origin=ORIGIN, now=now, exclusive=True)
+    return len(missing)
+
+
+def run_now(work: Work, connection: Connection, kind: str = "") -> None:
+    """Have a connection polled at once (a person pressed the button)."""
+    for each in kinds_of(connection):
+        if kind in {"", each}:
+            due.schedule(
+                work,
+                WHAT,
+                connection.name,
+                work.now,
+                organisation=connection.organisation,
+                key=each,
+                lane=LANE,
+            )
+
+
+async def run_due(log: IntakeLog, now: Instant) -> int:
+    """Run every poll that is due, several partners at once; return how many ran."""
+    rows = await _in_thread(lambda: due.claim(now, seconds=CLAIM_SECONDS, lane=LANE, limit=AT_ONCE_MAX))
+    await asyncio.gather(*(_run(log, row) for row in rows))
+    return len(rows)
+
+
+async def _run(log: IntakeLog, row: Due) -> None:
+    try:
+        connection = await _in_thread(lambda: connections.get(row.subject))
+        paused = await _in_thread(lambda: health.state_of(connection.organisation, connection.name).paused)
+        result = Result(observations=0) if paused else await _poll(log, connection, row.key)
+    except Exception as fault:  # noqa: BLE001 - one partner's fault must not stop the others' polls
+        _log.exception("poll_failed", connection=row.subject, kind=row.key)
+        connection = await _in_thread(lambda: connections.in_force().get(row.subject))
+        result = Result(observations=0, error=fault)
+    metrics.POLLS.labels(row.subject, "failed" if result.error else "done").inc()
+    if connection is not None:
+        await _in_thread(lambda: _settle(connection, row, result))
+
+
+async def _poll(log: IntakeLog, connection: Connection, kind: str) -> Result:
+    """Ask for everything since the stored watermark; a fault after some pages keeps those pages."""
+    client = (await _in_thread(lambda: connections.open(connection.name))).client
+    watermark = await _in_thread(lambda: _state(connection, kind).watermark)
+    found = 0
+    try:
+        async with asyncio.timeout(POLL_SECONDS_MAX):
+            async for page in _pages(client, kind, watermark):
+                await _in_thread(lambda page=page: _keep(log, connection, kind, page))
+                found += len(page.observations)
+    except Exception as fault:  # noqa: BLE001 - told to health, and to the next interval
+        return Result(observations=found, error=fault)
+    finally:
+        await client.close()
+    return Result(observations=found)
+
+
+def _pages(client: Poller, kind: str, watermark: str) -> AsyncIterator[Page]:
+    return client.changed_since(kind, watermark)
+
+
+def _keep(log: IntakeLog, connection: Connection, kind: str, page: Page) -> None:
+    """Make a page durable in the log, then its watermark in the book: this order loses nothing."""
+    now = source.now()
+    if page.observations:
+        draft = Draft(
+            id=source.new_id(),
+            trace=source.new_trace(),
+            received_at=now,
+            door=POLL,
+            connector=connection.stamp,
+            headers=[("x-isthmus-kind", kind)],
+            body=encode_observations(page.observations),
+        )
+        log.append(connection.name, [draft])
+    perform(
+        lambda work: work.upsert(
+            PollState,
+            key=_key(connection, kind),
+            values={"watermark": page.watermark, "interval": _state(connection, kind).interval},
+        ),
+        actor=ACTOR,
+        origin=ORIGIN,
+        now=now,
+    )
+
+
+def _settle(connection: Connection, row: Due, result: Result) -> None:
+    """Store how it went and when to ask again: sooner if much changed, later if nothing did."""
+    now = source.now()
+    state = _state(connection, row.key)
+    interval = _interval(connection, state, result)
+    wait = max(interval, OPERATOR_SECONDS * SECOND) if isinstance(result.error, NeedsOperator) else interval
+    wait = max(wait, int((getattr(result.error, "after_seconds", None) or 0) * SECOND))
+
+    def act(work: Work) -> None:
+        failures = state.failures + 1 if result.error else 0
+        values = {
+            "interval": interval, "finished_at": now, "observations": result.observations, "failures": failures,
+            "watermark": _state(connection, row.key).watermark,
+        }  # fmt: skip
+        work.upsert(PollState, key=_key(connection, row.key), values=values)
+        if result.error is not None:
+            health.failed(work, connection.organisation, connection.name, result.error, now)
+        else:
+            health.succeeded(work, connection.organisation, connection.name, now)
+        due.postpone(work, row, Instant(now + wait), attempts=0)
+
+    try:
+        perform(act, actor=ACTOR, origin=ORIGIN, now=now)
+    except StaleRecord:
+        _log.info("poll_set_anew", connection=connection.name, kind=row.key)
+
+
+def _interval(connection: Connection, state: PollState, result: Result) -> int:
+    bounds = connection.entry.polling
+    least, most = bounds.seconds_min * SECOND, bounds.seconds_max * SECOND
+    held = min(max(state.interval, least), most)
+    if result.error is not None:
+        return min(held * 2, most)
+    return max(held // 2, least) if result.observations else min(held * 3 // 2, most)
+
+
+def _state(connection: Connection, kind: str) -> PollState:
+    found = PollState.objects.filter(**_key(connection, kind)).first()
+    return found or PollState(
+        **_key(connection, kind), interval=connection.entry.polling.seconds_min * SECOND
+    )
+
+
+def _key(connection: Connection, kind: str) -> dict[str, str]:
+    return {"organisation": connection.organisation, "connection": connection.name, "kind": kind}
+
+
+async def _in_thread(call: Callable[[], T]) -> T:
+    def scoped() -> T:
+        with scope.everywhere("polls"):
+            return call()
+
+    return await sync_to_async(scoped, thread_sensitive=False)()

@@ -1,0 +1,182 @@
+"""The work process: pump, sweeper, sealer and housekeeping in threads; lanes and polls on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+import uvloop
+from asgiref.sync import sync_to_async
+from prometheus_client import generate_latest
+
+from isthmus import django_settings
+from isthmus.hub import connections, health, housekeeping, leases, metrics, polling
+from isthmus.hub.intake import shared as shared_log
+from isthmus.hub.pump.pump import Pump
+from isthmus.hub.serve.loops import Loop, start
+from isthmus.hub.sweeper import sweep
+from isthmus.kernel.actor import Origin, system
+from isthmus.kernel.instant import SECOND
+from isthmus.ledger import checkpoint, scope, sealer
+from isthmus.ledger.door import perform
+from isthmus.ledger.ids import source
+from isthmus.ledger.work import Work
+
+if TYPE_CHECKING:
+    from isthmus.hub.serve.shared import Shared
+
+_log = structlog.get_logger(__name__)
+
+LEASE = "pump"
+LEASE_FOR = 15 * SECOND
+STOP_SECONDS_MAX = 10.0
+NOTE_SECONDS = 5.0
+HOUSEKEEPING_SECONDS = 60.0
+
+
+class Engine:
+    """The loops of one work process."""
+
+    def __init__(self, shared: Shared, run_dir: Path) -> None:
+        self._shared = shared
+        self._run_dir = run_dir
+        self._log = shared_log.log()
+        self._pump = Pump(self._log)
+        self._stopped = threading.Event()
+        # The data directory's lock proves that the last holder on SQLite is dead: no need to wait for its
+        # lease to run out. On PostgreSQL another machine may hold it, so holders have names of their own.
+        self._holder = "" if django_settings.ISTHMUS.database_url else "serve"
+
+    def loops(self) -> list[Loop]:
+        """Return the loops that run in threads."""
+        rest = self._stopped.wait
+        return [
+            Loop(name="pump", step=self._pump_round, rest=lambda: self._shared.bell.wait(0.25)),
+            Loop(name="sweeper", step=lambda: sweep(source.now()) > 0, rest=lambda: rest(0.25)),
+            Loop(name="sealer", step=self._seal, rest=lambda: rest(0.5)),
+            Loop(name="notes", step=self._note, rest=lambda: rest(NOTE_SECONDS)),
+            Loop(name="housekeeping", step=self._tidy, rest=lambda: rest(HOUSEKEEPING_SECONDS)),
+        ]
+
+    async def run(self) -> None:
+        """Run until SIGTERM."""
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        threads = start(self.loops(), self._stopped)
+        tasks = [
+            asyncio.create_task(self._polls(stop)),
+            asyncio.create_task(self._beat(stop)),
+            *self._lanes(stop),
+        ]
+        await stop.wait()
+        self._stopped.set()
+        self._shared.bell.ring()
+        _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS_MAX)
+        for each in late:
+            each.cancel()
+        for each in threads:
+            await loop.run_in_executor(None, each.join, STOP_SECONDS_MAX)
+
+    def _pump_round(self) -> bool:
+        now = source.now()
+        self._pump.lease = leases.take(LEASE, now=now, holder=self._holder, held_for=LEASE_FOR)
+        return self._pump.lease is not None and self._pump.round() > 0
+
+    def _seal(self) -> bool:
+        now = source.now()
+        sealed = sealer.seal_once(now, holder=self._holder)
+        if checkpoint.due(now):
+            checkpoint.make(now)
+        return sealed > 0
+
+    def _note(self) -> bool:
+        """Leave metrics for the front, and how far behind each connection is for the console."""
+        now = source.now()
+        metrics.UNSEALED.set(sealer.unsealed_age(now) / SECOND)
+        lags = {each: self._pump.lag(each) for each in list(connections.in_force().values())}
+
+        def act(work: Work) -> None:
+            for connection, (messages, age) in lags.items():
+                held = health.state_of(connection.organisation, connection.name)
+                if (held.lag_messages, held.lag_microseconds) != (messages, age):
+                    health.observed(
+                        work,
+                        connection.organisation,
+                        connection.name,
+                        lag_messages=messages,
+                        lag_microseconds=age,
+                    )
+
+        for connection, (_, age) in lags.items():
+            metrics.LAG.labels(connection.name).set(age / SECOND)
+        perform(act, actor=system("notes"), origin=Origin(channel="timer"), now=now)
+        half = self._run_dir / "work.prom.new"
+        half.write_bytes(generate_latest(metrics.WORK))
+        half.replace(self._run_dir / "work.prom")
+        return False
+
+    def _tidy(self) -> bool:
+        now = source.now()
+        housekeeping.forget_messages(self._log, now)
+        return housekeeping.forget_expired(now) >= housekeeping.EXPIRED_MAX
+
+    async def _beat(self, stop: asyncio.Event) -> None:
+        """Beat only while the threads live: a hub without its pump is not healthy."""
+        while not stop.is_set():
+            if {"pump", "sweeper", "sealer"} <= {each.name for each in threading.enumerate()}:
+                self._shared.heartbeat.beat()
+            await _sleep(stop, 1.0)
+
+    async def _polls(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            ran = 0
+            try:
+                await _scoped(lambda: polling.ensure_scheduled(source.now()))
+                ran = await polling.run_due(self._log, source.now())
+                if ran:
+                    self._shared.bell.ring()
+            except Exception:  # noqa: BLE001 - polls live as long as the process
+                _log.exception("polls_failed")
+            if not ran:
+                await _sleep(stop, 1.0)
+
+    def _lanes(self, stop: asyncio.Event) -> list[asyncio.Task[None]]:
+        from isthmus.hub.lanes import runner
+
+        return [asyncio.create_task(runner.run(stop))]
+
+
+async def _scoped(call: Callable[[], object]) -> None:
+    def inside() -> None:
+        with scope.everywhere("polls"):
+            call()
+
+    await sync_to_async(inside, thread_sensitive=False)()
+
+
+async def _sleep(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+def preload() -> None:
+    """Load what the loops need, before the fork."""
+    from isthmus.hub import inventory
+
+    for each in inventory.everything().values():
+        _ = each.connector
+
+
+def main(shared: Shared, run_dir: Path) -> None:
+    """Run the engine until SIGTERM."""
+    _log.info("work_started", pid=os.getpid())
+    uvloop.run(Engine(shared, run_dir).run())
