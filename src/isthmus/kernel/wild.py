@@ -19,11 +19,11 @@ T = TypeVar("T")
 Tamer = Callable[["Wild"], T]
 _MISSING = object()
 _NAMES = {
-    dict: "object",
-    list: "list",
-    str: "text",
-    int: "whole number",
-    float: "number",
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
     bool: "true or false",
 }
 
@@ -77,7 +77,7 @@ class Wild:
     def value(self, kind: type[T]) -> T:
         """Return the raw value if it is exactly a `kind` (true is no whole number)."""
         if type(self._value) is not kind:
-            self.refuse(f"must be a {_NAMES.get(kind, kind.__name__)}")
+            self.refuse(f"must be {_NAMES.get(kind, kind.__name__)}")
         return self._value
 
     def raw(self) -> Any:

@@ -1,0 +1,17 @@
+"""The generic JSON webhook connector."""
+
+from __future__ import annotations
+
+from isthmus.connectors.kit.ports import Connector
+from isthmus.connectors.kit.simulator import Simulator
+from isthmus.connectors.webhook.config import WebhookConfig
+from isthmus.connectors.webhook.webhook import GenericSource
+
+
+def _simulator() -> Simulator:
+    from isthmus.connectors.webhook.simulator import WebhookSimulator
+
+    return WebhookSimulator()
+
+
+CONNECTOR = Connector(config=WebhookConfig, source=GenericSource(), simulator=_simulator)

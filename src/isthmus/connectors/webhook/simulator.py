@@ -1,0 +1,80 @@
+"""A fake sender of a home-made monitoring and ticket system: signed JSON in the style of Standard Webhooks."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from isthmus.connectors.kit.simulator import Simulator
+from isthmus.kernel.instant import SECOND, Instant
+from isthmus.kernel.signature import SCHEMES
+
+
+class WebhookSimulator(Simulator):
+    """Sends whatever `emit` is given, signed."""
+
+    name = "Generic webhook simulator"
+    secret = "whsec_c2ltdWxhdGVkLXNlbmRlcg=="  # noqa: S105 - the fake sender's own secret
+
+    def config(self, url: str) -> dict[str, Any]:
+        """Return a connection with one rule per record kind."""
+        del url
+        return {
+            "authentication": "standard_webhooks",
+            "secret": {"secret": "env:WEBHOOK_SECRET"},
+            "rules": [
+                {
+                    "kind": "alert",
+                    "when": "has(body.checks)",
+                    "items": "/checks",
+                    "key": "item.host + '/' + item.check",
+                    "event_id": "item.host + '/' + item.check + '@' + item.since + '=' + item.status",
+                    "occurred_at": "/since",
+                    "fields": {
+                        "state": "/status",
+                        "severity": "/level",
+                        "summary": "/text",
+                        "labels": "{'host': item.host, 'check': item.check}",
+                        "starts_at": "/since",
+                        "external_key": "item.host + '/' + item.check",
+                    },
+                    "tables": {
+                        "state": {"DOWN": "firing", "UP": "resolved"},
+                        "severity": {"1": "critical", "2": "error", "3": "warning", "4": "informational"},
+                    },
+                },
+                {
+                    "kind": "ci",
+                    "when": "has(body.asset)",
+                    "key": "/asset/tag",
+                    "fields": {
+                        "name": "/asset/name",
+                        "ci_class": "/asset/type",
+                        "addresses": "/asset/addresses",
+                        "users": "/asset/users",
+                        "shared": "/asset/shared",
+                        "attributes": "/asset/more",
+                    },
+                },
+                {
+                    "kind": "change",
+                    "when": "has(body.change)",
+                    "key": "/change/id",
+                    "fields": {"title": "/change/title", "window_start": "/change/from"},
+                },
+                {
+                    "kind": "incident",
+                    "key": "/id",
+                    "fields": {"title": "/title", "description": "/details/text"},
+                },
+            ],
+        }
+
+    def secrets(self) -> dict[str, str]:
+        """Return the shared secret."""
+        return {"secret": self.secret}
+
+    def sign(self, body: bytes) -> dict[str, str]:
+        """Sign now, with an id per delivery."""
+        now = Instant(int(time.time()) * SECOND)
+        return SCHEMES["standard_webhooks"].sign(body, self.secret, now, f"msg_{len(self.outbox.sent)}")
