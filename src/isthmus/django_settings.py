@@ -95,6 +95,8 @@ ROOT_URLCONF = "isthmus.web.urls"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # First, so that our sign-in pages win over those that allauth brings.
+        "DIRS": [str(Path(__file__).parent / "web" / "templates")],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from isthmus.hub.models import ParkedMessage
+from isthmus.hub.sync.models import LinkRun
 from isthmus.kernel.errors import NotFound
 from isthmus.ledger import reading
 from isthmus.ledger.reading import EntryView
@@ -156,9 +157,12 @@ def _find_gaps(found: Story) -> None:
         if missing:
             text = f"{kind} {record.id}: entries {', '.join(map(str, missing[:10]))} are missing from the journal."
             found.gaps.append(Gap(at=record.updated_at, text=text, remedy="Run isthmus audit verify."))
-        if kind == "link" and record.state == "active" and record.last_seen_at is None:
-            text = f"{record.connection} has never answered for this link: what it holds is unknown."
-            found.gaps.append(Gap(at=record.created_at, text=text, remedy="See the connection under Systems."))
+    links = [each.id for each in found.external if each.state == "active"]
+    silent = set(visible.rows(LinkRun).filter(link__in=links, last_seen_at=None).values_list("link", flat=True)) if links else set()
+    for each in found.external:
+        if each.id in silent:
+            text = f"{each.connection} has never answered for this link: what it holds is unknown."
+            found.gaps.append(Gap(at=each.created_at, text=text, remedy="See the connection under Systems."))
     keys = {f"{each.external_kind}:{each.external_key}" for each in found.external} | {each.external_key for each in found.external}
     if keys:
         parked = visible.rows(ParkedMessage).filter(subject__in=keys, state="parked").order_by("parked_at")[:50]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from isthmus.identity import people
 from isthmus.kernel.kinds.incident import INCIDENT_STATES, LEVELS
+from isthmus.hub.lanes.models import OPEN_STATES, Delivery
+from isthmus.hub.sync.models import LinkRun
 from isthmus.ledger import reading
 from isthmus.practices.incident import service
-from isthmus.web import records
+from isthmus.web import records, visible
 from isthmus.web.console import map_view
 
 ALERTS_MAX: Final = 50
@@ -45,6 +48,7 @@ class Spoke:
     link: Any
     seen: dict[str, str] = field(default_factory=dict)
     waiting: int = 0
+    seen_at: int | None = None
     parked: list[str] = field(default_factory=list)
 
     @property
@@ -74,7 +78,7 @@ def context(incident: Any) -> dict[str, Any]:
     names = people.labels([incident.assignee, incident.caller, *(each.actor for each in history)])
     return {
         "incident": incident,
-        "spokes": [_spoke(each) for each in links],
+        "spokes": _spokes(links),
         "links": links,
         "story": story(history, comments, alerts, names),
         "alerts": alerts,
@@ -141,9 +145,17 @@ def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _spoke(link: Any) -> Spoke:
+def _spokes(links: Sequence[Any]) -> list[Spoke]:
+    """Return the linked systems; two queries for all of them."""
+    ids = [each.id for each in links]
+    runs = {each.link: each for each in visible.rows(LinkRun).filter(link__in=ids)} if ids else {}
+    waiting = Counter(visible.rows(Delivery).filter(subject__in=ids, state__in=OPEN_STATES).values_list("subject", flat=True)) if ids else {}
+    return [_spoke(each, runs.get(each.id), waiting.get(each.id, 0)) for each in links]
+
+
+def _spoke(link: Any, run: Any, waiting: int) -> Spoke:
     """Read the base of a link: what the other side was last seen to hold, and what is parked there."""
-    spoke = Spoke(link=link)
+    spoke = Spoke(link=link, waiting=waiting, seen_at=run.last_seen_at if run is not None else None)
     parts = link.parts if isinstance(link.parts, dict) else {}
     fields = parts.get("fields", parts)
     if isinstance(fields, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +12,17 @@ from django.views.decorators.http import require_POST
 
 from isthmus.hub import connections, health
 from isthmus.hub.models import ConnectionState, Due
+from isthmus.identity import permissions
+from isthmus.kernel.errors import IsthmusError, Retryable
 from isthmus.kernel.instant import MINUTE, Instant
+from isthmus.kernel.record import Reason
 from isthmus.ledger import scope
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
 from isthmus.web import visible
-from isthmus.web.console.screen import act, back, found, page, screen
+from isthmus.web.console.screen import act, back, found, me, page, screen
 
-SILENT_AFTER = 30 * MINUTE
+PROBE_SECONDS_MAX = 15
 LAG_WARN = 1 * MINUTE
 
 
@@ -133,3 +137,40 @@ def _is_root_reader(seen: frozenset[str]) -> bool:
 
 def _card(name: str) -> Card | None:
     return next((each for each in cards(source.now()) if each.name == name and each.fault is None), None)
+
+
+@require_POST
+@screen("system:write")
+def probe(request: HttpRequest, name: str) -> HttpResponse:
+    """Ask the partner now whether it answers and what the account may do; the answer is journalled."""
+    card = found(_card(name))
+    permissions.require(me(request), "system:write", card.organisation)
+    try:
+        answer, failed = asyncio.run(_probe(name)), None
+    except IsthmusError as error:
+        answer, failed = None, error
+
+    def do(work: Work) -> Any:
+        if failed is not None:
+            health.failed(work, card.organisation, name, failed, work.now)
+        else:
+            health.succeeded(work, card.organisation, name, work.now)
+        text = f"{name} was probed: {failed.text if failed else 'it answers'}."
+        work.journal(card.organisation, f"connection:{name}", {}, [Reason(rule="connection.probed", text=text)])
+
+    done = f"{name} answers. {answer or ''}".strip() if failed is None else f"{name} was probed and does not answer: {failed}"
+    act(request, do, permission="system:write", organisation=card.organisation, done=done)
+    return back(request, "/systems")
+
+
+async def _probe(name: str) -> str:
+    """Return what the partner says about itself; opened and closed within the time limit."""
+    opened = connections.open(name)
+    try:
+        async with asyncio.timeout(PROBE_SECONDS_MAX):
+            found_out = await opened.client.probe()
+    except TimeoutError as cause:
+        raise Retryable(f"{name} did not answer within {PROBE_SECONDS_MAX} seconds.") from cause
+    finally:
+        await opened.client.close()
+    return str(getattr(found_out, "version", "") or "")

@@ -7,10 +7,15 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 
 from isthmus.identity import people, permissions
+from isthmus.kernel.actor import Actor
 from isthmus.kernel.instant import to_rfc3339
+from isthmus.ledger import search
 from isthmus.web import records, tracing
 from isthmus.web.console.menu import SCREENS
 from isthmus.web.console.screen import me, page, screen
+
+MATCHES_MAX = 20
+ORGANISATIONS_SEARCHED_MAX = 50
 
 
 @screen("trace:read")
@@ -50,7 +55,7 @@ def find(request: HttpRequest) -> HttpResponse:
             return HttpResponseRedirect(each.path)
     matches = [
         (kind, record_id)
-        for kind, record_id in (tracing.resolve(wanted) or _by_words(wanted))
+        for kind, record_id in (tracing.resolve(wanted) or _by_words(actor, wanted))
         if permissions.allowed(actor, records.READ.get(kind, "trace:read"))
     ]
     if len(matches) == 1:
@@ -62,13 +67,16 @@ def find(request: HttpRequest) -> HttpResponse:
     return page(request, "console/find.html", {"title": "Found", "wanted": wanted, "found": found})
 
 
-def _by_words(wanted: str) -> list[tuple[str, str]]:
+def _by_words(actor: Actor, wanted: str) -> list[tuple[str, str]]:
     """Return records by words: names on the map, and sealed titles through their keyed index."""
-    from isthmus.ledger import search
-
-    found = [("ci", each) for each in records.of("ci").filter(name__icontains=wanted).values_list("id", flat=True)[:20]] if wanted else []
+    if not wanted:
+        return []
+    found = [("ci", each) for each in records.of("ci").filter(name__icontains=wanted).values_list("id", flat=True)[:MATCHES_MAX]]
+    ids: list[str] = []
+    for organisation in sorted(actor.organisations)[:ORGANISATIONS_SEARCHED_MAX]:
+        ids += search.find(organisation, wanted)[:MATCHES_MAX]
     for kind in ("incident", "change"):
-        found += [(kind, each) for each in search.find(records.models()[kind], wanted, limit=20)] if wanted else []
+        found += [(kind, each) for each in records.of(kind).filter(id__in=ids).values_list("id", flat=True)]
     return found
 
 

@@ -1,0 +1,210 @@
+"""Changes: what will touch what, and may it?"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.views.decorators.http import require_POST
+
+from isthmus.hub.http import actor as callers
+from isthmus.hub.http import paging
+from isthmus.identity import people
+from isthmus.kernel.errors import IsthmusError, NotFound, Rejected
+from isthmus.kernel.instant import Instant, from_rfc3339
+from isthmus.kernel.kinds.change import CHANGE_STATES, CHANGE_TYPES
+from isthmus.ledger import reading
+from isthmus.ledger.ids import source
+from isthmus.ledger.work import Work
+from isthmus.practices.approval import door
+from isthmus.practices.change import service
+from isthmus.practices.change.rules import states
+from isthmus.practices.configuration import service as configuration
+from isthmus.web import records
+from isthmus.web.console import calendar_view, incident_view
+from isthmus.web.console.screen import act, back, found, page, refused, screen
+
+_FIELDS: Final = ("title", "description", "type", "environment", "artefact_hash", "implementation_plan", "backout_plan")
+_RISK_TONE: Final = {"low": "good", "medium": "warn", "high": "bad"}
+
+Form = tuple[tuple[str, str, bool], ...]
+ACTIONS: Final[dict[str, tuple[str, str, Form]]] = {
+    "submit": ("Submit for assessment", "change:write", ()),
+    "request_approval": ("Request approval", "change:write", ()),
+    "start": ("Start", "change:manage", ()),
+    "implement": ("Report as done", "change:manage", (("outcome", "Outcome: successful, backed_out or failed", True),)),
+    "abandon": ("Report as not done", "change:manage", (("reason", "Why", True),)),
+    "review": ("Review", "change:manage", (("notes", "What was learned", True),)),
+    "close": ("Close", "change:manage", ()),
+    "cancel": ("Cancel", "change:write", (("reason", "Why", True),)),
+}
+"""Action → (label, permission, form fields as (name, label, required)); which are possible says the state table."""
+
+
+@screen("change:read")
+def index(request: HttpRequest) -> HttpResponse:
+    rows = records.of("change")
+    state = request.GET.get("state", "open")
+    if state == "open":
+        rows = rows.exclude(state__in=states.TERMINAL)
+    elif state in CHANGE_STATES:
+        rows = rows.filter(state=state)
+    if (kind := request.GET.get("type", "")) in CHANGE_TYPES:
+        rows = rows.filter(type=kind)
+    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"))
+    touched = [ci for each in cut.items for ci in (each.cis or ())[:3]]
+    context = {
+        "title": "Changes",
+        "view": "list",
+        "changes": cut.items,
+        "next": cut.next,
+        "cis": records.titles("ci", touched, "name"),
+        "state": state,
+        "states": CHANGE_STATES,
+        "types": CHANGE_TYPES,
+    }
+    return page(request, "console/changes.html", context)
+
+
+@screen("change:read")
+def calendar(request: HttpRequest) -> HttpResponse:
+    view = "week" if request.GET.get("view") == "week" else "month"
+    sheet = calendar_view.sheet(view, request.GET.get("date", ""), source.now(), callers.caller(request).time_zone)
+    return page(request, "console/changes.html", {"title": "Change calendar", "view": view, "sheet": sheet})
+
+
+@screen("change:read")
+def gate(request: HttpRequest) -> HttpResponse:
+    rows = records.of("gate_decision")
+    if (decision := request.GET.get("decision", "")) in {"allow", "deny", "wait"}:
+        rows = rows.filter(decision=decision)
+    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"))
+    return page(request, "console/changes.html", {"title": "Gate decisions", "view": "gate", "decisions": cut.items, "next": cut.next})
+
+
+@screen("change:read")
+def one(request: HttpRequest, change_id: str) -> HttpResponse:
+    """One change: decision, reasons, impact, evidence, and what may happen next."""
+    change = found(records.of("change").filter(id=change_id).first())
+    held = callers.of(request)
+    approvals = list(records.of("approval").filter(subject=change.id).order_by("-id")[:20])
+    history = reading.history(change.id)
+    comments = list(records.of("comment").filter(record=change.id, state="shown").order_by("id"))
+    names = people.labels([change.requester, *(each.approver for each in approvals), *(each.requester for each in approvals), *(each.actor for each in history)])
+    report = change.impact_report
+    context = {
+        "title": f"{change.number} {change.title}",
+        "crumbs": [("Changes", "/changes"), (change.number, "")],
+        "change": change,
+        "risk_words": f"{change.risk} risk",
+        "risk_tone": _RISK_TONE.get(change.risk, "quiet"),
+        "approvals": approvals,
+        "actions": [
+            (name, label, fields)
+            for name, (label, permission, fields) in ACTIONS.items()
+            if change.state in states.TRANSITIONS[name] and callers.permissions.allowed(held, permission, change.organisation)
+        ],
+        "report": report,
+        "outdated": bool(report) and bool(change.cis) and _outdated(change, report),
+        "collisions": _collisions(change),
+        "gate": list(records.of("gate_decision").filter(change=change.id).order_by("-id")[:10]),
+        "links": list(records.of("link").filter(record=change.id).order_by("id")),
+        "people": names,
+        "cis": records.titles("ci", change.cis or (), "name"),
+        "incident_number": records.titles("incident", [change.incident], "number").get(change.incident, ""),
+        "story": incident_view.story(history, comments, (), names),
+    }
+    return page(request, "console/change.html", context)
+
+
+@screen("change:write")
+def new(request: HttpRequest) -> HttpResponse:
+    """The form, and what it sends; a refusal keeps what was typed."""
+    if request.method != "POST":
+        return page(request, "console/change_new.html", {"title": "Raise a change", "types": CHANGE_TYPES, "given": {"type": "normal"}})
+    where = callers.organisation(request, "change:write", request.POST.get("organisation", ""))
+
+    def do(work: Work) -> Any:
+        return service.create(work, where, _values(request))
+
+    made = act(request, do, permission="change:write", organisation=where, done="The change is raised.")
+    if made is None:
+        context = {"title": "Raise a change", "types": CHANGE_TYPES, "given": request.POST}
+        answer = page(request, "console/change_new.html", context)
+        answer.status_code = 422
+        return answer
+    return HttpResponseRedirect(f"/changes/{made.id}", status=303)
+
+
+@require_POST
+@screen("change:write")
+def move(request: HttpRequest, change_id: str, action: str) -> HttpResponse:
+    """Take a step; the state table and the service decide whether it is possible."""
+    if action not in ACTIONS:
+        return refused(request, NotFound("There is no such step."))
+    label, permission, fields = ACTIONS[action]
+    change = found(records.of("change").filter(id=change_id).first())
+    given = {name: request.POST.get(name, "").strip() for name, _, _ in fields}
+
+    def do(work: Work) -> Any:
+        return getattr(service, action)(work, records.of("change").get(id=change_id), **given)
+
+    act(request, do, permission=permission, organisation=change.organisation, done=f"{label}: done.")
+    return back(request, f"/changes/{change_id}")
+
+
+@require_POST
+@screen("approval:decide")
+def decide(request: HttpRequest, approval_id: str) -> HttpResponse:
+    """Approve or refuse. Who may not is told so, and the attempt is journalled."""
+    caller = callers.caller(request)
+    verdict = request.POST.get("verdict", "")
+    try:
+        door.decide(
+            approval_id,
+            verdict,
+            comment=request.POST.get("comment", "").strip(),
+            actor=callers.of(request),
+            origin=caller.origin,
+            trace=caller.trace,
+        )
+    except IsthmusError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "Your decision is recorded.")
+    return back(request, "/changes")
+
+
+def _values(request: HttpRequest) -> dict[str, Any]:
+    values: dict[str, Any] = {name: request.POST.get(name, "").strip() for name in _FIELDS}
+    named = [each.strip() for each in request.POST.get("cis", "").replace(",", "\n").splitlines() if each.strip()]
+    resolved = configuration.resolve(named)
+    unknown = [each for each, ci in resolved.items() if not ci]
+    if unknown:
+        raise Rejected(f"Not on the map: {', '.join(unknown[:10])}.", remedy="Use names, aliases or keys of the map.")
+    values["cis"] = sorted(set(resolved.values()))
+    for name in ("window_start", "window_end"):
+        values[name] = _instant(request.POST.get(name, ""))
+    return values
+
+
+def _instant(text: str) -> Instant | None:
+    """Read a `datetime-local` field, which has no zone: it is UTC here, as its label says."""
+    return from_rfc3339(f"{text.strip()}Z") if text.strip() else None
+
+
+def _outdated(change: Any, report: Any) -> bool:
+    """The report speaks about a part of the map; only a change of that part makes it outdated."""
+    known = report.get("path_version", "") if isinstance(report, dict) else ""
+    return bool(known) and configuration.graph(change.organisation).subgraph_version(change.cis) != known
+
+
+def _collisions(change: Any) -> list[Any]:
+    """Return other changes whose windows overlap on an item that this one touches."""
+    if change.window_start is None or change.window_end is None:
+        return []
+    rows = records.of("change").filter(window_start__lt=change.window_end, window_end__gt=change.window_start)
+    rows = rows.exclude(id=change.id).exclude(state__in=("cancelled", "closed")).order_by("window_start")[:200]
+    mine = set(change.cis or ())
+    return [each for each in rows if mine & set(each.cis or ())]

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from isthmus.practices.incident import service as incidents
+
+
+def test_a_comment_written_on_the_page_is_in_the_story(desk):
+    client = desk.client("agent")
+    answer = client.post(f"/incidents/{desk.incident.id}/comment", {"body": "Looking at <b>db1</b>"}, follow=True)
+    text = answer.content.decode()
+    assert "Looking at &lt;b&gt;db1&lt;/b&gt;" in text
+    assert "<b>db1</b>" not in text
+
+
+def test_resolving_without_saying_how_is_refused_and_changes_nothing(desk):
+    client = desk.client("agent")
+    answer = client.post(f"/incidents/{desk.incident.id}/resolve", {"code": "", "notes": ""}, follow=True)
+    assert "flash-error" in answer.content.decode()
+    assert type(desk.incident).objects.get(id=desk.incident.id).state != "resolved"
+
+
+def test_resolving_says_so_in_the_record_and_on_the_page(desk):
+    client = desk.client("agent")
+    client.post(f"/incidents/{desk.incident.id}/change", {"state": "in_progress"})
+    answer = client.post(f"/incidents/{desk.incident.id}/resolve", {"code": "solved", "notes": "Added an index"}, follow=True)
+    found = type(desk.incident).objects.get(id=desk.incident.id)
+    assert found.state == "resolved", answer.content.decode()[-3000:]
+    assert "Added an index" in answer.content.decode()
+
+
+def test_many_are_assigned_only_after_the_preview_was_confirmed(desk):
+    client = desk.client("agent")
+    given = {"id": [desk.incident.id], "assignment_group": "dba"}
+    preview = client.post("/incidents/many", given)
+    assert b"What will change" in preview.content
+    assert type(desk.incident).objects.get(id=desk.incident.id).assignment_group != "dba"
+    client.post("/incidents/many", {**given, "confirmed": "yes"})
+    assert type(desk.incident).objects.get(id=desk.incident.id).assignment_group == "dba"
+
+
+def test_the_list_costs_the_same_for_one_and_for_many(desk, queries):
+    client = desk.client("agent")
+    client.get("/incidents")
+    with queries() as few:
+        client.get("/incidents")
+    for number in range(12):
+        values = {"title": f"Slow {number}", "impact": "3", "urgency": "3", "ci": desk.cis["shop"], "assignee": desk.people["agent"]}
+        desk.book.perform(lambda work, values=values: incidents.create(work, desk.book.organisation, values))
+    with queries() as many:
+        text = client.get("/incidents").content.decode()
+    assert "Slow 11" in text
+    assert len(many) <= len(few) + 1, [each["sql"] for each in many]
+
+
+def test_the_filters_stand_in_the_url(desk):
+    client = desk.client("viewer")
+    assert b"Checkout is slow" in client.get("/incidents?priority=2").content
+    assert b"Checkout is slow" not in client.get("/incidents?priority=1").content
+    assert b"Checkout is slow" not in client.get("/incidents?state=closed").content
+
+
+def test_paging_shows_each_once(desk):
+    for number in range(5):
+        values = {"title": f"Slow {number}", "impact": "3", "urgency": "3"}
+        desk.book.perform(lambda work, values=values: incidents.create(work, desk.book.organisation, values))
+    client = desk.client("viewer")
+    seen, path = [], "/incidents?limit=2"
+    for _ in range(10):
+        answer = client.get(path)
+        seen += [each.id for each in answer.context["incidents"]]
+        if not answer.context["next"]:
+            break
+        path = f"/incidents?limit=2&cursor={answer.context['next']}"
+    assert len(seen) == len(set(seen)) == 6
