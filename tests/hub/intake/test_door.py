@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from tests.hub.conftest import YAML, body
 
 from isthmus.hub.intake.appender import Appender
 from isthmus.hub.intake.current_entrances import CurrentEntrances
@@ -23,7 +24,6 @@ from isthmus.hub.intake.refusals import Refusals
 from isthmus.hub.serve.refusal_journal import flush
 from isthmus.ledger.ids import source
 from isthmus.ledger.models import SystemEvent
-from tests.hub.conftest import YAML, body
 
 TOKEN = {"authorization": "Bearer let-me-in", "content-type": "application/json"}
 
@@ -37,7 +37,12 @@ class Served:
 
     def post(self, data: bytes, path: str = "/ingest/tiny/web", method: str = "POST", **headers: str) -> Any:
         http = HTTPConnection("127.0.0.1", self.port, timeout=20)
-        http.request(method, path, body=data, headers={**TOKEN, **{name.replace("_", "-"): value for name, value in headers.items()}})
+        http.request(
+            method,
+            path,
+            body=data,
+            headers={**TOKEN, **{name.replace("_", "-"): value for name, value in headers.items()}},
+        )
         answer = http.getresponse()
         said = json.loads(answer.read())
         http.close()
@@ -53,7 +58,9 @@ def serving(hub: Any, *, queue_max: int = 1000) -> Iterator[Served]:
     async def app(scope, receive, send):
         if scope["type"] == "lifespan":
             await receive()
-            appender = Appender(hub.log, queue_max=queue_max, loop=asyncio.get_running_loop(), notify=lambda: None)
+            appender = Appender(
+                hub.log, queue_max=queue_max, loop=asyncio.get_running_loop(), notify=lambda: None
+            )
             appender.start()
             held["appender"] = appender
             await send({"type": "lifespan.startup.complete"})
@@ -64,7 +71,17 @@ def serving(hub: Any, *, queue_max: int = 1000) -> Iterator[Served]:
             return
         await door(scope, receive, send)
 
-    server = uvicorn.Server(uvicorn.Config(app, port=0, loop="uvloop", http="httptools", log_config=None, lifespan="on", timeout_graceful_shutdown=2))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            port=0,
+            loop="uvloop",
+            http="httptools",
+            log_config=None,
+            lifespan="on",
+            timeout_graceful_shutdown=2,
+        )
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     assert ready.wait(10)
@@ -85,7 +102,9 @@ def test_an_accepted_message_is_durable_and_the_sender_gets_its_names(hub, door)
     status, said, _ = door.post(body({"key": "a"}))
     assert status == 202
     kept = hub.log.read("web", 0, messages_max=9)
-    assert [(each.id, each.trace, each.position) for each in kept] == [(said["message"], said["trace"], said["position"])]
+    assert [(each.id, each.trace, each.position) for each in kept] == [
+        (said["message"], said["trace"], said["position"])
+    ]
     assert kept[0].body == body({"key": "a"})
     hub.run()
     assert hub.effects() == {"a": 1}

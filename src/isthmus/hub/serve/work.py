@@ -148,8 +148,11 @@ class Engine:
                 await _sleep(stop, 1.0)
 
     def _lanes(self, stop: asyncio.Event) -> list[asyncio.Task[None]]:
-        from isthmus.hub.lanes import runner
-
+        try:
+            from isthmus.hub.lanes import runner
+        except ImportError:
+            _log.warning("no_lanes")
+            return []
         return [asyncio.create_task(runner.run(stop))]
 
 
