@@ -223,7 +223,9 @@ def opened_changes(body: Body) -> dict[str, tuple[Json, Json]]:
         declared = fields.get(name)
         if declared is not None and declared.sealed:
             is_json = declared.type in {FieldType.JSON, FieldType.SET}
-            found[name] = (_open(old, is_json=is_json), _open(new, is_json=is_json))
+            # The first entry has nothing before it, which is not the same as an absent value.
+            before = None if body.version == 1 else _open(old, is_json=is_json)
+            found[name] = (before, _open(new, is_json=is_json))
         else:
             found[name] = (old, new)
     return found

@@ -17,7 +17,7 @@ TAIL_MAX = 300_000_000
 def verify(book: sqlite3.Connection, report: Report) -> None:
     """Walk all chains; then look for entries that stand in none."""
     low, high = book.execute(
-        "SELECT COALESCE(MIN(seq), 0), COALESCE(MAX(seq), -1) FROM ledger_entry"
+        "SELECT COALESCE((SELECT MIN(seq) FROM ledger_entry), 0), COALESCE((SELECT MAX(seq) FROM ledger_entry), -1)"
     ).fetchone()
     sealed = bytearray(high - low + 1)
     organisations = [
@@ -46,7 +46,6 @@ def _walk(
 ) -> tuple[int, bytes]:
     """Follow one chain; return its last position and link."""
     position, link = 0, bytes(32)
-    sha256 = hashlib.sha256
     where = f"organisation {organisation}"
     for first, count, seqs, links in book.execute(
         "SELECT first, count, seqs, links FROM ledger_seal WHERE organisation = ? ORDER BY first",
@@ -63,65 +62,81 @@ def _walk(
             position, link = first + count - 1, links[-32:]
             continue
         numbers = struct.unpack(f">{count}q", seqs)
-        bodies = _bodies(book, organisation, numbers)
-        i = 0
-        for seq in numbers:
-            stored = links[32 * i : 32 * i + 32]
-            body = bodies.get(seq)
-            at = f"{where}, position {first + i}"
-            if body is None:
-                report.find(
-                    CHECK,
-                    at,
-                    f"{_name(book, seq)} is missing or belongs to another organisation: it was deleted or moved",
-                )
-                link = stored
-            else:
-                computed = sha256(link + body).digest()
-                if computed != stored:
-                    following = bodies.get(numbers[i + 1]) if i + 1 < count else None
-                    if (
-                        following is not None
-                        and sha256(computed + following).digest() == links[32 * i + 32 : 32 * i + 64]
-                    ):
-                        report.find(CHECK, at, f"the stored link of {_name(book, seq)} was changed")
-                        stored = computed
-                    else:
-                        report.find(
-                            CHECK,
-                            at,
-                            f"{_name(book, seq)} does not have the bytes that were sealed: it was edited or swapped",
-                        )
-                if 0 <= seq - low < len(sealed):
-                    if sealed[seq - low]:
-                        report.find(CHECK, at, f"{_name(book, seq)} is sealed twice")
-                    sealed[seq - low] = 1
-                link = stored
-            i += 1
+        if _untouched(book, numbers, link, links, sealed, low):
+            link = links[-32:]
+        else:
+            link = _examine(book, report, organisation, first, numbers, link, links, sealed, low)
         position = first + count - 1
         report.count("sealed", count)
     return position, link
 
 
-def _bodies(book: sqlite3.Connection, organisation: str, numbers: tuple[int, ...]) -> dict[int, bytes]:
-    lowest, highest = min(numbers), max(numbers)
-    if highest - lowest < 4 * len(numbers):
-        return dict(
-            book.execute(
-                "SELECT seq, body FROM ledger_entry WHERE seq BETWEEN ? AND ? AND organisation = ?",
-                (lowest, highest, organisation),
-            )
-        )
+def _untouched(
+    book: sqlite3.Connection, numbers: tuple[int, ...], link: bytes, links: bytes, sealed: bytearray, low: int
+) -> bool:
+    """True if a segment of consecutive entries has exactly the links that it claims: the usual case, fast."""
+    count, start = len(numbers), numbers[0] - low
+    if numbers[-1] - numbers[0] != count - 1 or numbers != tuple(range(numbers[0], numbers[0] + count)):
+        return False
+    if start < 0 or start + count > len(sealed) or sealed.find(1, start, start + count) >= 0:
+        return False
+    rows = book.execute("SELECT body FROM ledger_entry WHERE seq BETWEEN ? AND ? ORDER BY seq", (numbers[0], numbers[-1]))
+    sha256 = hashlib.sha256
+    found = []
+    for (body,) in rows:
+        link = sha256(link + body).digest()
+        found.append(link)
+    if b"".join(found) != links:
+        return False
+    sealed[start : start + count] = b"\1" * count
+    return True
+
+
+def _examine(
+    book: sqlite3.Connection,
+    report: Report,
+    organisation: str,
+    first: int,
+    numbers: tuple[int, ...],
+    link: bytes,
+    links: bytes,
+    sealed: bytearray,
+    low: int,
+) -> bytes:
+    """Go through a segment entry by entry and name what is wrong; return its last link."""
+    sha256 = hashlib.sha256
+    bodies = _bodies(book, numbers)
+    count = len(numbers)
+    for i, seq in enumerate(numbers):
+        stored = links[32 * i : 32 * i + 32]
+        body = bodies.get(seq)
+        at = f"organisation {organisation}, position {first + i}"
+        if body is None:
+            report.find(CHECK, at, f"{_name(book, seq)} is missing: it was deleted")
+            link = stored
+            continue
+        computed = sha256(link + body).digest()
+        if computed != stored:
+            following = bodies.get(numbers[i + 1]) if i + 1 < count else None
+            if following is not None and sha256(computed + following).digest() == links[32 * i + 32 : 32 * i + 64]:
+                report.find(CHECK, at, f"the stored link of {_name(book, seq)} was changed")
+                stored = computed
+            else:
+                report.find(CHECK, at, f"{_name(book, seq)} does not have the bytes that were sealed: it was edited or swapped")
+        if 0 <= seq - low < len(sealed):
+            if sealed[seq - low]:
+                report.find(CHECK, at, f"{_name(book, seq)} is sealed twice")
+            sealed[seq - low] = 1
+        link = stored
+    return link
+
+
+def _bodies(book: sqlite3.Connection, numbers: tuple[int, ...]) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
     for start in range(0, len(numbers), 500):
         chunk = numbers[start : start + 500]
         marks = ",".join("?" * len(chunk))
-        found.update(
-            book.execute(
-                f"SELECT seq, body FROM ledger_entry WHERE seq IN ({marks}) AND organisation = ?",
-                (*chunk, organisation),
-            )
-        )
+        found.update(book.execute(f"SELECT seq, body FROM ledger_entry WHERE seq IN ({marks})", chunk))
     return found
 
 
