@@ -22,12 +22,12 @@ from isthmus.hub.intake.log import IntakeLog
 from isthmus.hub.intake.message import POLL, Draft
 from isthmus.hub.models import Due, PollState
 from isthmus.kernel.actor import Origin, system
-from isthmus.kernel.errors import NeedsOperator
+from isthmus.kernel.errors import Conflict, NeedsOperator
 from isthmus.kernel.instant import SECOND, Instant
 from isthmus.ledger import scope
 from isthmus.ledger.door import perform
 from isthmus.ledger.ids import source
-from isthmus.ledger.work import StaleRecord, Work
+from isthmus.ledger.work import Work
 
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -186,7 +186,7 @@ def _settle(connection: Connection, row: Due, result: Result) -> None:
 
     try:
         perform(act, actor=ACTOR, origin=ORIGIN, now=now)
-    except StaleRecord:
+    except Conflict:
         _log.info("poll_set_anew", connection=connection.name, kind=row.key)
 
 

@@ -78,7 +78,7 @@ def test_any_kill_point_recovers_a_prefix_with_everything_acknowledged(
     for group in groups:
         log.append("web", [draft(body) for body in group])
     acknowledged = [body for group in groups for body in group]
-    newest = sorted((path / "log" / "web").glob("*.seg"))[-1]
+    newest = max((path / "log" / "web").glob("*.seg"))
     whole = newest.stat().st_size
     mark = (path / "log" / "web" / "mark").read_bytes()
     if unacknowledged:
@@ -86,7 +86,7 @@ def test_any_kill_point_recovers_a_prefix_with_everything_acknowledged(
     log.close()
     # The kill: the mark was not yet published, and of the last write any number of bytes reached the file.
     (path / "log" / "web" / "mark").write_bytes(mark)
-    last = sorted((path / "log" / "web").glob("*.seg"))[-1]
+    last = max((path / "log" / "web").glob("*.seg"))
     floor = whole if last == newest else 0
     os.truncate(last, max(floor, last.stat().st_size - cut))
 

@@ -1,0 +1,138 @@
+"""Polls: pages enter the log before their watermark is kept, and faults of a partner stay its own."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from isthmus.hub import connections, health, polling
+from isthmus.hub.models import Due, PollState
+from isthmus.kernel.actor import Origin, system
+from isthmus.kernel.errors import NeedsOperator
+from isthmus.ledger.door import perform
+
+
+@pytest.fixture
+def poller(hub, tiny):
+    tiny.TinyPoller.pages.clear()
+    tiny.TinyPoller.asked.clear()
+    polling.ensure_scheduled(hub.book.clock.now())
+    return tiny
+
+
+def poll(hub) -> int:
+    return asyncio.run(polling.run_due(hub.log, hub.book.clock.now()))
+
+
+def state() -> PollState:
+    return PollState.objects.get(connection="web", kind="alert")
+
+
+def wait(hub, seconds: float) -> None:
+    hub.book.clock.forward(seconds=seconds)
+
+
+def test_what_a_poll_finds_takes_the_same_way_as_a_webhook(hub, poller):
+    poller.TinyPoller.pages += [poller.seen_by("web", ["a", "b"], "w1"), poller.seen_by("web", ["c"], "w2")]
+    assert poll(hub) == 1
+    assert [each.door for each in hub.log.read("web", 0, messages_max=9)] == ["poll", "poll"]
+    hub.run()
+    assert hub.effects() == {"a": 1, "b": 1, "c": 1}
+    assert state().watermark == "w2"
+
+
+def test_the_next_poll_starts_at_the_watermark_and_not_before_its_time(hub, poller):
+    poller.TinyPoller.pages += [poller.seen_by("web", ["a"], "w1")]
+    poll(hub)
+    assert poll(hub) == 0
+    wait(hub, 20)
+    poll(hub)
+    assert poller.TinyPoller.asked == ["", "w1"]
+
+
+def test_an_empty_page_moves_the_watermark_and_writes_no_message(hub, poller):
+    poller.TinyPoller.pages += [poller.seen_by("web", [], "w1")]
+    poll(hub)
+    assert hub.log.durable("web") == 0
+    assert state().watermark == "w1"
+
+
+def test_a_fault_after_a_page_keeps_the_page_and_shows_the_fault(hub, poller):
+    poller.TinyPoller.pages += [poller.seen_by("web", ["a"], "w1"), poller.AWAY]
+    poll(hub)
+    assert (state().watermark, state().failures) == ("w1", 1)
+    shown = health.state_of(hub.book.organisation, "web")
+    assert (shown.last_error, shown.last_error_remedy) == ("Tiny is away.", "Wait.")
+    poller.TinyPoller.pages.clear()
+    wait(hub, 400)
+    poll(hub)
+    assert state().failures == 0
+    assert health.state_of(hub.book.organisation, "web").last_success_at
+
+
+def test_the_interval_shrinks_while_much_changes_and_grows_while_nothing_does(hub, poller):
+    for _ in range(8):
+        poll(hub)
+        wait(hub, 400)
+    calm = state().interval
+    poller.TinyPoller.pages += [poller.seen_by("web", ["a"], "w")]
+    for _ in range(8):
+        poll(hub)
+        wait(hub, 400)
+    assert calm == 300_000_000
+    assert state().interval == 15_000_000
+
+
+def test_a_fault_that_only_a_person_can_mend_is_not_asked_again_every_few_seconds(hub, poller):
+    poller.TinyPoller.pages.append(NeedsOperator("The token lacks a permission.", remedy="Grant it."))
+    poll(hub)
+    wait(hub, 400)
+    assert poll(hub) == 0
+    wait(hub, 300)
+    assert poll(hub) == 1
+
+
+def test_a_paused_connection_is_not_asked(hub, poller):
+    hub.book.perform(lambda work: health.pause(work, hub.book.organisation, "web", "Maintenance."))
+    poll(hub)
+    assert poller.TinyPoller.asked == []
+    hub.book.perform(lambda work: health.resume(work, hub.book.organisation, "web"))
+    wait(hub, 400)
+    poll(hub)
+    assert poller.TinyPoller.asked == [""]
+
+
+def test_a_poll_can_be_asked_for_at_once(hub, poller):
+    poll(hub)
+    assert poll(hub) == 0
+    perform(
+        lambda work: polling.run_now(work, connections.get("web")),
+        actor=system("test"),
+        origin=Origin(channel="page"),
+    )
+    assert poll(hub) == 1
+
+
+def test_a_removed_connection_is_not_polled_any_more(hub, poller):
+    hub.apply("connections: {}")
+    polling.ensure_scheduled(hub.book.clock.now())
+    assert not Due.objects.exists()
+
+
+def test_a_process_that_died_while_polling_is_followed_by_another(hub, poller, monkeypatch):
+    class PowerCut(BaseException):
+        pass
+
+    def cut(*_):
+        raise PowerCut
+
+    poller.TinyPoller.pages += [poller.seen_by("web", ["a"], "w1")]
+    with monkeypatch.context() as patch:
+        patch.setattr(polling, "_settle", cut)
+        with pytest.raises(PowerCut):
+            poll(hub)
+    assert poll(hub) == 0, "the claim still stands"
+    wait(hub, 301)
+    assert poll(hub) == 1
+    assert poller.TinyPoller.asked == ["", "w1"]
