@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import models, transaction
 
-from isthmus.ledger import scope, shapes, turnstile, visibility
+from isthmus.ledger import shapes, turnstile, visibility
 from isthmus.ledger.body import Body, decode_body
 from isthmus.ledger.models import Entry
 from isthmus.ledger.records import RecordModel, kind_of
@@ -27,36 +27,30 @@ class Rebuilt:
 
 
 def rebuild(model: type[RecordModel]) -> Rebuilt:
-    """Write every record of a projection anew from its entries, and remove rows that have none.
+    """Write every record of a projection anew from its entries; rows that have none are gone afterwards.
 
     Counters are no facts of the book: existing rows keep theirs. Runs in one transaction and holds the
     turnstile throughout: for repair, while the hub is stopped or calm.
     """
-    kind = kind_of(model).name
+    kind, extras = kind_of(model).name, sorted(shapes.of(model).extras)
     # A plain queryset: the guard of records is for everybody else.
     unguarded: models.QuerySet[Any] = models.QuerySet(model)
-    facts = [each.name for each in model._meta.concrete_fields if each.name not in (*shapes.of(model).extras, "id")]  # noqa: SLF001
-    kept: set[str] = set()
+    visibility.apply(None)
+    written = 0
     batch: list[RecordModel] = []
-
-    def write() -> None:
-        unguarded.bulk_create(batch, update_conflicts=True, unique_fields=["id"], update_fields=facts)
-        kept.update(each.id for each in batch)
-        batch.clear()
-
-    visibility.apply(scope.current())
     with turnstile.entered(), transaction.atomic():
-        stale = set(unguarded.values_list("id", flat=True))
+        held = {row[0]: row[1:] for row in unguarded.values_list("id", *extras)}
+        # All rows go first: a forged one may hold a unique key that belongs to a true one.
+        unguarded._raw_delete(unguarded.db)  # type: ignore[attr-defined]  # noqa: SLF001 - `delete` would load every row
         for state in _end_states(model, kind):
+            if kept := held.pop(state["id"], None):
+                state |= dict(zip(extras, kept, strict=True))
             batch.append(model.made(state))
             if len(batch) >= WRITTEN_ROWS:
-                write()
-        if batch:
-            write()
-        extra = sorted(stale - kept)
-        for start in range(0, len(extra), WRITTEN_ROWS):
-            unguarded.filter(id__in=extra[start : start + WRITTEN_ROWS])._raw_delete("default")  # type: ignore[attr-defined]  # noqa: SLF001
-    return Rebuilt(kind=kind, records=len(kept), removed=len(extra))
+                written += len(unguarded.bulk_create(batch))
+                batch = []
+        written += len(unguarded.bulk_create(batch))
+    return Rebuilt(kind=kind, records=written, removed=len(held))
 
 
 def _end_states(model: type[RecordModel], kind: str) -> Iterator[dict[str, Any]]:
