@@ -1,0 +1,1 @@
+"""`isthmus demo`: the main job, played on recorded payloads against fake vendors and a real tracker."""
