@@ -25,6 +25,7 @@ def converge(work: Work, link: Link, *, trace: str = "", at: Instant | None = No
     if link.id in asked or link.state != "active":
         return
     asked.add(link.id)
+    wake_lane(work, link.connection)
     when = work.now if at is None else at
     work.upsert(
         Delivery,
@@ -36,6 +37,22 @@ def converge(work: Work, link: Link, *, trace: str = "", at: Instant | None = No
         },
     )  # fmt: skip
     due.schedule(work, CONVERGE, link.id, when, organisation=link.organisation, lane=link.connection)
+
+
+def already_asked(work: Work, link_id: str) -> None:
+    """Say that the lane itself deals with this link in this Work: nobody else needs to wake it."""
+    work.__dict__.setdefault("asked_levels", set()).add(link_id)
+
+
+def lanes_asked(work: Work) -> set[str]:
+    """Return the connections whose lanes this Work gave something to do."""
+    found: set[str] = work.__dict__.get("asked_lanes", set())
+    return found
+
+
+def wake_lane(work: Work, connection: str) -> None:
+    """Remember that the connection's lane has something to do once this Work is durable."""
+    work.__dict__.setdefault("asked_lanes", set()).add(connection)
 
 
 def withdraw(work: Work, link: Link) -> None:

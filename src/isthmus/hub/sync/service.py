@@ -92,10 +92,13 @@ def unlink(work: Work, found: Link, *, why: str) -> None:
     levels.withdraw(work, found)
 
 
-def admit(work: Work, loaded: Loaded, seen: Sighting, *, cause: Cause) -> tuple[Admission, list[str]]:
+def admit(
+    work: Work, loaded: Loaded, seen: Sighting, *, cause: Cause, wake: bool = True
+) -> tuple[Admission, list[str]]:
     """Let one observation in through the one door; return the verdict and the ids of changed records.
 
     The first sight of an adopted object has no base: it follows the declared adoption policy instead.
+    `wake` False: the caller is the link's lane and goes on by itself.
     """
     admission = admit_pure(loaded.state, seen, loaded.context.rules)
     if admission.verdict == "drop":
@@ -103,6 +106,7 @@ def admit(work: Work, loaded: Loaded, seen: Sighting, *, cause: Cause) -> tuple[
     if admission.verdict == "dirty":
         if not loaded.state.dirty:
             recording.put_state(work, loaded, admission.link)
+        if wake:
             levels.converge(work, loaded.link, trace=cause.trace)
         return admission, []
     loaded.state = admission.link
@@ -111,7 +115,8 @@ def admit(work: Work, loaded: Loaded, seen: Sighting, *, cause: Cause) -> tuple[
     else:
         outcome = merge(loaded.state, loaded.view, seen, loaded.context)
     changed = recording.record(work, loaded, outcome, cause=cause)
-    levels.converge(work, loaded.link, trace=cause.trace)
+    if wake:
+        levels.converge(work, loaded.link, trace=cause.trace)
     return admission, changed
 
 

@@ -1,0 +1,54 @@
+"""Effects that happen once: a chat message, a provisioning step. Payload and key are committed before the
+call; effects on one subject keep their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from isthmus.hub import due
+from isthmus.hub.lanes import levels
+from isthmus.hub.lanes.models import Delivery
+from isthmus.hub.sync.recording import sealed
+from isthmus.kernel.record import Json
+from isthmus.ledger.ids import source
+from isthmus.ledger.records import RecordModel
+
+if TYPE_CHECKING:
+    from isthmus.ledger.work import Work
+
+ONCE = "once"
+
+
+def once(
+    work: Work,
+    connection: str,
+    verb: str,
+    payload: Mapping[str, Json],
+    *,
+    key: str,
+    record: RecordModel,
+    subject: str = "",
+) -> str:
+    """Have the connector's `verb` called with `payload` once, and return the delivery's id.
+
+    The same (connection, subject, key) asked for again is the same effect. The connector gets `key` as
+    `idempotency_key` and must look before it repeats an effect whose outcome is unknown.
+    """
+    about = subject or record.id
+    held = Delivery.objects.filter(
+        organisation=record.organisation, connection=connection, subject=about, key=key
+    ).first()
+    if held is not None:
+        return held.id
+    delivery_id = source.new_id()
+    work.insert(
+        Delivery, id=delivery_id, organisation=record.organisation, connection=connection, kind=ONCE, subject=about,
+        record_kind=record.kind, record=record.id, verb=verb, key=key, payload=sealed(record.id, dict(payload)), state="due",
+        trace=work.trace, created_at=work.now, updated_at=work.now, next_at=work.now,
+    )  # fmt: skip
+    due.schedule(
+        work, ONCE, about, work.now, organisation=record.organisation, key=delivery_id, lane=connection
+    )
+    levels.wake_lane(work, connection)
+    return delivery_id

@@ -1,0 +1,258 @@
+"""One connection's lane: claims what is due, calls within its limits, records results in micro-batches.
+
+A lane shares nothing with other lanes but the thread that writes the store: a partner that hangs holds up
+its own calls only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import structlog
+
+from isthmus.connectors.kit.ports import TicketSystem
+from isthmus.hub import connections, due, health
+from isthmus.hub.connections import Connection
+from isthmus.hub.lanes import turns
+from isthmus.hub.lanes.calls import Result, Turn, execute
+from isthmus.hub.lanes.limits import Breaker, Bucket, restored
+from isthmus.hub.models import Due
+from isthmus.kernel.actor import Origin, system
+from isthmus.kernel.errors import IsthmusError
+from isthmus.kernel.instant import MINUTE, SECOND, Instant
+from isthmus.ledger.door import perform
+from isthmus.ledger.ids import source
+from isthmus.ledger.work import Work
+
+T = TypeVar("T")
+Store = Callable[[Callable[[], T]], Awaitable[T]]
+"""Runs a function in the thread that may use the store, inside a scope."""
+
+CALLS_MAX = 16
+CLAIM_SECONDS = 180
+"""Longer than any call with its read-back: a lease never runs out under a call that may still answer."""
+PARTNER_FAULTS = frozenset({"retryable", "unknown", "bug"})
+REST_SECONDS = 0.5
+
+_log = structlog.get_logger(__name__)
+
+
+class Lane:
+    """The lane of one connection. `round` does what can be done now; `run` goes on until told to stop."""
+
+    def __init__(self, connection: Connection, store: Store[Any]) -> None:
+        self.name = connection.name
+        self.organisation = connection.organisation
+        self.generation = connection.generation
+        self.wake = asyncio.Event()
+        self._store = store
+        self._seconds_max = 2 * connection.manifest.limits.request_seconds_max
+        asked = connection.entry.limits.requests_per_minute
+        self._bucket = Bucket(per_minute=asked or connection.manifest.limits.requests_per_minute)
+        self._breaker = Breaker()
+        self._hold_until = 0
+        self._client: TicketSystem | None = None
+        self._loaded = False
+        self._tasks: dict[asyncio.Task[Result], Turn] = {}
+        self._next_probe_is_out = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`; a fault of the lane itself is logged and the lane goes on."""
+        while not stop.is_set():
+            busy = False
+            try:
+                busy = await self.round()
+            except IsthmusError as fault:
+                await self._note_fault(fault)
+            except Exception:
+                _log.exception("lane_failed", connection=self.name)
+            if not busy and not stop.is_set():
+                await self._rest()
+        await self.close()
+
+    async def _rest(self) -> None:
+        self.wake.clear()
+        try:
+            await asyncio.wait_for(self.wake.wait(), REST_SECONDS)
+        except TimeoutError:
+            return
+
+    async def drain(self, rounds_max: int = 200) -> None:
+        """Go on until nothing is due: for tests and orderly ends."""
+        for _ in range(rounds_max):
+            if not await self.round():
+                return
+
+    async def round(self) -> bool:
+        """Claim, call, record; return whether anything was done."""
+        await self._load()
+        permitted = self._permitted(source.now())
+        if permitted and len(self._tasks) < permitted:
+            rows = await self._store(lambda: self._claim(permitted - len(self._tasks)))
+            if rows:
+                self._start(await self._store(lambda: self._begin(rows)))
+        if not self._tasks:
+            return bool(permitted) and await self._store(self._anything_due)
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        # One short breath gathers what answers at the same time into one Work.
+        await asyncio.sleep(0.002)
+        done = {each for each in self._tasks if each.done()}
+        results = [each.result() for each in done]
+        for each in done:
+            self._tasks.pop(each)
+        self._judge(results)
+        self._start(await self._store(lambda: self._conclude(results)))
+        return True
+
+    def _permitted(self, now: Instant) -> int:
+        """Return how many calls may be under way: none under a pause, an open breaker or `Retry-After`."""
+        if now < self._hold_until:
+            return 0
+        state = self._breaker.permits(now)
+        if state == "open":
+            return 0
+        return 1 if state == "half_open" else min(CALLS_MAX, max(self._bucket.room(now), 0))
+
+    def _start(self, batch: Sequence[Turn]) -> None:
+        for turn in batch:
+            self._tasks[asyncio.create_task(self._call(turn))] = turn
+
+    async def _call(self, turn: Turn) -> Result:
+        client = self._opened()
+        while (at := self._bucket.next_at(source.now())) > source.now():
+            await asyncio.sleep((at - source.now()) / SECOND)
+        counted = _Counted(client, self._bucket)
+        return await execute(counted, turn, seconds_max=self._seconds_max)  # type: ignore[arg-type] - same port
+
+    def _judge(self, results: Sequence[Result]) -> None:
+        now = source.now()
+        for each in results:
+            if each.fault is not None and each.fault.fault in PARTNER_FAULTS:
+                self._breaker = self._breaker.failed(now)
+            else:
+                self._breaker = self._breaker.succeeded()
+            if each.fault is not None and each.fault.after_seconds:
+                self._hold_until = max(self._hold_until, int(now + each.fault.after_seconds * SECOND))
+
+    def _opened(self) -> TicketSystem:
+        if self._client is None:
+            client = connections.open(self.name).client
+            assert isinstance(client, TicketSystem)  # noqa: S101 - lanes are made for ticket systems only
+            self._client = client
+        return self._client
+
+    async def close(self) -> None:
+        """Let calls end, then release the client. What does not answer is looked up after the restart."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=5)
+            results = [each.result() for each in self._tasks if each.done() and not each.cancelled()]
+            for each in self._tasks:
+                each.cancel()
+            self._tasks.clear()
+            if results:
+                await self._store(lambda: self._conclude(results))
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    # In the store's thread
+
+    async def _load(self) -> None:
+        if not self._loaded:
+            await self._store(self._restore)
+            self._loaded = True
+        elif self._hold_until == -1:
+            self._hold_until = 0
+        paused = await self._store(lambda: health.state_of(self.organisation, self.name).paused)
+        if paused:
+            self._hold_until = max(self._hold_until, int(source.now() + REST_SECONDS * SECOND))
+
+    def _restore(self) -> None:
+        held = health.state_of(self.organisation, self.name)
+        kept = [int(each) for each in held.tokens or ()]
+        self._bucket = restored(self._bucket.per_minute, kept, source.now(), unaccounted=CALLS_MAX)
+        if held.breaker == "open":
+            self._breaker = Breaker(state="open", failures=held.failures, until=held.breaker_until, opened=1)
+
+    def _claim(self, limit: int) -> list[Due]:
+        now = source.now()
+        busy = {each.subject for each in self._tasks.values()} | {each.key for each in self._tasks.values()}
+        rows = due.claim(now, seconds=CLAIM_SECONDS, lane=self.name, limit=limit + len(busy))
+        under_way = [row for row in rows if row.subject in busy]
+        if under_way:
+            # Asked for again during its own call: comes back when that is over, never beside it.
+            def give_back(work: Work) -> None:
+                for row in under_way:
+                    due.postpone(work, row, Instant(now + SECOND // 5), attempts=max(0, row.attempts - 1))
+
+            self._perform(give_back)
+        return [row for row in rows if row.subject not in busy]
+
+    def _begin(self, rows: list[Due]) -> list[Turn]:
+        return self._perform(lambda work: turns.begin(work, rows, self._opened().path))
+
+    def _conclude(self, results: list[Result]) -> list[Turn]:
+        jitter = random.random()  # noqa: S311 - spreads retries, guards nothing
+
+        def act(work: Work) -> list[Turn]:
+            self._note(work, results)
+            return turns.conclude(work, results, self._opened().path, jitter)
+
+        return self._perform(act)
+
+    def _note(self, work: Work, results: Sequence[Result]) -> None:
+        """Keep health, breaker and spent calls where pages and a restart find them."""
+        now = source.now()
+        values: dict[str, Any] = {
+            "tokens": self._bucket.dump(), "breaker": self._breaker.permits(now), "breaker_until": self._breaker.until,
+            "failures": self._breaker.failures,
+        }  # fmt: skip
+        if any(each.fault is None for each in results):
+            values["last_success_at"] = now
+        fault = next(
+            (each.fault for each in results if each.fault is not None and each.fault.fault != "stale"), None
+        )
+        if fault is not None:
+            values |= {"last_error_at": now, "last_error": fault.cause[: health.TEXT_MAX],
+                       "last_error_remedy": fault.remedy[: health.TEXT_MAX]}  # fmt: skip
+        health.observed(work, self.organisation, self.name, **values)
+
+    def _anything_due(self) -> bool:
+        at = due.next_at(self.name)
+        return at is not None and at <= source.now()
+
+    async def _note_fault(self, fault: IsthmusError) -> None:
+        self._hold_until = int(source.now() + MINUTE // 4)
+        await self._store(
+            lambda: self._perform(
+                lambda work: health.failed(work, self.organisation, self.name, fault, work.now)
+            )
+        )
+
+    def _perform(self, act: Callable[[Work], T]) -> T:
+        return perform(act, actor=system("lane"), origin=Origin(channel="hub", connection=self.name))
+
+
+class _Counted:
+    """A client that spends one call of the bucket per request of its port."""
+
+    _CALLS = frozenset({"read", "find", "create", "write", "comment", "comments"})
+
+    def __init__(self, client: TicketSystem, bucket: Bucket) -> None:
+        self._client, self._bucket = client, bucket
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        if name not in self._CALLS:
+            return found
+
+        async def call(*args: Any, **more: Any) -> Any:
+            while (at := self._bucket.next_at(source.now())) > source.now():
+                await asyncio.sleep((at - source.now()) / SECOND)
+            self._bucket.spend(source.now())
+            return await found(*args, **more)
+
+        return call

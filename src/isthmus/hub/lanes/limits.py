@@ -1,0 +1,100 @@
+"""What a lane allows itself: calls per minute, calls to a sick partner, waits between attempts. All pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from isthmus.kernel.instant import MINUTE, SECOND, Instant
+
+WINDOW = MINUTE + SECOND // 10
+"""The window of the rate limit; a tenth of a second longer than promised, for clocks that disagree."""
+
+BACKOFF_FIRST = SECOND
+BACKOFF_MAX = 15 * MINUTE
+BREAKER_FAILURES = 5
+BREAKER_COOL_FIRST = 5 * SECOND
+BREAKER_COOL_MAX = 5 * MINUTE
+
+
+@dataclass
+class Bucket:
+    """At most `per_minute` calls in *any* window of 60 seconds: remembers when each of them went out.
+
+    A refilling bucket would let twice the number through around its refill; this one cannot.
+    """
+
+    per_minute: int
+    calls: deque[int] = field(default_factory=deque)
+
+    def next_at(self, now: Instant) -> Instant:
+        """Return when the next call may go out: `now` or later."""
+        self._forget(now)
+        if len(self.calls) < self.per_minute:
+            return now
+        return Instant(self.calls[len(self.calls) - self.per_minute] + WINDOW)
+
+    def room(self, now: Instant) -> int:
+        """Return how many calls may go out at once."""
+        self._forget(now)
+        return max(0, self.per_minute - len(self.calls))
+
+    def spend(self, now: Instant) -> None:
+        """Count one call, which goes out at `now`."""
+        self.calls.append(int(now))
+
+    def _forget(self, now: Instant) -> None:
+        while self.calls and self.calls[0] <= now - WINDOW:
+            self.calls.popleft()
+
+    def dump(self) -> list[int]:
+        """Return the calls that still count, to be kept over a restart."""
+        return list(self.calls)[-self.per_minute :]
+
+
+def restored(per_minute: int, kept: list[int], now: Instant, *, unaccounted: int) -> Bucket:
+    """Return a bucket after a restart. Calls that were made but not yet noted are assumed: `unaccounted`."""
+    recent = [each for each in kept if each > now - WINDOW]
+    spent = recent + [int(now)] * (unaccounted if recent else 0)
+    return Bucket(per_minute=per_minute, calls=deque(spent[-per_minute:]))
+
+
+BreakerState = Literal["closed", "open", "half_open"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Breaker:
+    """Keeps calls from a partner that fails. Open: none. Half open: one probe at a time."""
+
+    state: BreakerState = "closed"
+    failures: int = 0
+    until: int = 0
+    opened: int = 0
+
+    def permits(self, now: Instant) -> BreakerState:
+        """Return what is allowed now; an open breaker becomes half open when its time is over."""
+        return "half_open" if self.state == "open" and now >= self.until else self.state
+
+    def succeeded(self) -> Breaker:
+        """Return the breaker after an answer, whatever it said: the partner lives."""
+        return Breaker()
+
+    def failed(self, now: Instant) -> Breaker:
+        """Return the breaker after a call that failed for the partner's sake."""
+        failures = self.failures + 1
+        if self.permits(now) == "closed" and failures < BREAKER_FAILURES:
+            return replace(self, failures=failures)
+        cool = min(BREAKER_COOL_FIRST * 2 ** min(self.opened, 20), BREAKER_COOL_MAX)
+        return Breaker(state="open", failures=failures, until=int(now) + cool, opened=self.opened + 1)
+
+
+def backoff(attempt: int, jitter: float, *, after_seconds: float | None = None) -> int:
+    """Return the microseconds to wait after the `attempt`-th failure in a row (1 is the first).
+
+    Doubles from one second to a quarter of an hour; `jitter` in [0, 1) spreads each wait over its upper
+    half, so waits grow and herds part. A `Retry-After` is a lower bound.
+    """
+    full = min(BACKOFF_FIRST * 2 ** min(attempt - 1, 30), BACKOFF_MAX)
+    wait = int(full * (0.5 + jitter / 2))
+    return max(wait, int((after_seconds or 0) * SECOND))

@@ -1,0 +1,103 @@
+"""All lanes of a process: one task per connected ticket system, one thread for the store."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import structlog
+from django.db import connections as databases
+
+from isthmus.hub import connections
+from isthmus.hub.lanes import levels
+from isthmus.hub.lanes.lane import Lane
+from isthmus.ledger import door, scope
+from isthmus.ledger.work import Work
+
+T = TypeVar("T")
+
+LOOK_SECONDS = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Lanes:
+    """Starts and stops lanes as the blueprint's connections come and go."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lanes")
+        self._running: dict[str, tuple[Lane, asyncio.Event, asyncio.Task[None]]] = {}
+
+    def store(self, call: Callable[[], T]) -> Awaitable[T]:
+        """Run `call` in the lanes' thread, which may see every organisation."""
+
+        def inside() -> T:
+            with scope.everywhere("lanes"):
+                return call()
+
+        context = contextvars.copy_context()
+        return asyncio.get_running_loop().run_in_executor(self._thread, context.run, inside)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep one lane per usable ticket system until `stop`."""
+        loop = asyncio.get_running_loop()
+
+        def committed(work: Work) -> None:
+            for name in levels.lanes_asked(work):
+                if name in self._running:
+                    loop.call_soon_threadsafe(self._running[name][0].wake.set)
+
+        door.register_committed(committed)
+        while not stop.is_set():
+            try:
+                await self._match()
+            except Exception:
+                _log.exception("lanes_failed")
+            try:
+                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+            except TimeoutError:
+                continue
+        for name in list(self._running):
+            await self._end(name)
+        await self.close()
+
+    async def close(self) -> None:
+        """Release the store's connection and the thread."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, databases.close_all)
+        self._thread.shutdown(wait=True)
+
+    async def lanes(self) -> dict[str, Lane]:
+        """Return a lane per usable ticket system, without running them."""
+        found = await self.store(lambda: dict(connections.in_force()))
+        return {name: Lane(each, self.store) for name, each in found.items() if writes(each)}
+
+    async def _match(self) -> None:
+        found: dict[str, Any] = await self.store(lambda: dict(connections.in_force()))
+        wanted = {name: each for name, each in found.items() if writes(each)}
+        for name, (lane, _, task) in list(self._running.items()):
+            changed = name not in wanted or wanted[name].generation != lane.generation
+            if changed or task.done():
+                await self._end(name)
+        for name, connection in wanted.items():
+            if name not in self._running:
+                lane, stop = Lane(connection, self.store), asyncio.Event()
+                self._running[name] = (lane, stop, asyncio.create_task(lane.run(stop)))
+
+    async def _end(self, name: str) -> None:
+        lane, stop, task = self._running.pop(name)
+        stop.set()
+        lane.wake.set()
+        await asyncio.wait([task], timeout=10)
+
+
+def writes(connection: connections.Connection) -> bool:
+    """Return whether a connection is a ticket system that can be written."""
+    return any(each.endswith(":write") for each in connection.manifest.capabilities)
+
+
+async def run(stop: asyncio.Event) -> None:
+    """Run the lanes of this process until `stop`."""
+    await Lanes().run(stop)
