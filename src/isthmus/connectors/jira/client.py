@@ -123,11 +123,10 @@ class JiraClient:
 
     async def search(self, jql: str, size: int, token: str = "") -> Found:
         """Search the index, which lags: ids only, each to be read from the primary store."""
-        body = {"jql": jql, "fields": ["updated"], "maxResults": size}
+        params: dict[str, str | int] = {"jql": jql, "fields": "updated", "maxResults": size}
         if token:
-            body["nextPageToken"] = token
-        answer = await self._http.call("POST", f"{_API}/search/jql", json=body, writes=False)
-        found = answer.wild()
+            params["nextPageToken"] = token
+        found = (await self._http.get(f"{_API}/search/jql", params=params)).wild()
         rows = [
             (each["id"].value(str), each["fields"]["updated"].value(str)) for each in found["issues"].items()
         ]
@@ -146,7 +145,8 @@ class JiraClient:
         errors = body["errors"]
         names = [] if errors.missing else errors.keys()
         return tuple(
-            Problem(path=f"/{self._field_of(each) or each}", message="Jira does not accept the value") for each in names
+            Problem(path=f"/{self._field_of(each) or each}", message="Jira does not accept the value")
+            for each in names
         )
 
 
@@ -160,7 +160,9 @@ def _issue(found: Wild) -> Issue:
 def _transition(found: Wild) -> Transition:
     fields = found["fields"].raw()
     screen = fields if isinstance(fields, dict) else {}
-    required = (name for name, each in screen.items() if isinstance(each, dict) and each.get("required") is True)
+    required = (
+        name for name, each in screen.items() if isinstance(each, dict) and each.get("required") is True
+    )
     return Transition(
         id=found["id"].value(str),
         to=found["to"]["name"].value(str),

@@ -26,17 +26,21 @@ class JiraConfig(ConnectorConfig, frozen=True, kw_only=True):
     url: Annotated[
         str,
         msgspec.Meta(
-            pattern=r"^https?://[^\s?#]+[^\s?#/]$", description="Address of the site, e.g. https://example.atlassian.net."
+            pattern=r"^https?://[^\s?#]+[^\s?#/]$",
+            description="Address of the site, e.g. https://example.atlassian.net.",
         ),
     ]
     email: Annotated[str, msgspec.Meta(min_length=3, description="E-mail address of the hub's own account.")]
     api_token: Annotated[SecretRef, msgspec.Meta(description="API token of that account.")]
     project: Annotated[
-        str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]+$", description="Key of the project whose issues take part.")
+        str,
+        msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]+$", description="Key of the project whose issues take part."),
     ]
     issue_type: Annotated[
         str,
-        msgspec.Meta(pattern=r'^[^"\\]+$', description="Name of the issue type that takes part and is created."),
+        msgspec.Meta(
+            pattern=r'^[^"\\]+$', description="Name of the issue type that takes part and is created."
+        ),
     ] = "[System] Incident"
     webhook_secret: Annotated[
         SecretRef | None,
@@ -44,16 +48,17 @@ class JiraConfig(ConnectorConfig, frozen=True, kw_only=True):
     ] = None
     resolution: Annotated[
         str,
-        msgspec.Meta(description="Resolution written where a transition asks for one and the hub names none."),
+        msgspec.Meta(
+            description="Resolution written where a transition asks for one and the hub names none."
+        ),
     ] = "Done"
     workflow: Annotated[
         dict[str, list[str]],
         msgspec.Meta(description="Status → statuses that its workflow lets follow, by name."),
     ] = msgspec.field(default_factory=lambda: {name: list(following) for name, following in WORKFLOW.items()})
-    page_size: Annotated[
-        int, msgspec.Meta(ge=1, le=100, description="Issues per page of a poll (1 to 100).")
-    ] = 50
     overlap_minutes: Annotated[
         int,
-        msgspec.Meta(ge=1, le=60, description="How far each poll reaches back, against the search index's lag."),
+        msgspec.Meta(
+            ge=1, le=60, description="How far each poll reaches back, against the search index's lag."
+        ),
     ] = 2

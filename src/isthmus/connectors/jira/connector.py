@@ -41,6 +41,7 @@ class Jira:
             raise Bug("The Jira connector was opened with another connector's configuration.")
         self._config = context.config
         self._connection = context.connection
+        self._page_size = context.limits.page_size_max
         self._mappings = {kind: context.mappings.get(kind, default) for kind, default in MAPPINGS.items()}
         self._client = JiraClient(context, context.config, self._mappings["incident"].canonical_name)
         self._created: dict[str, str] = {}
@@ -112,7 +113,9 @@ class Jira:
         mapping = self._mapping("incident")
         held = await self._client.issue(ref.key, self._fields(mapping))
         if expected_version and spelling.version_of(held["fields"]["updated"]) != expected_version:
-            raise Conflict(f"{ref.label or ref.key} has changed since it was read.", remedy="It is read again.")
+            raise Conflict(
+                f"{ref.label or ref.key} has changed since it was read.", remedy="It is read again."
+            )
         fields, _ = self._fields_of(mapping, patch)
         status = _status(mapping, patch)
         resolution = fields.pop("resolution", None) if status else None
@@ -146,19 +149,25 @@ class Jira:
         return [spelling.comment(each) for each in await self._client.comments(ref.key)]
 
     async def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
-        """Yield issues by `updated`. The search names them; each is read from the primary store."""
+        """Yield issues updated since the watermark. The search names them, in order of creation so that edits
+        do not shift the pages; each is read from the primary store. Only the last page moves the watermark."""
         self._mapping(kind)
-        jql, token, highest = f"{self._scope()}{self._since(watermark)} ORDER BY updated ASC", "", watermark
+        jql, token, highest = f"{self._scope()}{self._since(watermark)} ORDER BY created ASC", "", watermark
         for _ in range(PAGES_MAX):
-            found = await self._client.search(jql, self._config.page_size, token)
+            found = await self._client.search(jql, self._page_size, token)
+            seen = [await self._still(key) for key, _ in found.rows]
+            highest = max(highest, *(spelling.version_of(updated) for _, updated in found.rows), "")
             if found.rows:
-                seen = [await self._still(key) for key, _ in found.rows]
-                highest = max(highest, *(spelling.version_of(updated) for _, updated in found.rows))
-                yield Page(observations=[each for each in seen if each], watermark=highest)
+                yield Page(
+                    observations=[each for each in seen if each],
+                    watermark=watermark if found.following else highest,
+                )
             if not found.following:
                 return
             token = found.following
-        raise NeedsOperator("Jira's list of changes did not end.", remedy="Enlarge page_size.")
+        raise NeedsOperator(
+            "Jira's list of changes did not end.", remedy="Enlarge the page size of the connection."
+        )
 
     def path(self, kind: str, from_state: str, to_state: str) -> list[str] | None:
         """Return the statuses to pass, by the connection's `workflow`."""
@@ -185,7 +194,9 @@ class Jira:
         mapped = (mapping.fields[name].external for name in mapping.fields)
         return list(dict.fromkeys((*_ALWAYS_READ, *mapped)))
 
-    def _fields_of(self, mapping: RecordMapping, values: Mapping[str, Json]) -> tuple[dict[str, Any], list[str]]:
+    def _fields_of(
+        self, mapping: RecordMapping, values: Mapping[str, Json]
+    ) -> tuple[dict[str, Any], list[str]]:
         """Return Jira's fields for canonical values, and the labels apart; the status is no field."""
         found: dict[str, Any] = {}
         labels: list[str] = []
@@ -246,7 +257,9 @@ class Jira:
             raise Rejected(
                 "Jira's transition demands fields that the hub does not fill.",
                 remedy="Take the fields off the transition's screen, or map them.",
-                problems=tuple(Problem(path=f"/{name_of(each) or each}", message="is demanded") for each in missing),
+                problems=tuple(
+                    Problem(path=f"/{name_of(each) or each}", message="is demanded") for each in missing
+                ),
             )
         return fields
 

@@ -154,7 +154,9 @@ def spelled(value: Any) -> Json:
     if isinstance(value, dict):
         if value.get("type") == "doc":
             return from_adf(value)
-        return str(value.get("name") or value.get("value") or value.get("displayName") or value.get("id") or "")
+        return str(
+            value.get("name") or value.get("value") or value.get("displayName") or value.get("id") or ""
+        )
     if isinstance(value, list):
         names = (str(spelled(each)) for each in value)
         return sorted({each for each in names if not each.startswith(LABEL_PREFIX)})

@@ -27,7 +27,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class JiraSimulator(Simulator):
-    """A stateful site with one service project. `index_lag_seconds`: how long search misses what changed."""
+    """A stateful site with one service project. `index_lag_seconds`: how long search misses what
+    changed; tests of that raise it."""
 
     name = "Jira simulator"
     token = "simulated-api-token"  # noqa: S105 - the fake vendor's own token
@@ -35,7 +36,7 @@ class JiraSimulator(Simulator):
     def __init__(self) -> None:
         super().__init__()
         self.webhook_secret = "jira-simulator-webhook-secret"  # noqa: S105 - as above
-        self.index_lag_seconds = 0.3
+        self.index_lag_seconds = 0.0
         self.project = Project(self.shelf, lambda: dt.datetime.now(dt.UTC), _KEY, _ISSUE_TYPE)
 
     def routes(self) -> list[web.RouteDef]:
@@ -45,7 +46,7 @@ class JiraSimulator(Simulator):
             web.get(f"{api}/serverInfo", self._server_info),
             web.get(f"{api}/myself", self._myself),
             web.get(f"{api}/mypermissions", self._permissions),
-            web.post(f"{api}/search/jql", _answered(self._search)),
+            web.get(f"{api}/search/jql", _answered(self._search)),
             web.post(f"{api}/issue", _answered(self._create)),
             web.get(issue, _answered(self._get)),
             web.put(issue, _answered(self._edit)),
@@ -84,7 +85,7 @@ class JiraSimulator(Simulator):
         return SCHEMES["hub_sha256"].sign(body, self.webhook_secret, Instant(time.time_ns() // 1000))
 
     def seed(self, kind: str, count: int) -> list[str]:
-        """Create issues as a person would; the index has them at once."""
+        """Create issues as a person would."""
         del kind
         made = [self._new({"summary": f"Seeded incident {index}"}, [], self.human) for index in range(count)]
         return [issue["id"] for issue in made]
@@ -99,7 +100,11 @@ class JiraSimulator(Simulator):
             elif external in {"priority", "status", "resolution"}:
                 fields[external] = {"name": value} if value else None
             elif external == "labels":
-                kept = [each for each in self.project.issue(key)["fields"]["labels"] if each.startswith(LABEL_PREFIX)]
+                kept = [
+                    each
+                    for each in self.project.issue(key)["fields"]["labels"]
+                    if each.startswith(LABEL_PREFIX)
+                ]
                 fields[external] = [*kept, *value]
             else:
                 fields[external] = value
@@ -150,17 +155,19 @@ class JiraSimulator(Simulator):
         return web.json_response({"permissions": {name: {"havePermission": True} for name in names}})
 
     async def _search(self, request: web.Request) -> web.Response:
-        asked = await request.json()
+        asked = request.query
         lag = max(self.index_lag_seconds, self.replica_lag_seconds)
-        fresh = {str(each) for each in asked.get("reconcileIssues", [])}
+        fresh = set(asked.getall("reconcileIssues", []))
         issues = [issue for key, issue in self.shelf(ISSUES).all(lag_seconds=lag) if key not in fresh]
         issues += [issue for key, issue in self.shelf(ISSUES).all() if key in fresh]
         found = jql.select(issues, asked["jql"], dt.datetime.now(dt.UTC))
         start, size = int(asked.get("nextPageToken", "0")), int(asked.get("maxResults", 50))
         part = found[start : start + size]
-        names = asked.get("fields", [])
+        names = asked.get("fields", "").split(",")
         body: dict[str, Any] = {
-            "issues": [{"id": each["id"], "key": each["key"], "fields": _picked(each, names)} for each in part],
+            "issues": [
+                {"id": each["id"], "key": each["key"], "fields": _picked(each, names)} for each in part
+            ],
             "isLast": start + size >= len(found),
         }
         if not body["isLast"]:
@@ -189,7 +196,12 @@ class JiraSimulator(Simulator):
 
     def _offer(self, name: str) -> dict[str, Any]:
         fields = {"resolution": {"required": True, "name": "Resolution"}} if name == "Resolved" else {}
-        return {"id": self.project.transition_ids[name], "name": f"To {name}", "to": {"name": name}, "fields": fields}
+        return {
+            "id": self.project.transition_ids[name],
+            "name": f"To {name}",
+            "to": {"name": name},
+            "fields": fields,
+        }
 
     async def _transition(self, request: web.Request) -> web.Response:
         asked = await request.json()
@@ -203,12 +215,16 @@ class JiraSimulator(Simulator):
         start, size = int(request.query.get("startAt", 0)), int(request.query.get("maxResults", 50))
         expanded = "properties" in request.query.get("expand", "")
         part = [_comment(each, expanded=expanded) for each in found[start : start + size]]
-        return web.json_response({"startAt": start, "maxResults": size, "total": len(found), "comments": part})
+        return web.json_response(
+            {"startAt": start, "maxResults": size, "total": len(found), "comments": part}
+        )
 
     async def _comment(self, request: web.Request) -> web.Response:
         asked = await request.json()
         key = request.match_info["key"]
-        entry = self.project.comment(key, asked.get("body"), asked.get("properties", []), self.integration_user)
+        entry = self.project.comment(
+            key, asked.get("body"), asked.get("properties", []), self.integration_user
+        )
         self._tell("comment_created", self.project.issue(key), self.integration_user)
         return web.json_response(_comment(entry, expanded=False), status=201)
 
@@ -234,12 +250,18 @@ def _picked(issue: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
 
 def _shown(issue: Mapping[str, Any], query: Mapping[str, str]) -> dict[str, Any]:
     names = [each for each in query.get("fields", "").split(",") if each]
-    shown = {"id": issue["id"], "key": issue["key"], "fields": _picked(issue, names) if names else issue["fields"]}
+    shown = {
+        "id": issue["id"],
+        "key": issue["key"],
+        "fields": _picked(issue, names) if names else issue["fields"],
+    }
     if "changelog" in query.get("expand", ""):
         shown["changelog"] = {"histories": list(reversed(issue["histories"]))}
     wanted = [each for each in query.get("properties", "").split(",") if each]
     if wanted:
-        shown["properties"] = {name: issue["properties"][name] for name in wanted if name in issue["properties"]}
+        shown["properties"] = {
+            name: issue["properties"][name] for name in wanted if name in issue["properties"]
+        }
     return shown
 
 

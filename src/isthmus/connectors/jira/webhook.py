@@ -103,7 +103,9 @@ def _check(issue: Issue) -> None:
             problem = Problem(path=f"/issue/{name}", message="is empty")
             raise Rejected(f"The event is wrong at {problem.path}: {problem.message}.", problems=(problem,))
     labels = issue.fields.get("labels")
-    if labels is not None and not (isinstance(labels, list) and all(isinstance(each, str) for each in labels)):
+    if labels is not None and not (
+        isinstance(labels, list) and all(isinstance(each, str) for each in labels)
+    ):
         problem = Problem(path="/issue/fields/labels", message="must be a list of texts")
         raise Rejected(f"The event is wrong at {problem.path}: {problem.message}.", problems=(problem,))
 

@@ -66,7 +66,8 @@ class HttpClient:
         self._host = split.netloc
         self._limits = limits
         self._headers = dict(headers or {})
-        self._auth = aiohttp.BasicAuth(basic.user, basic.password) if basic else None
+        if basic is not None:
+            self._headers["Authorization"] = aiohttp.encode_basic_auth(basic.user, basic.password, "utf-8")
         self._secrets = tuple(each for each in (*secrets, basic.password if basic else "") if each)
         self._allow_private = allow_private_addresses
         self._problems = problems
@@ -150,7 +151,6 @@ class HttpClient:
                     total=self._limits.request_seconds_max,
                     connect=min(_CONNECT_SECONDS, self._limits.request_seconds_max),
                 ),
-                auth=self._auth,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
             )

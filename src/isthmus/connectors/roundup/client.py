@@ -6,6 +6,7 @@ it was decided. Roundup answers 409 for values that it does not accept: here tha
 
 from __future__ import annotations
 
+import email.utils
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -16,23 +17,27 @@ from isthmus.connectors.kit.http import Basic, HttpClient
 from isthmus.connectors.kit.ports import Context
 from isthmus.connectors.kit.reactions import Answer, error
 from isthmus.connectors.roundup.config import RoundupConfig
-from isthmus.connectors.roundup.mapping import Message
+from isthmus.connectors.roundup.mapping import Message, instant_of
 from isthmus.kernel import wild
 from isthmus.kernel.errors import Problem, Rejected
+from isthmus.kernel.instant import SECOND, from_datetime
 from isthmus.kernel.record import Json
 from isthmus.kernel.wild import Wild
 
 _PROPERTY = re.compile(r"(?:property|attribute|Property|edit) '?(\w+)")
 TOKENS_MAX = 1000
 TOKEN_SECONDS = 3600
+SETTLED_SECONDS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """An issue or message: its attributes by name and the ETag that a write of it must carry."""
+    """An issue or message: its attributes by name, the ETag that a write of it must carry, and the
+    tracker's own time of the answer (`Date`)."""
 
     attributes: Mapping[str, Json]
     etag: str
+    date: str
 
 
 class RoundupClient:
@@ -66,11 +71,16 @@ class RoundupClient:
             f"/rest/data/{kind}/{key}", params={"@verbose": verbose, "@protected": "true"}
         )
         data = answer.wild()["data"]
-        return Item(attributes=data["attributes"].value(dict), etag=data["@etag"].value(str))
+        return Item(
+            attributes=data["attributes"].value(dict),
+            etag=data["@etag"].value(str),
+            date=answer.headers.get("date", ""),
+        )
 
     async def message(self, key: str) -> Message:
         """Return one message with its content."""
-        found = (await self.item("msg", key)).attributes
+        item = await self.item("msg", key)
+        found = item.attributes
         author = found.get("author") or found.get("creator")
         return Message(
             id=key,
@@ -78,7 +88,7 @@ class RoundupClient:
             messageid=str(found.get("messageid") or ""),
             author=str(author.get("username", "")) if isinstance(author, dict) else "",
             written=str(found["creation"]),
-            stamp=str(found["activity"]),
+            stamp=str(found["activity"]) if _settled(str(found["activity"]), item.date) else "",
         )
 
     async def changed(self, since: str, page: int, size: int) -> list[tuple[str, str]]:
@@ -113,7 +123,7 @@ class RoundupClient:
         """Create a keyword unless it exists."""
         path = "/rest/data/keyword"
         answer = await self._http.exchange("POST", path, json={"name": name})
-        if answer.status != 409:  # 409: it exists already
+        if "exists" not in _message(answer):
             self._accept(answer)
 
     async def create_issue(self, values: Mapping[str, Json], idempotency_key: str) -> str:
@@ -152,7 +162,7 @@ class RoundupClient:
 
     def _accept(self, answer: Answer) -> Answer:
         """Return the answer of a write, or raise what fits; a 409 is a value that Roundup refuses."""
-        if answer.status == 409:
+        if answer.status == 409 and _message(answer):
             raise Rejected(
                 f"{answer.where} answered 409: the tracker does not accept a value.",
                 remedy="Correct the named fields or the mapping, then retry the delivery.",
@@ -170,6 +180,25 @@ class RoundupClient:
             return (Problem(path="/@poe", message="the post-once-exactly token was used before"),)
         name = self._field_of(found[1]) if (found := _PROPERTY.search(text)) else ""
         return (Problem(path=f"/{name}", message="the tracker does not accept this value"),) if name else ()
+
+
+def _settled(activity: str, date: str) -> bool:
+    """Return whether `activity` (whole seconds) is so old by the tracker's clock that no later edit can
+    have the same."""
+    try:
+        read = email.utils.parsedate_to_datetime(date)
+    except ValueError:
+        return False
+    return from_datetime(read) - instant_of(activity) > SETTLED_SECONDS * SECOND
+
+
+def _message(answer: Answer) -> str:
+    """Return Roundup's own words in a refusal, "" if the answer is somebody else's."""
+    try:
+        found = wild.from_json(answer.body)["error"]["msg"].raw()
+    except Rejected:
+        return ""
+    return found if isinstance(found, str) else ""
 
 
 def _origin(url: str) -> str:

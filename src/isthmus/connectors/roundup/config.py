@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -23,7 +23,10 @@ class RoundupConfig(ConnectorConfig, frozen=True, kw_only=True):
     username: Annotated[
         str, msgspec.Meta(min_length=1, description="The hub's own Roundup user; it needs the role User.")
     ]
+    internal_comments: Annotated[
+        Literal["refuse", "write"],
+        msgspec.Meta(
+            description="A classic tracker shows every message to all its users: refuse internal comments, or write."
+        ),
+    ] = "refuse"
     password: Annotated[SecretRef, msgspec.Meta(description="That user's password.")]
-    page_size: Annotated[
-        int, msgspec.Meta(ge=1, le=500, description="Issues per page of a poll (1 to 500).")
-    ] = 50

@@ -16,7 +16,17 @@ from isthmus.connectors.kit.ports import Connector, Context, Page, Poller, Probe
 from isthmus.connectors.roundup import mapping as spelled
 from isthmus.connectors.roundup.client import Item, RoundupClient
 from isthmus.connectors.roundup.config import RoundupConfig
-from isthmus.connectors.roundup.mapping import DESCRIPTION, ISSUE, LINK, MAPPINGS, NO_DESCRIPTION, NOTE, Message
+from isthmus.connectors.roundup.mapping import (
+    DESCRIPTION,
+    ISSUE,
+    LINK,
+    MAPPINGS,
+    MEMO,
+    NO_DESCRIPTION,
+    NOTE,
+    Message,
+)
+from isthmus.connectors.roundup.peer import RoundupPeer
 from isthmus.kernel.errors import Bug, Conflict, NeedsOperator, NotFound, Rejected, UnknownOutcome
 from isthmus.kernel.mapping import RecordMapping
 from isthmus.kernel.observation import ExternalRef, Observation, ObservedComment
@@ -36,6 +46,7 @@ class Roundup:
             raise Bug("The Roundup connector was opened with another connector's configuration.")
         self._config = context.config
         self._connection = context.connection
+        self._page_size = context.limits.page_size_max
         self._mappings = {kind: context.mappings.get(kind, default) for kind, default in MAPPINGS.items()}
         self._client = RoundupClient(context, context.config, self._mappings["incident"].canonical_name)
         self._etags: dict[str, tuple[str, str]] = {}
@@ -54,7 +65,9 @@ class Roundup:
         """Sign in and look at the issues, changing nothing."""
         versions = await self._client.supported_versions()
         if 1 not in versions:
-            raise NeedsOperator("The tracker does not speak REST version 1.", remedy="Use Roundup 2.0 or later.")
+            raise NeedsOperator(
+                "The tracker does not speak REST version 1.", remedy="Use Roundup 2.0 or later."
+            )
         await self._client.changed("", 1, 1)
         return Probe(product="Roundup", version=f"REST {max(versions)}")
 
@@ -118,13 +131,14 @@ class Roundup:
         return await self._read_back(ref.key)
 
     async def comment(self, ref: ExternalRef, body: str, *, public: bool, correlation: str) -> Written:
-        """Add a message. A classic tracker shows every message, so an internal comment is refused."""
-        if not public:
+        """Add a message. A classic tracker shows every message, so an internal comment is
+        refused unless the connection says that they may all read it."""
+        if not public and self._config.internal_comments == "refuse":
             raise Rejected(
                 "A classic Roundup tracker has no internal comments.",
-                remedy="Make the comment public, or exclude internal comments from this connection.",
+                remedy="Make the comment public, or set internal_comments: write if all users may read them.",
             )
-        messageid = spelled.message_id(NOTE, correlation)
+        messageid = spelled.message_id(NOTE if public else MEMO, correlation)
         message = await self._client.add_message(body, messageid, self._config.username)
         await self._attach(ref.key, message)
         written = await self._read_back(ref.key)
@@ -137,7 +151,7 @@ class Roundup:
     async def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
         """Yield issues by activity, at or after the watermark; each page starts at the last time seen."""
         self._mapping(kind)
-        since, page, size = watermark, 1, self._config.page_size
+        since, page, size = watermark, 1, self._page_size
         seen: set[tuple[str, str]] = set()
         for _ in range(PAGES_MAX):
             rows = await self._client.changed(since, page, size)
@@ -151,7 +165,9 @@ class Roundup:
             # Positions shift while people work, times do not: go on from the last time, not the next page,
             # unless one second holds more issues than a page.
             since, page = (rows[-1][1], 1) if rows[-1][1] > since else (since, page + 1)
-        raise NeedsOperator("The tracker's list of changes did not end.", remedy="Enlarge page_size.")
+        raise NeedsOperator(
+            "The tracker's list of changes did not end.", remedy="Enlarge the page size of the connection."
+        )
 
     def path(self, kind: str, from_state: str, to_state: str) -> list[str] | None:
         """Return the way between two statuses: a classic tracker allows every step."""
@@ -197,7 +213,9 @@ class Roundup:
             held = await self._client.item("msg", first.id)
             await self._client.patch("msg", first.id, held.etag, {"content": text})
             return
-        message = await self._client.add_message(text, f"<{LINK}{key}@isthmus.invalid>", self._config.username)
+        message = await self._client.add_message(
+            text, f"<{LINK}{key}@isthmus.invalid>", self._config.username
+        )
         await self._attach(key, message)
 
     async def _attach(self, key: str, message: str) -> None:
@@ -257,7 +275,8 @@ class Roundup:
         known = self._messages.get(key)
         if known is None or known.stamp != stamp:
             known = await self._client.message(key)
-            _remember(self._messages, key, known)
+            if known.stamp:
+                _remember(self._messages, key, known)
         return known
 
 
@@ -293,4 +312,4 @@ def _open(context: Context) -> Poller:
     return Roundup(context)
 
 
-CONNECTOR = Connector(config=RoundupConfig, open=_open, mappings=MAPPINGS)
+CONNECTOR = Connector(config=RoundupConfig, open=_open, mappings=MAPPINGS, simulator=RoundupPeer)

@@ -72,7 +72,8 @@ class Person:
             data=None if values is None else json.dumps(values).encode(),
             method=method,
             headers={
-                "Authorization": "Basic " + base64.b64encode(f"{self.name}:{self.password}".encode()).decode(),
+                "Authorization": "Basic "
+                + base64.b64encode(f"{self.name}:{self.password}".encode()).decode(),
                 "Content-Type": "application/json",
                 "X-Requested-With": "rest",
                 "Origin": self.url,
@@ -89,6 +90,8 @@ class LocalTracker:
 
     Two ordinary users exist: `isthmus` for the hub and `grace` for a person, both with `password`.
     """
+
+    default_password = ADMINISTRATOR_PASSWORD
 
     def __init__(self, directory: Path, port: int, process: subprocess.Popen[bytes], *, owned: bool) -> None:
         self.directory = directory
@@ -110,7 +113,14 @@ class LocalTracker:
         _listen_at(home / "tracker", port)
         with (home / "server.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "isthmus.connectors.roundup.local", "_serve", str(home / "tracker"), str(port)],
+                [
+                    sys.executable,
+                    "-m",
+                    "isthmus.connectors.roundup.local",
+                    "_serve",
+                    str(home / "tracker"),
+                    str(port),
+                ],
                 stdout=log,
                 stderr=log,
             )
@@ -191,7 +201,9 @@ def _admin(tracker: Path, *arguments: str) -> None:
         env={**os.environ, "TRACKER_HOME": str(tracker)},
     )
     if done.returncode:
-        raise RuntimeError(f"roundup-admin {arguments[0]} failed: {(done.stderr or done.stdout).decode(errors='replace')[:400]}")
+        raise RuntimeError(
+            f"roundup-admin {arguments[0]} failed: {(done.stderr or done.stdout).decode(errors='replace')[:400]}"
+        )
 
 
 def _listen_at(tracker: Path, port: int) -> None:

@@ -68,11 +68,12 @@ INCIDENT = RecordMapping(
 MAPPINGS: Mapping[str, RecordMapping] = {"incident": INCIDENT}
 
 _DOMAIN = "@isthmus.invalid>"
-LINK, NOTE = "link", "note"
+LINK, NOTE, MEMO = "link", "note", "memo"
+"""Marks of our messages: the description, a public and an internal comment."""
 
 
 def message_id(mark: str, correlation: str) -> str:
-    """Return the hidden Message-Id of a message of ours: `LINK` for the description, `NOTE` for a comment."""
+    """Return the hidden Message-Id of a message of ours: `LINK`, `NOTE` or `MEMO`."""
     return f"<{mark}.{correlation}{_DOMAIN}"
 
 
@@ -85,7 +86,8 @@ def correlation_of(mark: str, messageid: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A message of an issue: `stamp` is its own time of last change, by which a cached copy is judged."""
+    """A message of an issue: `stamp` is its time of last change, by which a copy is judged; "" if a
+    copy must not be kept."""
 
     id: str
     content: str
@@ -146,20 +148,21 @@ def split(messages: Sequence[Message]) -> tuple[Message | None, list[Message]]:
     unless that one is a comment of ours on an issue that never had a description."""
     ours = next((each for each in messages if correlation_of(LINK, each.messageid)), None)
     first = ours or next(iter(messages), None)
-    if first is None or correlation_of(NOTE, first.messageid):
+    if first is None or comment(first).correlation:
         return None, list(messages)
     return first, [each for each in messages if each is not first]
 
 
 def comment(message: Message) -> ObservedComment:
-    """Return a message as a comment; a classic tracker shows every message to everybody."""
+    """Return a message as a comment: public unless it is an internal one of ours."""
+    memo = correlation_of(MEMO, message.messageid)
     return ObservedComment(
         key=message.id,
         body=message.content,
         author=message.author,
-        public=True,
+        public=not memo,
         at=instant_of(message.written),
-        correlation=correlation_of(NOTE, message.messageid),
+        correlation=memo or correlation_of(NOTE, message.messageid),
     )
 
 

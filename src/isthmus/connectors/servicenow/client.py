@@ -141,7 +141,12 @@ class ServiceNowClient:
         return self._groups[name]
 
     async def _call(
-        self, method: str, path: str, *, params: Mapping[str, str | int], json: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int],
+        json: Mapping[str, str] | None = None,
     ) -> Answer:
         writes = method != "GET"
         for renewed in (False, True):
@@ -198,7 +203,9 @@ class ServiceNowClient:
     def _named(self, detail: str) -> tuple[Problem, ...]:
         columns = dict.fromkeys(column for label, column in _LABELS.items() if label in detail)
         names = [self._field_of(each) or each for each in columns]
-        return tuple(Problem(path=f"/{name}", message="ServiceNow demands or refuses a value") for name in names)
+        return tuple(
+            Problem(path=f"/{name}", message="ServiceNow demands or refuses a value") for name in names
+        )
 
 
 def _shape(fields: Sequence[str]) -> dict[str, str | int]:

@@ -28,11 +28,15 @@ class ServiceNowConfig(ConnectorConfig, frozen=True, kw_only=True):
         str, msgspec.Meta(description="Integration user with the roles itil and web_service_access.")
     ] = ""
     password: Annotated[SecretRef | None, msgspec.Meta(description="That user's password.")] = None
-    client_id: Annotated[str, msgspec.Meta(description="OAuth client id; empty for basic authentication.")] = ""
+    client_id: Annotated[
+        str, msgspec.Meta(description="OAuth client id; empty for basic authentication.")
+    ] = ""
     client_secret: Annotated[SecretRef | None, msgspec.Meta(description="OAuth client secret.")] = None
     webhook_secret: Annotated[
         SecretRef | None,
-        msgspec.Meta(description="Key shared with the business rule, base64 of at least 24 bytes; without it webhooks are refused."),
+        msgspec.Meta(
+            description="Key shared with the business rule, base64 of at least 24 bytes; without it webhooks are refused."
+        ),
     ] = None
     query: Annotated[
         str,
@@ -50,11 +54,11 @@ class ServiceNowConfig(ConnectorConfig, frozen=True, kw_only=True):
         msgspec.Meta(description="Resolution notes written when the hub resolves without any; empty: never."),
     ] = ""
     hold_reason: Annotated[
-        str, msgspec.Meta(description="On hold reason (a raw value such as 4) written with On Hold; empty: never.")
+        str,
+        msgspec.Meta(
+            description="On hold reason (a raw value such as 4) written with On Hold; empty: never."
+        ),
     ] = ""
-    page_size: Annotated[
-        int, msgspec.Meta(ge=1, le=1000, description="Records per page of a poll (1 to 1000).")
-    ] = 100
     overlap_seconds: Annotated[
         int,
         msgspec.Meta(ge=0, le=3600, description="How far each poll reaches back before its watermark."),

@@ -36,6 +36,7 @@ class ServiceNow:
             raise Bug("The ServiceNow connector was opened with another connector's configuration.")
         self._config = context.config
         self._connection = context.connection
+        self._page_size = context.limits.page_size_max
         self._mappings = {kind: context.mappings.get(kind, default) for kind, default in MAPPINGS.items()}
         self._client = ServiceNowClient(context, context.config, self._field_of)
 
@@ -51,7 +52,11 @@ class ServiceNow:
     async def probe(self) -> Probe:
         """Sign in and look at one record of each table and at the journal, changing nothing."""
         missing = []
-        for table, role in ((INCIDENT, "itil"), (spelled.CHANGE, "itil"), ("sys_journal_field", "journal:read")):
+        for table, role in (
+            (INCIDENT, "itil"),
+            (spelled.CHANGE, "itil"),
+            ("sys_journal_field", "journal:read"),
+        ):
             try:
                 await self._client.page(table, "", ("sys_id",), limit=1)
             except NeedsOperator as refused:
@@ -109,7 +114,9 @@ class ServiceNow:
         held = await self._client.row(ref.kind, ref.key, fields)
         version = raw(held, "sys_mod_count")
         if expected_version and version != expected_version:
-            raise Conflict(f"{ref.label or ref.key} has changed since it was read.", remedy="It is read again.")
+            raise Conflict(
+                f"{ref.label or ref.key} has changed since it was read.", remedy="It is read again."
+            )
         columns = await self._columns(mapping, patch, held)
         if not columns:
             return self._written(self._observation(mapping, held, None))
@@ -138,19 +145,23 @@ class ServiceNow:
     async def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
         """Yield records by (sys_updated_on, sys_id), reaching back by the overlap, each with its journal."""
         mapping = self._mapping(kind)
-        table, fields, size = mapping.external_kind, spelled.fields_read(mapping), self._config.page_size
+        table, fields, size = mapping.external_kind, spelled.fields_read(mapping), self._page_size
         condition, offset = self._since(watermark), 0
         for _ in range(PAGES_MAX):
             query = f"{condition}^ORDERBYsys_updated_on^ORDERBYsys_id".removeprefix("^")
             page = await self._client.page(table, query, fields, limit=size, offset=offset)
             if page.rows:
-                yield Page(observations=await self._with_journal(mapping, page.rows), watermark=_last(page.rows)[0])
+                yield Page(
+                    observations=await self._with_journal(mapping, page.rows), watermark=_last(page.rows)[0]
+                )
                 condition, offset = self._after(*_last(page.rows)), 0
             else:
                 offset += size  # a page that access rules emptied is not the end
             if not page.more:
                 return
-        raise NeedsOperator("ServiceNow's list of changes did not end.", remedy="Enlarge page_size.")
+        raise NeedsOperator(
+            "ServiceNow's list of changes did not end.", remedy="Enlarge the page size of the connection."
+        )
 
     def path(self, kind: str, from_state: str, to_state: str) -> list[str] | None:
         """Return the states of an incident to write in turn; a change request's state is never written."""

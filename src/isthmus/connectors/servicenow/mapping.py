@@ -79,7 +79,9 @@ CHANGE_MAPPING = RecordMapping(
         "implementation_plan": FieldMapping(
             external="implementation_plan", normalise=_TEXT, loss="At most 4000 characters."
         ),
-        "backout_plan": FieldMapping(external="backout_plan", normalise=_TEXT, loss="At most 4000 characters."),
+        "backout_plan": FieldMapping(
+            external="backout_plan", normalise=_TEXT, loss="At most 4000 characters."
+        ),
         "priority": _PRIORITY,
         "assignment_group": _GROUP,
     },

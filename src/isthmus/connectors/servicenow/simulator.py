@@ -14,7 +14,14 @@ from aiohttp import web
 
 from isthmus.connectors.kit.simulator import Simulator
 from isthmus.connectors.servicenow.mapping import MAPPINGS, PAIRS
-from isthmus.connectors.servicenow.simulated.instance import CHANGE, GROUP, INCIDENT, JOURNALS, Instance, Refusal
+from isthmus.connectors.servicenow.simulated.instance import (
+    CHANGE,
+    GROUP,
+    INCIDENT,
+    JOURNALS,
+    Instance,
+    Refusal,
+)
 from isthmus.connectors.servicenow.simulated.query import select
 from isthmus.connectors.servicenow.simulated.shown import cells
 from isthmus.kernel.instant import Instant
@@ -79,7 +86,9 @@ class ServiceNowSimulator(Simulator):
         """Answer as the product does to a wrong password."""
         del request
         message, detail = "User Not Authenticated", "Required to provide Auth information"
-        return web.json_response({"error": {"message": message, "detail": detail}, "status": "failure"}, status=401)
+        return web.json_response(
+            {"error": {"message": message, "detail": detail}, "status": "failure"}, status=401
+        )
 
     def sign(self, body: bytes) -> dict[str, str]:
         """Sign as `business_rule.js` does, under the delivery's own id."""
@@ -95,6 +104,16 @@ class ServiceNowSimulator(Simulator):
             for index in range(count)
         ]
         return [row["sys_id"] for row in rows]
+
+    def sample(self, kind: str) -> dict[str, Any]:
+        """Return values that this instance holds: its groups, and no text where it has choices."""
+        common = {
+            "title": "",
+            "description": "Größe\nzweite Zeile",
+            "priority": "2",
+            "assignment_group": "Network",
+        }
+        return {**common, **({"category": "network"} if kind == "incident" else {"type": "normal"})}
 
     def human_edit(self, kind: str, key: str, values: Mapping[str, Any]) -> None:
         """Change a record as a person; a priority is set by impact and urgency, a group by its name."""
@@ -151,7 +170,11 @@ class ServiceNowSimulator(Simulator):
         except Refusal as refusal:
             return _failure(refusal)
         found = select(self.instance.rows(table), query.get("sysparm_query", ""), columns)
-        part = [row for row in found[offset : offset + limit] if self.instance.sees(self.integration_user, row["sys_id"])]
+        part = [
+            row
+            for row in found[offset : offset + limit]
+            if self.instance.sees(self.integration_user, row["sys_id"])
+        ]
         headers = {"X-Total-Count": str(len(found)), **_rate_headers()}
         if offset + limit < len(found):
             following = request.rel_url.update_query({"sysparm_offset": str(offset + limit)})
@@ -182,7 +205,9 @@ class ServiceNowSimulator(Simulator):
         return self._record(request, row, 200)
 
     def _record(self, request: web.Request, row: Mapping[str, str], status: int) -> web.Response:
-        return web.json_response({"result": self._shown(request, row)}, status=status, headers=_rate_headers())
+        return web.json_response(
+            {"result": self._shown(request, row)}, status=status, headers=_rate_headers()
+        )
 
     def _shown(self, request: web.Request, row: Mapping[str, str]) -> dict[str, Any]:
         """Return a row in the spelling that `sysparm_display_value` asks for."""

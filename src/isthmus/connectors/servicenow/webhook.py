@@ -41,6 +41,7 @@ class Delivery(msgspec.Struct, frozen=True):
 _KINDS = {INCIDENT: "incident", CHANGE: "change"}
 _OPERATIONS = ("insert", "update", "delete")
 _REQUIRED = ("sys_id", "sys_mod_count", "sys_updated_on")
+_TIMES = ("sys_updated_on", "start_date", "end_date")
 _decode = decoder(Delivery)
 
 
@@ -71,9 +72,17 @@ class ServiceNowSource(WebhookSource):
 
 
 def _plain(cells: Mapping[str, Cell]) -> dict[str, Any]:
-    return {
-        name: {"value": cell.value, "display_value": cell.display_value} for name, cell in cells.items()
-    }
+    return {name: {"value": cell.value, "display_value": cell.display_value} for name, cell in cells.items()}
+
+
+def _is_time(text: str) -> bool:
+    if not text:
+        return True
+    try:
+        spelled.instant_of(text)
+    except Rejected:
+        return False
+    return True
 
 
 def _check(found: Delivery) -> None:
@@ -81,6 +90,16 @@ def _check(found: Delivery) -> None:
         Problem(path=f"/record/{name}/value", message="is missing or empty", remedy="Use our business rule.")
         for name in _REQUIRED
         if name not in found.record or not found.record[name].value
+    ]
+    problems += [
+        Problem(path=f"/record/{name}/value", message="is a text where a UTC time belongs")
+        for name in _TIMES
+        if name in found.record and not _is_time(found.record[name].value)
+    ]
+    problems += [
+        Problem(path=f"/journal/{index}/sys_created_on/value", message="is a text where a UTC time belongs")
+        for index, entry in enumerate(found.journal)
+        if "sys_created_on" in entry and not _is_time(entry["sys_created_on"].value)
     ]
     if found.operation not in _OPERATIONS:
         problems.append(Problem(path="/operation", message=f"must be one of {', '.join(_OPERATIONS)}"))

@@ -32,7 +32,9 @@ class Refusal(Exception):
 class Project:
     """One project. `shelf` gives issues and comments, `clock` the current time in UTC."""
 
-    def __init__(self, shelf: Callable[[str], Shelf], clock: Callable[[], dt.datetime], key: str, kind: str) -> None:
+    def __init__(
+        self, shelf: Callable[[str], Shelf], clock: Callable[[], dt.datetime], key: str, kind: str
+    ) -> None:
         self._shelf, self._clock = shelf, clock
         self.key, self.issue_type = key, kind
         self.transition_ids = {status: str(11 + 10 * index) for index, status in enumerate(WORKFLOW)}
@@ -49,7 +51,11 @@ class Project:
 
     def create(self, fields: Mapping[str, Any], properties: list[Any], author: str) -> dict[str, Any]:
         """Create an issue in the workflow's first status."""
-        missing = {name: f"{name} is required." for name in ("project", "issuetype", "summary") if not fields.get(name)}
+        missing = {
+            name: f"{name} is required."
+            for name in ("project", "issuetype", "summary")
+            if not fields.get(name)
+        }
         if missing:
             raise Refusal(400, missing)
         if fields["project"].get("key") != self.key or fields["issuetype"].get("name") != self.issue_type:
@@ -72,7 +78,9 @@ class Project:
         self._shelf(ISSUES).put(issue["id"], issue)
         return issue
 
-    def edit(self, key: str, fields: Mapping[str, Any], update: Mapping[str, Any], author: str) -> dict[str, Any]:
+    def edit(
+        self, key: str, fields: Mapping[str, Any], update: Mapping[str, Any], author: str
+    ) -> dict[str, Any]:
         """Change fields; `update` adds and removes labels. A field in both is refused, as is the status."""
         issue = self.issue(key)
         if both := set(fields) & set(update):
@@ -91,7 +99,9 @@ class Project:
         """Take a transition by id; into Resolved it demands a resolution, out of it clears it."""
         status = next((name for name in self.offered(key) if self.transition_ids[name] == step), None)
         if status is None:
-            raise Refusal(400, {}, message="It seems that you have tried to perform an illegal workflow operation.")
+            raise Refusal(
+                400, {}, message="It seems that you have tried to perform an illegal workflow operation."
+            )
         wanted: dict[str, Any] = {"status": {"name": status}}
         if status == "Resolved":
             if not fields.get("resolution"):
@@ -145,7 +155,12 @@ class Project:
             return issue
         now = self._now()
         issue["histories"].append(
-            {"id": str(len(issue["histories"]) + 1), "author": {"accountId": author}, "created": now, "items": items}
+            {
+                "id": str(len(issue["histories"]) + 1),
+                "author": {"accountId": author},
+                "created": now,
+                "items": items,
+            }
         )
         issue["fields"] = {**held, **wanted, "updated": now}
         self._shelf(ISSUES).put(issue["id"], issue)

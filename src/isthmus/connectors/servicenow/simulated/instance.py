@@ -107,7 +107,9 @@ class Instance:
         self.columns(table)
         found = self.shelf(table).get(key)
         if found is None or not self.sees(user, key):
-            raise Refusal(404, "No Record found", "Record doesn't exist or ACL restricts the record retrieval")
+            raise Refusal(
+                404, "No Record found", "Record doesn't exist or ACL restricts the record retrieval"
+            )
         return found
 
     def insert(self, table: str, values: Mapping[str, str], user: str) -> dict[str, str]:

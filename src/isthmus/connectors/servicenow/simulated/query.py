@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 Row = Mapping[str, str]
 
-_TERM = re.compile(r"^([A-Za-z_.0-9]+?)(>=|<=|!=|=|>|<|NOT IN|IN|LIKE|STARTSWITH|ISEMPTY|ISNOTEMPTY)(.*)$", re.DOTALL)
+_TERM = re.compile(
+    r"^([A-Za-z_.0-9]+?)(>=|<=|!=|=|>|<|NOT IN|IN|LIKE|STARTSWITH|ISEMPTY|ISNOTEMPTY)(.*)$", re.DOTALL
+)
 _TESTS: Mapping[str, Callable[[str, str], bool]] = {
     "=": lambda held, asked: held == asked,
     "!=": lambda held, asked: held != asked,
