@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -204,16 +204,66 @@ class TicketSystem(Poller, Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GateQuestion:
+    """What a pipeline asks: may `change` (number or id) go to `environment`, with this artefact, on these items."""
+
+    change: str
+    environment: str = ""
+    artefact_hash: str = ""
+    cis: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateVerdict:
+    """The answer. Only `allow` opens; `reached` False means that no answer was had, which never opens.
+
+    `reasons` are sentences for people; `id` is the decision's record; `retry_after_seconds` is the earliest
+    useful next question.
+    """
+
+    decision: Literal["allow", "deny", "wait"]
+    reasons: tuple[str, ...] = ()
+    id: str = ""
+    reached: bool = True
+    retry_after_seconds: float | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 allowed, 1 denied or still waiting, 3 not reached."""
+        if not self.reached:
+            return 3
+        return 0 if self.decision == "allow" else 1
+
+
+@runtime_checkable
+class Gate(Protocol):
+    """A deployment gate. It fails closed: a fault is a verdict that does not open, never an exception."""
+
+    async def check(self, question: GateQuestion) -> GateVerdict:
+        """Ask once."""
+        ...
+
+    async def wait(self, question: GateQuestion, *, seconds: float) -> GateVerdict:
+        """Ask until the answer is allow or deny, for at most `seconds`."""
+        ...
+
+    async def close(self) -> None:
+        """Release the session. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
 class Connector:
     """What a connector folder exports as `CONNECTOR` in `connector.py`: its parts, built without I/O.
 
-    `open` builds the client of one connection (a `Poller` or a `TicketSystem`). `mappings` are the
+    `open` builds the client of one connection (a `Poller` or a `TicketSystem`), `gate` its gate. `mappings` are the
     defaults per record kind. `simulator` builds the stateful fake vendor.
     """
 
     config: type[ConnectorConfig]
     source: Source | None = None
     open: Callable[[Context], Poller] | None = None
+    gate: Callable[[Context], Gate] | None = None
     mappings: Mapping[str, RecordMapping] = field(default_factory=dict)
     simulator: Callable[[], Simulator] | None = None
 

@@ -28,6 +28,8 @@ class Declared:
             world.fail("declares webhook or import", "give CONNECTOR a source that implements ports.Source")
         if any(map(can, (*_ASKED, *_WRITTEN))) and connector.open is None:
             world.fail("declares read or write", "give CONNECTOR an open=… that builds the client")
+        if can("gate") and connector.gate is None:
+            world.fail("declares gate", "give CONNECTOR a gate=… that builds it")
         for kind in world.kinds("write"):
             world.mapping(kind)
 
@@ -36,8 +38,10 @@ class Declared:
         can = world.manifest.can
         if connector.source is not None and not any(map(can, _PUSHED)):
             world.fail("has a source", "declare <kind>:webhook or <kind>:import in manifest.toml")
-        if connector.open is not None and not any(map(can, (*_ASKED, *_WRITTEN, "gate"))):
+        if connector.open is not None and not any(map(can, (*_ASKED, *_WRITTEN))):
             world.fail("has a client", "declare <kind>:read or <kind>:write in manifest.toml")
+        if connector.gate is not None and not can("gate"):
+            world.fail("has a gate", "declare change:gate in manifest.toml")
         for kind in connector.mappings:
             if not can("write", kind) and not can("read", kind) and not can("webhook", kind):
                 world.fail(f"maps {kind}", f"declare {kind}:read, {kind}:write or {kind}:webhook")
