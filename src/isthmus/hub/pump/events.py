@@ -37,7 +37,7 @@ def identity(connection: Connection, seen: Seen) -> Identity | None:
     """Return how to recognise the event again, None if it needs no recognising."""
     observation = seen.observation
     if observation.event_id:
-        return Identity(_digest(f"{connection.name}\0{observation.event_id}".encode()), "")
+        return Identity(key_of(connection.name, observation.event_id), "")
     declared = connection.manifest.event_id
     if seen.door == POLL or declared is None or declared.nature != "state":
         return None
@@ -46,6 +46,11 @@ def identity(connection: Connection, seen: Seen) -> Identity | None:
     return Identity(
         _digest(f"{connection.name}\0\0{external.kind}\0{external.key}".encode()), _digest(_content(said))
     )
+
+
+def key_of(connection: str, event_id: str) -> str:
+    """Return the `EventId.key` of an event with an id of its own."""
+    return _digest(f"{connection}\0{event_id}".encode())
 
 
 class Taken:

@@ -38,23 +38,32 @@ def update(
     why: Sequence[Reason] = (),
     occurred_at: Instant | None = None,
     cause: str = "",
+    partner: bool = False,
 ) -> Incident:
     """Change fields; a state moves only along the table, and what follows from a field follows here.
 
-    A new impact or urgency gives a new priority (unless one is given), a new priority new targets. A partner's
-    state may skip steps, because it reports what already happened there.
+    A new impact or urgency gives a new priority (unless one is given), a new priority new targets. What a
+    `partner` says (as merge took it) has happened there already: its state may skip steps, and nothing that it
+    did not say is derived from it.
     """
-    _check_fields(values)
+    if not partner:
+        _check_fields(values)
+    partner = partner or work.actor.kind is ActorKind.PARTNER
     section = _section()
     wanted = dict(values)
     reasons = list(why) or [
         Reason(rule="incident.update", text=f"Changed by {work.actor.label or work.actor.id}.")
     ]
-    if "state" in wanted and wanted["state"] != incident.state:
-        wanted, more = _move(work, incident, wanted, section)
+    if wanted.get("state", incident.state) != incident.state:
+        wanted, more = _move(work, incident, wanted, section, partner=partner)
         reasons += more
     levels = {name: wanted.get(name) or getattr(incident, name) for name in ("impact", "urgency")}
-    if "priority" not in wanted and ({"impact", "urgency"} & wanted.keys()) and all(levels.values()):
+    if (
+        not partner
+        and "priority" not in wanted
+        and ({"impact", "urgency"} & wanted.keys())
+        and all(levels.values())
+    ):
         wanted["priority"] = priority.from_levels(table(section), levels["impact"], levels["urgency"])
         reasons.append(
             Reason(
@@ -96,11 +105,10 @@ def _check_fields(values: Mapping[str, Any]) -> None:
 
 
 def _move(
-    work: Work, incident: Incident, wanted: dict[str, Any], section: IncidentSection
+    work: Work, incident: Incident, wanted: dict[str, Any], section: IncidentSection, *, partner: bool
 ) -> tuple[dict[str, Any], list[Reason]]:
     """Check a change of state and add what goes with it."""
     old, new = incident.state, str(wanted["state"])
-    partner = work.actor.kind is ActorKind.PARTNER
     steps = states.check(old, new, partner=partner)
     checked = incident.collision_checked or {}
     # The hub reopens on facts, and a partner's move has happened already: only people can still be told.

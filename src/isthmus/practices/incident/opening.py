@@ -111,6 +111,37 @@ def create(
     return incident
 
 
+def adopt(
+    work: Work,
+    organisation: str,
+    values: Mapping[str, Any],
+    *,
+    why: Sequence[Reason],
+    occurred_at: Instant | None = None,
+    cause: str = "",
+    trace: str = "",
+) -> Incident:
+    """Open the incident of a ticket that a partner holds: its values stand, what it lacks comes from our rules."""
+    section: IncidentSection = blueprint.current().section("incident")
+    given = {name: value for name, value in values.items() if name in _EDITABLE}
+    ci, service = str(given.get("ci") or ""), str(given.get("service") or "")
+    place = surroundings.of(organisation, [(ci, service)])[(ci, service)]
+    opened = Opening(
+        organisation=organisation,
+        title=str(given.get("title") or "Without a title"),
+        severity="warning",
+        ci=ci,
+        service=service,
+        why=tuple(why),
+        occurred_at=occurred_at,
+        cause=cause,
+        trace=trace,
+    )
+    incident = _Desk(section).open(work, opened, place, 0, given=given)
+    suspects.propose(work, organisation, [incident], section)
+    return incident
+
+
 def _earlier(
     organisation: str, keys: Sequence[str], section: IncidentSection, now: Instant
 ) -> dict[str, int]:

@@ -97,7 +97,8 @@ class Placed:
 
 @dataclass(frozen=True, kw_only=True)
 class Moved:
-    """A child that fired before its parent and now follows it; `left` is the incident that it leaves."""
+    """A child that fired before its parent and now follows it; `left` is the incident that it leaves ("" if
+    it stays within one incident)."""
 
     alert: str
     incident: str
@@ -144,6 +145,7 @@ class Correlator:
         self._storm = storm_incident
         self._by_id: dict[str, Member] = {}
         self._on_ci: dict[str, list[Member]] = defaultdict(list)
+        self._under: dict[str, set[str]] = defaultdict(set)
         for member in members:
             self._add(member)
 
@@ -151,6 +153,8 @@ class Correlator:
         self._by_id[member.id] = member
         if member.ci:
             self._on_ci[member.ci].append(member)
+        if member.parent:
+            self._under[member.parent].add(member.id)
 
     def place(self, member: Member) -> tuple[Placed, list[Moved]]:
         """Return where an alert goes and which others follow it there."""
@@ -161,7 +165,7 @@ class Correlator:
         for other in placed.takes:
             if other in self._by_id:
                 self._by_id[other].incident, self._by_id[other].decision = placed.incident, "joined"
-        moved = self._gather(member) if placed.decision in {"opened", "joined"} else []
+        moved = self._gather(member) if placed.decision in HOLDING else []
         return placed, moved
 
     # Topology ------------------------------------------------------------------------------------------
@@ -173,30 +177,41 @@ class Correlator:
         if not self._topological(member):
             return None
         reach = self._upstream(member.ci)
-        for ci, hops in sorted(reach.items(), key=lambda each: (each[1], each[0])):
-            if hops > self.policy.depth or ci == member.ci:
-                continue
-            for parent in sorted(self._on_ci.get(ci, ()), key=lambda each: (each.at, each.id)):
-                if self._is_cause(parent) and not self._below(parent, member.id):
-                    text = f"Child of “{parent.summary or parent.id}”: its item depends on that one, {hops} hop(s) away."
-                    return Placed(
-                        alert=member.id,
-                        decision=ATTACHED,
-                        incident=parent.incident,
-                        parent=parent.id,
-                        reason=Reason(
-                            rule="monitoring.correlation.topology",
-                            text=text,
-                            facts={"parent": parent.id, "ci": ci, "hops": hops},
-                        ),
-                    )
-        return None
+        causes = [
+            (self._preference(parent, hops), parent)
+            for ci, hops in reach.items()
+            for parent in self._on_ci.get(ci, ())
+            if self._explains(parent, member, hops)
+        ]
+        if not causes:
+            return None
+        (hops, *_), parent = min(causes, key=lambda each: each[0])
+        text = f"Child of “{parent.summary or parent.id}”: its item depends on that one, {hops} hop(s) away."
+        facts = {"parent": parent.id, "ci": parent.ci, "hops": hops}
+        return Placed(
+            alert=member.id,
+            decision=ATTACHED,
+            incident=parent.incident,
+            parent=parent.id,
+            reason=Reason(rule="monitoring.correlation.topology", text=text, facts=facts),
+        )
 
-    def _is_cause(self, member: Member) -> bool:
+    @staticmethod
+    def _preference(parent: Member, hops: int) -> tuple[int, str, int, str]:
+        """Order causes: the nearest, then the earliest. Nothing in it depends on the order of arrival."""
+        return hops, parent.ci, parent.at, parent.identity
+
+    def _explains(self, parent: Member, child: Member, hops: int) -> bool:
+        policy = self.policy
         return (
-            member.severity in self.policy.parent_severities
-            and bool(member.incident)
-            and member.decision in HOLDING
+            hops <= policy.depth
+            and parent.ci != child.ci
+            and parent.severity in policy.parent_severities
+            and bool(parent.incident)
+            and parent.decision in HOLDING
+            and child.at >= parent.at - policy.window * MINUTE
+            and self._topological(parent)
+            and not self._below(parent, child.id)
         )
 
     def _below(self, member: Member, ancestor: str) -> bool:
@@ -213,36 +228,57 @@ class Correlator:
         return False
 
     def _gather(self, parent: Member) -> list[Moved]:
-        """Have alerts that fired on dependants shortly before follow their cause."""
-        if not self._topological(parent) or not self._is_cause(parent):
+        """Have alerts on dependants follow a cause that came after them, if it explains them best."""
+        if not self._topological(parent) or parent.severity not in self.policy.parent_severities:
             return []
-        earliest = parent.at - self.policy.window * MINUTE
-        moved = []
+        moved: list[Moved] = []
         for ci, hops in self._downstream(parent.ci).items():
-            if hops > self.policy.depth or ci == parent.ci:
-                continue
             for child in self._on_ci.get(ci, ()):
-                follows = (
-                    child.decision in HOLDING and child.incident != parent.incident and child.at >= earliest
-                )
-                if not follows or not self._topological(child) or self._below(parent, child.id):
+                if (
+                    child.decision not in HOLDING
+                    or not self._topological(child)
+                    or not self._explains(parent, child, hops)
+                ):
+                    continue
+                if child.decision == ATTACHED and not self._prefers(child, parent, hops):
                     continue
                 text = f"Now a child of “{parent.summary or parent.id}”, which came later and explains it, {hops} hop(s) away."
-                moved.append(
-                    Moved(
-                        alert=child.id,
-                        incident=parent.incident,
-                        parent=parent.id,
-                        left=child.incident,
-                        reason=Reason(
-                            rule="monitoring.correlation.topology",
-                            text=text,
-                            facts={"parent": parent.id, "hops": hops},
-                        ),
-                    )
+                reason = Reason(
+                    rule="monitoring.correlation.topology",
+                    text=text,
+                    facts={"parent": parent.id, "hops": hops},
                 )
-                child.incident, child.parent, child.decision = parent.incident, parent.id, ATTACHED
+                moved.append(self._moved(child, parent.incident, parent.id, reason))
+                moved += self._followers(child, reason)
         return moved
+
+    def _prefers(self, child: Member, parent: Member, hops: int) -> bool:
+        held = self._by_id.get(child.parent)
+        distance = self._upstream(child.ci).get(held.ci) if held is not None else None
+        if held is None or distance is None:
+            return False
+        return self._preference(parent, hops) < self._preference(held, distance)
+
+    def _followers(self, top: Member, reason: Reason) -> list[Moved]:
+        """Have everything below an alert that moved follow it into its new incident."""
+        moved: list[Moved] = []
+        front = [top]
+        while front:
+            above = front.pop()
+            for member in sorted(
+                (self._by_id[each] for each in self._under[above.id]), key=lambda each: each.id
+            ):
+                if member.incident != above.incident:
+                    moved.append(self._moved(member, above.incident, above.id, reason))
+                    front.append(member)
+        return moved
+
+    def _moved(self, child: Member, incident: str, parent: str, reason: Reason) -> Moved:
+        left = child.incident if child.incident != incident else ""
+        self._under[child.parent].discard(child.id)
+        self._under[parent].add(child.id)
+        child.incident, child.parent, child.decision = incident, parent, ATTACHED
+        return Moved(alert=child.id, incident=incident, parent=parent, left=left, reason=reason)
 
     # Groups and storms ---------------------------------------------------------------------------------
 
