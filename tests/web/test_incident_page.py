@@ -43,7 +43,7 @@ def test_the_list_costs_the_same_for_one_and_for_many(desk, queries):
     with queries() as few:
         client.get("/incidents")
     for number in range(12):
-        values = {"title": f"Slow {number}", "impact": "3", "urgency": "3", "ci": desk.cis["shop"], "assignee": desk.people["agent"]}
+        values = {"title": f"Slow {number}", "impact": "3", "urgency": "3", "assignee": desk.people["agent"]}
         desk.book.perform(lambda work, values=values: incidents.create(work, desk.book.organisation, values))
     with queries() as many:
         text = client.get("/incidents").content.decode()

@@ -36,15 +36,17 @@ def act(
     *,
     out: Callable[[T], Any],
     status: int = 200,
+    repeatable: bool = True,
 ) -> HttpResponse:
     """Run `do` in a Work of its own as the request's actor and return `out(result)` as JSON.
 
     The door of every API write: actor, origin, trace and idempotency are settled here. `out` runs inside
-    the same transaction. A result that is a record gets its ETag.
+    the same transaction. A result that is a record gets its ETag. An answer that holds a secret is not
+    `repeatable`: it is never stored, and the key is ignored.
     """
     caller = callers.caller(request)
     actor = callers.of(request)
-    key = request.headers.get("Idempotency-Key", "")
+    key = request.headers.get("Idempotency-Key", "") if repeatable else ""
     if len(key) > KEY_LENGTH_MAX:
         raise Rejected(
             "The Idempotency-Key is too long.",

@@ -45,6 +45,11 @@ def verify(request: HttpRequest) -> HttpResponse:
 @screen("audit:export")
 def download(request: HttpRequest) -> HttpResponse:
     """The evidence pack: the whole book with its verifier, which runs without the product."""
+    return pack(request)
+
+
+def pack(request: HttpRequest) -> FileResponse:
+    """Write the pack, journal that it was taken, and stream it."""
     permissions.require(me(request), "audit:export", organisations.root())
     note(request, "audit.exported", "The evidence pack was downloaded.")
     directory = Path(tempfile.mkdtemp(prefix="isthmus-export-"))

@@ -10,10 +10,10 @@ from django.views.decorators.http import require_POST
 
 from isthmus.hub.http import actor as callers
 from isthmus.hub.http import paging
-from isthmus.identity import people
+from isthmus.identity import people, permissions
 from isthmus.kernel.errors import IsthmusError, NotFound, Rejected
 from isthmus.kernel.instant import Instant, from_rfc3339
-from isthmus.kernel.kinds.change import CHANGE_STATES, CHANGE_TYPES
+from isthmus.kernel.kinds.change import CHANGE_STATES, CHANGE_TYPES, OUTCOMES
 from isthmus.ledger import reading
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
@@ -30,14 +30,14 @@ _RISK_TONE: Final = {"low": "good", "medium": "warn", "high": "bad"}
 
 Form = tuple[tuple[str, str, bool], ...]
 ACTIONS: Final[dict[str, tuple[str, str, Form]]] = {
-    "submit": ("Submit for assessment", "change:write", ()),
+    "assess": ("Build the impact report", "change:write", ()),
+    "submit": ("Submit", "change:write", ()),
     "request_approval": ("Request approval", "change:write", ()),
     "start": ("Start", "change:manage", ()),
-    "implement": ("Report as done", "change:manage", (("outcome", "Outcome: successful, backed_out or failed", True),)),
-    "abandon": ("Report as not done", "change:manage", (("reason", "Why", True),)),
+    "implement": ("Report the outcome", "change:manage", (("outcome", f"Outcome: {', '.join(OUTCOMES)}", True),)),
     "review": ("Review", "change:manage", (("notes", "What was learned", True),)),
     "close": ("Close", "change:manage", ()),
-    "cancel": ("Cancel", "change:write", (("reason", "Why", True),)),
+    "cancel": ("Cancel the change", "change:write", (("why", "Why", True),)),
 }
 """Action → (label, permission, form fields as (name, label, required)); which are possible says the state table."""
 
@@ -93,6 +93,7 @@ def one(request: HttpRequest, change_id: str) -> HttpResponse:
     comments = list(records.of("comment").filter(record=change.id, state="shown").order_by("id"))
     names = people.labels([change.requester, *(each.approver for each in approvals), *(each.requester for each in approvals), *(each.actor for each in history)])
     report = change.impact_report
+    possible = service.next_actions(change.state)
     context = {
         "title": f"{change.number} {change.title}",
         "crumbs": [("Changes", "/changes"), (change.number, "")],
@@ -103,10 +104,10 @@ def one(request: HttpRequest, change_id: str) -> HttpResponse:
         "actions": [
             (name, label, fields)
             for name, (label, permission, fields) in ACTIONS.items()
-            if change.state in states.TRANSITIONS[name] and callers.permissions.allowed(held, permission, change.organisation)
+            if (name in possible or (name == "assess" and change.state in states.EDITABLE)) and permissions.allowed(held, permission, change.organisation)
         ],
         "report": report,
-        "outdated": bool(report) and bool(change.cis) and _outdated(change, report),
+        "outdated": bool(report) and service.report_outdated(change),
         "collisions": _collisions(change),
         "gate": list(records.of("gate_decision").filter(change=change.id).order_by("-id")[:10]),
         "links": list(records.of("link").filter(record=change.id).order_by("id")),
@@ -126,7 +127,7 @@ def new(request: HttpRequest) -> HttpResponse:
     where = callers.organisation(request, "change:write", request.POST.get("organisation", ""))
 
     def do(work: Work) -> Any:
-        return service.create(work, where, _values(request))
+        return service.create(work, _values(request), organisation=where)
 
     made = act(request, do, permission="change:write", organisation=where, done="The change is raised.")
     if made is None:
@@ -148,7 +149,7 @@ def move(request: HttpRequest, change_id: str, action: str) -> HttpResponse:
     given = {name: request.POST.get(name, "").strip() for name, _, _ in fields}
 
     def do(work: Work) -> Any:
-        return getattr(service, action)(work, records.of("change").get(id=change_id), **given)
+        return getattr(service, action)(work, service.load(work, change_id), **given)
 
     act(request, do, permission=permission, organisation=change.organisation, done=f"{label}: done.")
     return back(request, f"/changes/{change_id}")
@@ -192,12 +193,6 @@ def _values(request: HttpRequest) -> dict[str, Any]:
 def _instant(text: str) -> Instant | None:
     """Read a `datetime-local` field, which has no zone: it is UTC here, as its label says."""
     return from_rfc3339(f"{text.strip()}Z") if text.strip() else None
-
-
-def _outdated(change: Any, report: Any) -> bool:
-    """The report speaks about a part of the map; only a change of that part makes it outdated."""
-    known = report.get("path_version", "") if isinstance(report, dict) else ""
-    return bool(known) and configuration.graph(change.organisation).subgraph_version(change.cis) != known
 
 
 def _collisions(change: Any) -> list[Any]:

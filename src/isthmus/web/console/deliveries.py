@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.contrib import messages
 from django.db.models import Count, Min
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
+from isthmus.hub.http import actor as callers
 from isthmus.hub.http import paging
+from isthmus.hub.intake import shared
 from isthmus.hub.lanes import service
 from isthmus.hub.lanes.models import OPEN_STATES, STATES, Delivery
 from isthmus.hub.models import ParkedMessage
+from isthmus.hub.pump import redrive
 from isthmus.identity import permissions
+from isthmus.kernel.errors import IsthmusError
 from isthmus.ledger.work import Work
 from isthmus.web import records, visible
 from isthmus.web.console.screen import act, back, found, me, page, screen
@@ -71,14 +76,15 @@ def retry_all(request: HttpRequest) -> HttpResponse:
 @screen("delivery:retry")
 def retry_message(request: HttpRequest, message_id: str) -> HttpResponse:
     """Take a parked message up again."""
-    from isthmus.hub.pump import parking
-
     parked = found(visible.rows(ParkedMessage).filter(id=message_id).first())
-
-    def do(work: Work) -> Any:
-        return parking.redrive(work, message_id)
-
-    act(request, do, permission="delivery:retry", organisation=parked.organisation, done="The message is taken up again.")
+    actor = callers.of(request)
+    try:
+        permissions.require(actor, "delivery:retry", parked.organisation)
+        taken = redrive.redrive(shared.log(), message_id, actor)
+    except IsthmusError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"Taken up again: {taken}.")
     return back(request, "/deliveries?lane=parked")
 
 

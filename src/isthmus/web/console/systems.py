@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from isthmus.hub import connections, health
+from isthmus.hub.lanes import service as lanes
 from isthmus.hub.models import ConnectionState, Due
 from isthmus.identity import permissions
 from isthmus.kernel.errors import IsthmusError, Retryable
@@ -75,7 +76,7 @@ def pause(request: HttpRequest, name: str) -> HttpResponse:
     reason = request.POST.get("reason", "").strip()
 
     def do(work: Work) -> Any:
-        health.pause(work, card.organisation, name, reason)
+        lanes.pause(work, name, reason)
 
     done = f"Calls to {name} stop; messages from it are still taken."
     act(request, do, permission="system:write", organisation=card.organisation, done=done)
@@ -88,7 +89,7 @@ def resume(request: HttpRequest, name: str) -> HttpResponse:
     card = found(_card(name))
 
     def do(work: Work) -> Any:
-        health.resume(work, card.organisation, name)
+        lanes.resume(work, name)
 
     act(request, do, permission="system:write", organisation=card.organisation, done=f"Calls to {name} go out again, oldest first.")
     return back(request, "/systems")

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from django.urls import path
 
 from isthmus.web.console import (
-    alerts, audit, configuration, conflicts, incidents, live, maps, overview, people, systems, traces,
+    alerts, audit, changes, configuration, conflicts, deliveries, incidents, live, maps, overview, people, systems, traces,
 )  # fmt: skip
-
-if find_spec("isthmus.practices.change.service"):
-    from isthmus.web.console import changes
-if find_spec("isthmus.hub.lanes.service"):
-    from isthmus.web.console import deliveries
 
 urlpatterns = [
     path("", overview.index, name="overview"),
@@ -55,21 +48,15 @@ urlpatterns = [
     path("tokens", people.list_tokens),
     path("tokens/issue", people.issue),
     path("tokens/<str:account_id>/revoke", people.revoke_token),
+    path("changes", changes.index),
+    path("changes/calendar", changes.calendar),
+    path("changes/gate", changes.gate),
+    path("changes/new", changes.new),
+    path("changes/<str:change_id>", changes.one),
+    path("changes/<str:change_id>/<str:action>", changes.move),
+    path("approvals/<str:approval_id>/decide", changes.decide),
+    path("deliveries", deliveries.index),
+    path("deliveries/retry", deliveries.retry),
+    path("deliveries/retry-all", deliveries.retry_all),
+    path("deliveries/parked/<str:message_id>/retry", deliveries.retry_message),
 ]
-if find_spec("isthmus.practices.change.service"):
-    urlpatterns += [
-        path("changes", changes.index),
-        path("changes/calendar", changes.calendar),
-        path("changes/gate", changes.gate),
-        path("changes/new", changes.new),
-        path("changes/<str:change_id>", changes.one),
-        path("changes/<str:change_id>/<str:action>", changes.move),
-        path("approvals/<str:approval_id>/decide", changes.decide),
-    ]
-if find_spec("isthmus.hub.lanes.service"):
-    urlpatterns += [
-        path("deliveries", deliveries.index),
-        path("deliveries/retry", deliveries.retry),
-        path("deliveries/retry-all", deliveries.retry_all),
-        path("deliveries/parked/<str:message_id>/retry", deliveries.retry_message),
-    ]

@@ -1,0 +1,99 @@
+"""Connected systems and their health; pause and resume."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router, Schema
+
+from isthmus.hub.http import actor as callers
+from isthmus.hub.http import idempotency
+from isthmus.hub.lanes import service as lanes
+from isthmus.identity import permissions
+from isthmus.kernel.errors import NotFound
+from isthmus.ledger.ids import source
+from isthmus.ledger.work import Work
+from isthmus.web.console import systems as view
+from isthmus.web.resources import shapes
+
+router = Router(tags=["systems"])
+
+
+class Pause(Schema):
+    """Why calls to the system stop."""
+
+    reason: str
+
+
+@router.get("/systems", summary="All connections with their health")
+def index(request: HttpRequest) -> dict[str, Any]:
+    callers.require(request, "system:read")
+    return {"items": [_out(each) for each in view.cards(source.now())], "next": ""}
+
+
+@router.get("/systems/{name}", summary="One connection")
+def one(request: HttpRequest, name: str) -> dict[str, Any]:
+    callers.require(request, "system:read")
+    return _out(_card(name))
+
+
+@router.post("/systems/{name}/pause", summary="Stop calls; messages from it are still taken")
+def pause(request: HttpRequest, name: str, payload: Pause) -> HttpResponse:
+    card = _allowed(request, name)
+
+    def do(work: Work) -> view.Card:
+        lanes.pause(work, name, payload.reason)
+        return card
+
+    return idempotency.act(request, do, out=lambda each: {"name": each.name, "paused": True})
+
+
+@router.post("/systems/{name}/resume", summary="Let calls go out again, oldest first")
+def resume(request: HttpRequest, name: str) -> HttpResponse:
+    card = _allowed(request, name)
+
+    def do(work: Work) -> view.Card:
+        lanes.resume(work, name)
+        return card
+
+    return idempotency.act(request, do, out=lambda each: {"name": each.name, "paused": False})
+
+
+def _card(name: str) -> view.Card:
+    for each in view.cards(source.now()):
+        if each.name == name:
+            return each
+    raise NotFound(f"There is no connection {name!r}, or none that you may see.")
+
+
+def _allowed(request: HttpRequest, name: str) -> view.Card:
+    callers.require(request, "system:write")
+    card = _card(name)
+    permissions.require(callers.of(request), "system:write", card.organisation)
+    return card
+
+
+def _out(card: view.Card) -> dict[str, Any]:
+    _, words = card.status()
+    state = card.state
+    return {
+        "name": card.name,
+        "connector": card.connector,
+        "organisation": card.organisation,
+        "status": words,
+        "receives": card.receives,
+        "fault": None if card.fault is None else {"detail": card.fault.text, "remedy": card.fault.remedy},
+        "paused": state.paused,
+        "paused_reason": state.paused_reason,
+        "breaker": state.breaker,
+        "backlog": card.backlog,
+        "oldest_due_at": shapes.time(card.oldest),
+        "lag_messages": state.lag_messages,
+        "lag_seconds": state.lag_microseconds / 1_000_000,
+        "last_success_at": shapes.time(state.last_success_at),
+        "last_received_at": shapes.time(state.last_received_at),
+        "last_error_at": shapes.time(state.last_error_at),
+        "last_error": state.last_error,
+        "last_error_remedy": state.last_error_remedy,
+    }
