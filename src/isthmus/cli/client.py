@@ -113,7 +113,10 @@ def prepare_django() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "isthmus.django_settings")
     import django
 
+    from isthmus import logs
+
     django.setup()
+    logs.configure("WARNING")
 
 
 def _endpoint(data_dir: Path) -> str:

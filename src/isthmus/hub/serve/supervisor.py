@@ -59,10 +59,11 @@ def _run(bind: str, port: int, role: str) -> int:
     import django
 
     django.setup()
-    from isthmus import django_settings
+    from isthmus import django_settings, logs
     from isthmus.hub.serve import front, work
 
     settings = django_settings.ISTHMUS
+    logs.configure(settings.log_level)
     roles: list[Role] = ["front", "work"] if role == "both" else ["front" if role == "front" else "work"]
     run_dir = settings.data_dir / "run"
     run_dir.mkdir(parents=True, exist_ok=True)
