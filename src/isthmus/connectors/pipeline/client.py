@@ -90,21 +90,18 @@ class GateClient:
 
 def check_sync(url: str, token: str, question: GateQuestion, *, private: bool = True) -> GateVerdict:
     """Ask once, for programs without an event loop. `private`: the hub may live on a private address."""
-    return _with_client(url, token, private, lambda client: client.check(question))
+    return _with_client(url, token, lambda client: client.check(question), private=private)
 
 
 def wait_sync(
     url: str, token: str, question: GateQuestion, *, seconds: float, private: bool = True
 ) -> GateVerdict:
     """Ask until it is decided, for programs without an event loop."""
-    return _with_client(url, token, private, lambda client: client.wait(question, seconds=seconds))
+    return _with_client(url, token, lambda client: client.wait(question, seconds=seconds), private=private)
 
 
 def _with_client(
-    url: str,
-    token: str,
-    private: bool,
-    ask: Callable[[GateClient], Awaitable[GateVerdict]],
+    url: str, token: str, ask: Callable[[GateClient], Awaitable[GateVerdict]], *, private: bool
 ) -> GateVerdict:
     async def run() -> GateVerdict:
         try:
@@ -139,7 +136,7 @@ def _body(question: GateQuestion) -> dict[str, Any]:
 def _verdict(body: Wild) -> GateVerdict:
     """Read a decision strictly: anything but the three words is refused, and a refusal does not open."""
     decision = body["decision"].tame(wild.one_of("allow", "deny", "wait"))
-    reasons = body["reasons"].tame(wild.optional(wild.each(_reason), []))
+    reasons: list[str] = [] if body["reasons"].missing else body["reasons"].tame(wild.each(_reason))
     identity = body["id"].tame(wild.optional(wild.text, ""))
     if decision == "allow":
         return GateVerdict(decision="allow", reasons=tuple(reasons), id=identity)

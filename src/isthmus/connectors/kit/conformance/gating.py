@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 from isthmus.connectors.kit.conformance.world import UNREACHABLE_URL, World
 from isthmus.connectors.kit.faults import Fault
@@ -29,21 +31,25 @@ class Gating:
 
     def test_every_fault_keeps_the_gate_shut(self) -> None:
         for status in (301, 400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 504):
-            verdict = self._ask(
-                ALLOWED, lambda simulator, s=status: simulator.faults.plan(Fault.STATUS, status=s)
-            )
+            verdict = self._ask(ALLOWED, _planned(Fault.STATUS, status=status))
             assert verdict.exit_code != 0, f"a {status} opened the gate"
             assert verdict.reasons, f"a {status} gives no reason"
         for fault in (Fault.TIMEOUT_AFTER_COMMIT, Fault.RESET_BEFORE_COMMIT, Fault.BAD_JSON, Fault.OVERSIZED):
-            verdict = self._ask(ALLOWED, lambda simulator, f=fault: simulator.faults.plan(f))
+            verdict = self._ask(ALLOWED, _planned(fault))
             assert verdict.exit_code == 3, f"{fault} gave {verdict}"
 
     def test_an_answer_in_another_shape_keeps_the_gate_shut(self) -> None:
-        for drifted in (None, [], "allow", {"decision": "ALLOW"}, {"decision": True}, {"verdict": "allow"}):
-            verdict = self._ask(
-                ALLOWED,
-                lambda simulator, d=drifted: simulator.faults.plan(Fault.SCHEMA_DRIFT, drift=lambda _: d),
-            )
+        shapes: list[Any] = [
+            None,
+            [],
+            "allow",
+            {"decision": "ALLOW"},
+            {"decision": True},
+            {"verdict": "allow"},
+        ]
+        for drifted in shapes:
+            drift = functools.partial(_replaced, drifted)
+            verdict = self._ask(ALLOWED, _planned(Fault.SCHEMA_DRIFT, drift=drift))
             assert verdict.exit_code != 0, f"{drifted!r} opened the gate"
 
     def test_an_unreachable_hub_keeps_the_gate_shut(self) -> None:
@@ -72,10 +78,7 @@ class Gating:
 
     def test_no_secret_in_any_verdict(self) -> None:
         self.world.needs("gate")
-        verdicts = [
-            self._ask(ALLOWED, lambda simulator, s=status: simulator.faults.plan(Fault.STATUS, status=s))
-            for status in (401, 403, 500)
-        ]
+        verdicts = [self._ask(ALLOWED, _planned(Fault.STATUS, status=status)) for status in (401, 403, 500)]
         secrets = self.world.simulator().secrets().values()
         assert not [each for each in secrets if each in repr(verdicts)]
 
@@ -106,3 +109,11 @@ class Gating:
                 return await gate.check(question)
 
         return asyncio.run(act())
+
+
+def _planned(fault: Fault, **how: Any) -> Callable[[Simulator], object]:
+    return lambda simulator: simulator.faults.plan(fault, **how)
+
+
+def _replaced(by: Any, _: Any) -> Any:
+    return by
