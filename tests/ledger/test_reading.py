@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.ledger.conftest import WHY, change, open_incident
 
 from isthmus.kernel.errors import Bug, Rejected
 from isthmus.kernel.instant import HOUR, MINUTE
@@ -10,7 +11,6 @@ from isthmus.ledger import organisations, reading, scope
 from isthmus.ledger.models import Organisation, Share
 from isthmus.ledger.reading import JournalFilter, as_of, by_trace, history, journal
 from isthmus.practices.incident.models import Incident
-from tests.ledger.conftest import WHY, change, open_incident
 
 
 def test_as_of_what_was_known_and_as_of_what_had_happened(book):
@@ -20,13 +20,17 @@ def test_as_of_what_was_known_and_as_of_what_had_happened(book):
 
     # Learned two hours later: it was already in progress one hour in, with a smaller impact since then.
     def late(work):
-        return work.change(Incident.objects.get(id=made.id), {"state": "in_progress"}, why=WHY, occurred_at=start + HOUR)
+        return work.change(
+            Incident.objects.get(id=made.id), {"state": "in_progress"}, why=WHY, occurred_at=start + HOUR
+        )
 
     book.perform(late)
     known = as_of(Incident, made.id, recorded=start + 90 * MINUTE)
     happened = as_of(Incident, made.id, occurred=start + 90 * MINUTE)
     assert (known["state"], happened["state"]) == ("new", "in_progress")
-    assert as_of(Incident, made.id, occurred=start + 90 * MINUTE, recorded=start + 90 * MINUTE)["state"] == "new"
+    assert (
+        as_of(Incident, made.id, occurred=start + 90 * MINUTE, recorded=start + 90 * MINUTE)["state"] == "new"
+    )
     assert as_of(Incident, made.id, recorded=start - 1) is None
 
 
@@ -35,7 +39,11 @@ def test_late_news_of_an_earlier_edit_does_not_undo_a_later_one(book):
     made = open_incident(book)
 
     def at(state, when):
-        book.perform(lambda work: work.change(Incident.objects.get(id=made.id), {"state": state}, why=WHY, occurred_at=when))
+        book.perform(
+            lambda work: work.change(
+                Incident.objects.get(id=made.id), {"state": state}, why=WHY, occurred_at=when
+            )
+        )
 
     at("resolved", start + 3 * HOUR)
     at("on_hold", start + 2 * HOUR)
@@ -48,7 +56,18 @@ def test_as_of_now_equals_the_projection(book):
     made = open_incident(book, extra={"a": 1}, major=True)
     change(book, made, {"tags": [], "impact": "", "extra": None})
     read, then = Incident.objects.get(id=made.id), as_of(Incident, made.id)
-    for each in ("title", "state", "impact", "tags", "extra", "major", "ci", "closed_at", "version", "number"):
+    for each in (
+        "title",
+        "state",
+        "impact",
+        "tags",
+        "extra",
+        "major",
+        "ci",
+        "closed_at",
+        "version",
+        "number",
+    ):
         assert then[each] == getattr(read, each), each
 
 
@@ -92,7 +111,12 @@ def test_nothing_is_read_outside_a_scope(book):
     import contextvars
 
     def outside():
-        for read in (lambda: Incident.objects.all(), lambda: history("x"), lambda: journal(JournalFilter()), lambda: by_trace("x")):
+        for read in (
+            Incident.objects.all,
+            lambda: history("x"),
+            lambda: journal(JournalFilter()),
+            lambda: by_trace("x"),
+        ):
             with pytest.raises(scope.OutsideScope):
                 list(read())
 
@@ -116,7 +140,9 @@ def test_a_share_shows_one_record_and_its_end_hides_it_again(book):
     other = book.add_organisation("Customer")
     mine, hidden = open_incident(book), open_incident(book)
     values = {"shared_kind": "incident", "shared_record": mine.id, "shared_with": other, "view": "read"}
-    share = book.perform(lambda work: work.create(Share, organisation=book.organisation, values=values, why=WHY))
+    share = book.perform(
+        lambda work: work.create(Share, organisation=book.organisation, values=values, why=WHY)
+    )
     with scope.within({other}):
         assert [each.id for each in Incident.objects.all()] == [mine.id]
         assert len(history(mine.id)) == 1

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 from django.db import connection
+from tests.ledger.conftest import WHY, change, seal
 
 from isthmus.kernel.errors import NeedsOperator
 from isthmus.ledger import audit, backup, erasure, keys, rebuild, witness
@@ -13,8 +14,6 @@ from isthmus.ledger.models import SystemEvent
 from isthmus.ledger.schema import models_by_kind
 from isthmus.practices.incident.models import Incident
 from isthmus.practices.monitoring.models import Alert
-from tests.ledger.conftest import WHY, change, open_incident, seal
-
 
 
 def sql(statement, *values):
@@ -24,9 +23,16 @@ def sql(statement, *values):
 
 def test_a_projection_is_rebuilt_from_its_entries(told):
     book = told.book
-    alert = book.perform(lambda work: work.create(Alert, organisation=book.organisation, values={"identity": "x", "labels": {"a": "b"}}, why=WHY))
+    alert = book.perform(
+        lambda work: work.create(
+            Alert, organisation=book.organisation, values={"identity": "x", "labels": {"a": "b"}}, why=WHY
+        )
+    )
     book.perform(lambda work: work.bump(Alert, {"id": alert.id}, {"occurrences": 7}))
-    sql("UPDATE incident_incident SET state = 'closed', title = NULL, version = 8 WHERE id = %s", told.first.id)
+    sql(
+        "UPDATE incident_incident SET state = 'closed', title = NULL, version = 8 WHERE id = %s",
+        told.first.id,
+    )
     sql("DELETE FROM incident_incident WHERE id = %s", told.second.id)
     sql("UPDATE monitoring_alert SET labels = '{}', id = id WHERE id = %s", alert.id)
     assert not audit.verify_store().ok
@@ -61,7 +67,9 @@ def test_a_backup_is_restored_and_its_gap_is_acknowledged(told, tmp_path, monkey
     (book.directory / "log" / "segment-1").write_bytes(b"messages and more")
     hooked = []
     monkeypatch.setattr(backup, "_hooks", [hooked.append])
-    backup.restore(tmp_path / "book", keys_directory=None, actor=book.actor(), why="The disk died.", now=book.clock.now())
+    backup.restore(
+        tmp_path / "book", keys_directory=None, actor=book.actor(), why="The disk died.", now=book.clock.now()
+    )
     assert Incident.objects.get(id=told.first.id).state == "in_progress"
     assert (book.directory / "log" / "segment-1").read_bytes() == b"messages"
     assert len(hooked) == 1
@@ -91,7 +99,13 @@ def test_a_restore_does_not_bring_back_what_was_erased(told, tmp_path):
     book = told.book
     backup.backup(tmp_path / "book", keys_directory=tmp_path / "keys", now=book.clock.now())
     erasure.erase_record(told.first.id, actor=book.actor(), why="Requested.")
-    backup.restore(tmp_path / "book", keys_directory=tmp_path / "keys", actor=book.actor(), why="Test.", now=book.clock.now())
+    backup.restore(
+        tmp_path / "book",
+        keys_directory=tmp_path / "keys",
+        actor=book.actor(),
+        why="Test.",
+        now=book.clock.now(),
+    )
     assert Incident.objects.get(id=told.first.id).title == keys.ERASED
     assert Incident.objects.get(id=told.second.id).title == "Mail is slow"
 
@@ -103,7 +117,13 @@ def test_a_lost_keyring_is_restored_from_its_own_backup(told, tmp_path):
     backup.backup(tmp_path / "book", keys_directory=tmp_path / "keys", now=book.clock.now())
     keys.ring().close()
     shutil.rmtree(keys.ring().path.parent)
-    backup.restore(tmp_path / "book", keys_directory=tmp_path / "keys", actor=book.actor(), why="Test.", now=book.clock.now())
+    backup.restore(
+        tmp_path / "book",
+        keys_directory=tmp_path / "keys",
+        actor=book.actor(),
+        why="Test.",
+        now=book.clock.now(),
+    )
     assert Incident.objects.get(id=told.second.id).title == "Mail is slow"
 
 
@@ -115,4 +135,6 @@ def test_book_and_keys_are_never_put_together_nor_over_something(book, tmp_path)
     with pytest.raises(NeedsOperator):
         backup.backup(tmp_path / "full", keys_directory=tmp_path / "k", now=book.clock.now())
     with pytest.raises(NeedsOperator):
-        backup.restore(tmp_path / "none", keys_directory=None, actor=book.actor(), why="x", now=book.clock.now())
+        backup.restore(
+            tmp_path / "none", keys_directory=None, actor=book.actor(), why="x", now=book.clock.now()
+        )

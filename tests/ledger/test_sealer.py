@@ -6,12 +6,12 @@ import json
 
 import pytest
 from django.db import connection
+from tests.ledger.conftest import open_incident, seal
 
 from isthmus.kernel.chain import signed_by
 from isthmus.kernel.instant import SECOND
 from isthmus.ledger import audit, checkpoint, lease, sealer, witness
 from isthmus.ledger.models import Checkpoint, Entry, Head, Seal, SystemEvent, Unsealed
-from tests.ledger.conftest import open_incident, seal
 
 
 def test_each_organisation_has_its_own_gap_free_chain(book):

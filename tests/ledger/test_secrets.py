@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import FieldError
 from django.db import connection
+from tests.ledger.conftest import WHY, change, open_incident, seal
 
 from isthmus.kernel.errors import Conflict
 from isthmus.ledger import audit, backup, erasure, export, keys, search
 from isthmus.ledger.models import Entry, SearchToken
 from isthmus.ledger.reading import as_of, history
 from isthmus.practices.incident.models import Comment, Incident
-from tests.ledger.conftest import WHY, change, open_incident, seal
 
 MARKER = "zq-marker-Kowalczyk-7731"
 
@@ -39,14 +39,18 @@ def holding(directory: Path, what: str) -> list[Path]:
 
 def test_a_planted_secret_is_in_no_file_of_the_installation_no_backup_and_no_export(book, tmp_path):
     write_marker(book)
-    backup.backup(tmp_path / "backup", keys_directory=tmp_path / "keys", now=book.clock.now()) if connection.vendor == "sqlite" else None
+    backup.backup(
+        tmp_path / "backup", keys_directory=tmp_path / "keys", now=book.clock.now()
+    ) if connection.vendor == "sqlite" else None
     export.write(tmp_path / "export.zip")
     import zipfile
 
     with zipfile.ZipFile(tmp_path / "export.zip") as archive:
         archive.extractall(tmp_path / "export")
     assert holding(tmp_path, MARKER) == []
-    assert holding(tmp_path, "INC-000001") != [] or connection.vendor != "sqlite", "the search itself must be able to find something"
+    assert holding(tmp_path, "INC-000001") != [] or connection.vendor != "sqlite", (
+        "the search itself must be able to find something"
+    )
 
 
 def test_a_planted_secret_is_in_no_row_of_the_store(book):
@@ -55,7 +59,9 @@ def test_a_planted_secret_is_in_no_row_of_the_store(book):
     write_marker(book)
     for table, _, rows in dump.tables():
         for row in rows:
-            assert MARKER.encode() not in b"".join(each if isinstance(each, bytes) else str(each).encode() for each in row), table
+            assert MARKER.encode() not in b"".join(
+                each if isinstance(each, bytes) else str(each).encode() for each in row
+            ), table
 
 
 def test_sealed_values_are_readable_through_the_hub(book):

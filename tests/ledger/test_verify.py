@@ -10,11 +10,11 @@ import sys
 
 import pytest
 from django.db import connection
+from tests.ledger.conftest import change, open_incident, seal
 
 from isthmus.ledger import audit, dump, export, witness
 from isthmus.ledger.models import Checkpoint, Entry, Seal
 from isthmus.ledger.verify.run import verify_path, verify_rows
-from tests.ledger.conftest import change, open_incident, seal
 
 
 def sql(statement, *values):

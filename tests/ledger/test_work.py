@@ -6,10 +6,12 @@ import threading
 
 import pytest
 from django.db import connection, connections
+from tests.ledger.conftest import WHY, change, open_incident, seal
 
 from isthmus.kernel.errors import Bug, Conflict
 from isthmus.kernel.record import Reason
-from isthmus.ledger import audit, scope, work as work_module
+from isthmus.ledger import audit, scope
+from isthmus.ledger import work as work_module
 from isthmus.ledger.door import register_committed
 from isthmus.ledger.models import Entry, Number, Progress, SearchToken, SystemEvent
 from isthmus.ledger.reading import history
@@ -18,20 +20,26 @@ from isthmus.ledger.schema import models_by_kind
 from isthmus.ledger.work import StaleRecord
 from isthmus.practices.incident.models import Incident
 from isthmus.practices.monitoring.models import Alert
-from tests.ledger.conftest import WHY, change, open_incident, seal
 
 
 def test_a_created_record_has_one_entry_and_reads_as_it_was_written(book):
     made = open_incident(book, "Ärger \N{FIRE}", extra={"a": [1, {"b": None}]}, major=True)
     read = Incident.objects.get(id=made.id)
-    assert (read.title, read.extra, read.major, read.tags) == ("Ärger \N{FIRE}", {"a": [1, {"b": None}]}, True, ["a", "b"])
+    assert (read.title, read.extra, read.major, read.tags) == (
+        "Ärger \N{FIRE}",
+        {"a": [1, {"b": None}]},
+        True,
+        ["a", "b"],
+    )
     assert (made.title, made.extra, made.version, made.number) == (read.title, read.extra, 1, read.number)
     assert Entry.objects.filter(record=made.id).count() == 1
 
 
 def test_only_differing_fields_are_journalled(book):
     made = open_incident(book)
-    changed = change(book, made, {"state": "new", "impact": "1", "tags": ["b", "a", "a"], "title": "Printer on fire"})
+    changed = change(
+        book, made, {"state": "new", "impact": "1", "tags": ["b", "a", "a"], "title": "Printer on fire"}
+    )
     assert changed.version == 2
     assert history(made.id)[1].changes == {"impact": ("2", "1")}
 
@@ -49,7 +57,9 @@ def test_several_changes_in_one_work_are_one_entry(book):
         record = Incident.objects.get(id=made.id)
         work.change(record, {"state": "in_progress", "title": "One"}, why=WHY)
         work.change(record, {"state": "on_hold", "title": "Two"}, why=[Reason(rule="second", text="Again.")])
-        work.note(record, why=[Reason(rule="third", text="Noted.")], inputs=[("other", 4)], versions={"rule": "7"})
+        work.note(
+            record, why=[Reason(rule="third", text="Noted.")], inputs=[("other", 4)], versions={"rule": "7"}
+        )
         return record
 
     record = book.perform(act)
@@ -62,12 +72,21 @@ def test_several_changes_in_one_work_are_one_entry(book):
 
 def test_a_record_created_and_changed_in_one_work_has_one_entry_of_its_end_state(book):
     def act(work):
-        record = work.create(Incident, organisation=book.organisation, values={"title": "A", "state": "new", "category": "x"}, why=WHY)
+        record = work.create(
+            Incident,
+            organisation=book.organisation,
+            values={"title": "A", "state": "new", "category": "x"},
+            why=WHY,
+        )
         work.change(record, {"state": "in_progress", "category": ""}, why=WHY)
         return record
 
     record = book.perform(act)
-    assert history(record.id)[0].changes == {"title": (None, "A"), "state": (None, "in_progress"), "number": (None, record.number)}
+    assert history(record.id)[0].changes == {
+        "title": (None, "A"),
+        "state": (None, "in_progress"),
+        "number": (None, record.number),
+    }
     assert Incident.objects.get(id=record.id).state == "in_progress"
     seal(book)
     assert audit.verify_store().ok
@@ -172,7 +191,11 @@ def test_a_lost_fence_aborts_everything(book):
 
 
 def test_counters_are_bumped_without_an_entry_and_do_not_disturb_verification(book):
-    made = book.perform(lambda work: work.create(Alert, organisation=book.organisation, values={"identity": "x", "occurrences": 1}, why=WHY))
+    made = book.perform(
+        lambda work: work.create(
+            Alert, organisation=book.organisation, values={"identity": "x", "occurrences": 1}, why=WHY
+        )
+    )
     book.perform(lambda work: work.bump(Alert, {"id": made.id}, {"occurrences": 2}, {"last_seen_at": 5}))
     read = Alert.objects.get(id=made.id)
     assert (read.occurrences, read.last_seen_at, read.version) == (3, 5, 1)
@@ -186,31 +209,60 @@ def test_rows_appended_without_instances_read_like_created_ones(book):
     rows = [(f"id-{n}", "critical", {"n": n}) for n in range(50)]
     ids = book.perform(
         lambda work: work.append_rows(
-            Alert, organisation=book.organisation, fields=("identity", "severity", "labels"), rows=rows, why=WHY, cause='odd "changes":{}'
+            Alert,
+            organisation=book.organisation,
+            fields=("identity", "severity", "labels"),
+            rows=rows,
+            why=WHY,
+            cause='odd "changes":{}',
         )
     )
     read = Alert.objects.get(id=ids[7])
     assert (read.identity, read.labels, read.version) == ("id-7", {"n": 7}, 1)
-    assert history(ids[7])[0].changes == {"identity": (None, "id-7"), "severity": (None, "critical"), "labels": (None, {"n": 7})}
+    assert history(ids[7])[0].changes == {
+        "identity": (None, "id-7"),
+        "severity": (None, "critical"),
+        "labels": (None, {"n": 7}),
+    }
     seal(book)
     assert audit.verify_store().ok
 
 
 @pytest.mark.parametrize(
-    "values", [{"colour": "red"}, {"impact": "9"}, {"title": 1.5}, {"tags": "abc"}, {"version": 7}, {"organisation": "x"}]
+    "values",
+    [
+        {"colour": "red"},
+        {"impact": "9"},
+        {"title": 1.5},
+        {"tags": "abc"},
+        {"version": 7},
+        {"organisation": "x"},
+    ],
 )
 def test_what_the_kind_does_not_allow_is_refused(book, values):
     with pytest.raises(Bug):
-        book.perform(lambda work: work.create(Incident, organisation=book.organisation, values={"title": "x", **values}, why=WHY))
+        book.perform(
+            lambda work: work.create(
+                Incident, organisation=book.organisation, values={"title": "x", **values}, why=WHY
+            )
+        )
 
 
 def test_records_cannot_be_written_past_the_book(book):
     made = open_incident(book)
     for model in models_by_kind().values():
-        for call in ("create", "update", "delete", "bulk_create", "bulk_update", "get_or_create", "update_or_create"):
+        for call in (
+            "create",
+            "update",
+            "delete",
+            "bulk_create",
+            "bulk_update",
+            "get_or_create",
+            "update_or_create",
+        ):
             with pytest.raises(WrittenOutsideWork):
                 getattr(model.objects.all(), call)()
-            if call not in {"delete"}:
+            if call != "delete":
                 with pytest.raises(WrittenOutsideWork):
                     getattr(model.objects, call)()
         for call in ("save", "delete"):
@@ -232,7 +284,9 @@ def test_records_are_not_side_rows(book):
 
 def test_preparers_see_what_was_touched_and_listeners_what_became_durable(book, monkeypatch):
     seen, told = [], []
-    monkeypatch.setattr(work_module, "_preparers", [lambda work: seen.extend(each.id for each in work.created_or_changed())])
+    monkeypatch.setattr(
+        work_module, "_preparers", [lambda work: seen.extend(each.id for each in work.created_or_changed())]
+    )
     register_committed(lambda work: told.append(work.trace))
     made = open_incident(book)
     assert seen == [made.id]
@@ -254,7 +308,11 @@ def test_writers_in_many_threads_all_get_through(book):
         try:
             with scope.everywhere("a thread"):
                 for _ in range(10):
-                    book.perform(lambda work: work.bump(SearchToken, {"organisation": "o", "token": 1, "field": "f", "record": "r"}, {}))
+                    book.perform(
+                        lambda work: work.bump(
+                            SearchToken, {"organisation": "o", "token": 1, "field": "f", "record": "r"}, {}
+                        )
+                    )
                     book.perform(lambda work: work.bump(Progress, {"name": "count"}, {"position": 1}))
         except Exception as problem:
             failures.append(problem)

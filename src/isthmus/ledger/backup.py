@@ -55,7 +55,9 @@ def backup(directory: Path, *, keys_directory: Path, now: Instant) -> Manifest:
     Both must be new or empty. The hub may be running: the book is copied from one snapshot.
     """
     if keys_directory.resolve() == directory.resolve():
-        raise NeedsOperator("Book and keys would lie together.", remedy="Choose another directory for the keys.")
+        raise NeedsOperator(
+            "Book and keys would lie together.", remedy="Choose another directory for the keys."
+        )
     for each in (directory, keys_directory):
         if each.exists() and any(each.iterdir()):
             raise NeedsOperator(f"{each} is not empty.", remedy="Give a new directory.")
@@ -80,7 +82,9 @@ def backup(directory: Path, *, keys_directory: Path, now: Instant) -> Manifest:
 
 def _copy_book(directory: Path) -> None:
     if connection.vendor == "sqlite":
-        source = sqlite3.connect(f"{Path(str(connection.settings_dict['NAME'])).absolute().as_uri()}?mode=ro", uri=True)
+        source = sqlite3.connect(
+            f"{Path(str(connection.settings_dict['NAME'])).absolute().as_uri()}?mode=ro", uri=True
+        )
         target = sqlite3.connect(directory / "book.sqlite")
         try:
             source.backup(target)
@@ -96,17 +100,25 @@ def _run_postgres(program: str, *arguments: str) -> None:
     chosen = connection.settings_dict
     found = shutil.which(program)
     if found is None:
-        raise NeedsOperator(f"{program} is not installed.", remedy="Install the client programs of PostgreSQL.")
+        raise NeedsOperator(
+            f"{program} is not installed.", remedy="Install the client programs of PostgreSQL."
+        )
     where = [f"--host={chosen['HOST']}", f"--username={chosen['USER']}", f"--dbname={chosen['NAME']}"]
     if chosen["PORT"]:
         where.append(f"--port={chosen['PORT']}")
     environment = {"PGPASSWORD": str(chosen["PASSWORD"]), "PATH": str(Path(found).parent)}
-    done = subprocess.run([found, *where, *arguments], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [found, *where, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode:
-        raise NeedsOperator(f"{program} failed: {done.stderr.strip()[-300:]}", remedy="Mend what it names and repeat.")
+        raise NeedsOperator(
+            f"{program} failed: {done.stderr.strip()[-300:]}", remedy="Mend what it names and repeat."
+        )
 
 
-def restore(directory: Path, *, keys_directory: Path | None, actor: Actor, why: str, now: Instant) -> Manifest:
+def restore(
+    directory: Path, *, keys_directory: Path | None, actor: Actor, why: str, now: Instant
+) -> Manifest:
     """Put a backup in place of the present book and log; the hub must be stopped.
 
     `keys_directory`: also restore the keys (a lost machine); None keeps the present keyring, and with it
@@ -114,10 +126,14 @@ def restore(directory: Path, *, keys_directory: Path | None, actor: Actor, why: 
     """
     path = directory / MANIFEST
     if not path.exists():
-        raise NeedsOperator(f"{directory} holds no backup.", remedy="Name the directory that `isthmus backup` wrote.")
+        raise NeedsOperator(
+            f"{directory} holds no backup.", remedy="Name the directory that `isthmus backup` wrote."
+        )
     manifest = Manifest(**json.loads(path.read_text()))
     if manifest.store != connection.vendor:
-        raise NeedsOperator(f"This backup is of a {manifest.store} store.", remedy="Restore it into such a store.")
+        raise NeedsOperator(
+            f"This backup is of a {manifest.store} store.", remedy="Restore it into such a store."
+        )
     erased = keys.ring().erased()
     _put_book(directory)
     log: Path = settings.ISTHMUS.log_dir
@@ -137,7 +153,9 @@ def restore(directory: Path, *, keys_directory: Path | None, actor: Actor, why: 
 def _put_book(directory: Path) -> None:
     connections.close_all()
     if connection.vendor != "sqlite":
-        _run_postgres("pg_restore", "--clean", "--if-exists", "--single-transaction", str(directory / "book.pgdump"))
+        _run_postgres(
+            "pg_restore", "--clean", "--if-exists", "--single-transaction", str(directory / "book.pgdump")
+        )
         return
     book = Path(str(connection.settings_dict["NAME"]))
     for suffix in ("-wal", "-shm"):

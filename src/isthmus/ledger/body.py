@@ -7,9 +7,9 @@ new `format`; bytes are never rewritten.
 
 from __future__ import annotations
 
-import msgspec
-
 from typing import Any
+
+import msgspec
 
 FORMAT = 1
 

@@ -12,7 +12,7 @@ from isthmus.kernel.errors import Bug
 from isthmus.ledger import keys
 
 
-class JsonColumn(models.TextField):  # type: ignore[type-arg] - not subscriptable when run
+class JsonColumn(models.TextField):  # type: ignore[type-arg]
     """Plain JSON (sets as sorted lists) in canonical text: equal values are equal in both stores."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -30,7 +30,7 @@ class JsonColumn(models.TextField):  # type: ignore[type-arg] - not subscriptabl
         return None if value is None else encode(value).decode()
 
 
-class _Sealed(models.Field):  # type: ignore[type-arg] - as above
+class _Sealed(models.Field):  # type: ignore[type-arg]
     """An encrypted column. Only `Work` writes it, as a ready envelope; reading decrypts."""
 
     empty_strings_allowed = False

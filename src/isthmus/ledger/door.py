@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import structlog
 from collections.abc import Callable
 from typing import TypeVar
 
+import structlog
 from django.db import transaction
 
 from isthmus.kernel.actor import Actor, Origin
@@ -85,5 +85,5 @@ def _tell(work: Work) -> None:
     for each in [*work.after, *(lambda listen=listen: listen(work) for listen in _listeners)]:
         try:
             each()
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever a listener raises, the commit has happened
             _log.exception("after_commit_failed")

@@ -17,8 +17,9 @@ FETCHED_ROWS = 1_000
 
 def tables() -> Iterator[tuple[str, Sequence[str], Iterable[Sequence[Any]]]]:
     """Yield (table, columns, rows) of the evidence and of every projection. Call it within a transaction."""
-    for model in (Entry, Seal, Head, Checkpoint, Unsealed, *models_by_kind().values()):
-        columns = [each.column for each in model._meta.concrete_fields]  # noqa: SLF001 - Django's documented API
+    evidence: list[type[models.Model]] = [Entry, Seal, Head, Checkpoint, Unsealed, *models_by_kind().values()]
+    for model in evidence:
+        columns = [str(each.column) for each in model._meta.concrete_fields]  # noqa: SLF001 - Django's documented API
         yield model._meta.db_table, columns, rows(model, columns)  # noqa: SLF001
 
 
@@ -29,8 +30,8 @@ def rows(model: type[models.Model], columns: Sequence[str]) -> Iterator[list[Any
     assert meta.pk is not None  # noqa: S101 - every table of ours has one
     with connection.chunked_cursor() as cursor:
         cursor.execute(
-            f"SELECT {quoted(*columns)} FROM {quoted(meta.db_table)} ORDER BY {quoted(meta.pk.column)}"
-        )  # noqa: S608 - our own names
+            f"SELECT {quoted(*columns)} FROM {quoted(meta.db_table)} ORDER BY {quoted(str(meta.pk.column))}"  # noqa: S608 - our own names only
+        )
         while found := cursor.fetchmany(FETCHED_ROWS):
             for row in found:
                 yield [bytes(each) if isinstance(each, memoryview) else each for each in row]

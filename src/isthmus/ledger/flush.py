@@ -102,8 +102,9 @@ def _held_envelopes(wanted: Sequence[tuple[Pending, str]]) -> dict[tuple[str, st
             marks = ", ".join("%s" for _ in chunk)
             with connection.cursor() as cursor:
                 cursor.execute(
-                    f"SELECT {quoted('id', name)} FROM {quoted(table)} WHERE id IN ({marks})", chunk
-                )  # noqa: S608 - our own names
+                    f"SELECT {quoted('id', name)} FROM {quoted(table)} WHERE id IN ({marks})",  # noqa: S608 - our own names only
+                    chunk,
+                )
                 for record_id, envelope in cursor.fetchall():
                     found[record_id, name] = None if envelope is None else bytes(envelope)
     return found
@@ -175,12 +176,17 @@ def _batch_entries(work: Work, batch: Batch) -> list[tuple[Any, ...]]:
     middle += b'"record":"'
     before, after = frame[:2], frame[3:-1]
     return [
-        (*before, record_id, *after, b"".join((head, encode_plain(changes), middle, record_id.encode(), b'"', tail)))
+        (
+            *before,
+            record_id,
+            *after,
+            b"".join((head, encode_plain(changes), middle, record_id.encode(), b'"', tail)),
+        )
         for record_id, changes in batch.entries
     ]
 
 
-def _entry_row(  # noqa: PLR0917 - one call per entry on the hot path
+def _entry_row(
     work: Work, kind: str, organisation: str, record: str, version: int, occurred_at: int, cause: str, trace: str, zone: str,
     assumed_error: int, changes: Any, why: Any, inputs: Any, versions: Any,
 ) -> tuple[Any, ...]:  # fmt: skip

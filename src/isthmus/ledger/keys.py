@@ -117,8 +117,9 @@ class Keyring:
             chunk = names[start : start + _CHUNK]
             marks = ",".join("?" * len(chunk))
             for name, wrapped in store.execute(
-                f"SELECT name, wrapped FROM key WHERE name IN ({marks})", chunk
-            ):  # noqa: S608 - only marks are built in
+                f"SELECT name, wrapped FROM key WHERE name IN ({marks})",  # noqa: S608 - only marks are built in
+                chunk,
+            ):
                 self._cache[name] = None if wrapped is None else self._unwrap(name, wrapped)
                 found.add(name)
         return [name for name in names if name not in found]
@@ -205,10 +206,14 @@ class Keyring:
             store.execute("BEGIN IMMEDIATE")
             now = time.time_ns() // 1000
             changed = store.execute(
-                "UPDATE key SET wrapped = NULL, destroyed_at = ? WHERE name = ? AND wrapped IS NOT NULL", (now, name)
+                "UPDATE key SET wrapped = NULL, destroyed_at = ? WHERE name = ? AND wrapped IS NOT NULL",
+                (now, name),
             ).rowcount
             # Also where there is no such key yet: a restore must not bring the text back under a new one.
-            store.execute("INSERT OR IGNORE INTO key (name, created_at, destroyed_at) VALUES (?, ?, ?)", (name, now, now))
+            store.execute(
+                "INSERT OR IGNORE INTO key (name, created_at, destroyed_at) VALUES (?, ?, ?)",
+                (name, now, now),
+            )
             store.execute("INSERT INTO erasure (name) VALUES (?)", (name,))
             store.execute("COMMIT")
             store.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -41,6 +41,9 @@ class Entry(models.Model):
             models.Index(fields=["trace"], name="ledger_entry_trace"),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.record}.{self.version}"
+
 
 class Unsealed(models.Model):
     """Entries of one committed transaction that the sealer has not seen: `seqs` as 8-byte big-endian integers."""
@@ -50,6 +53,9 @@ class Unsealed(models.Model):
 
     class Meta:
         db_table = "ledger_unsealed"
+
+    def __str__(self) -> str:
+        return f"queue row {self.pk}"
 
 
 class Seal(models.Model):
@@ -71,6 +77,9 @@ class Seal(models.Model):
         db_table = "ledger_seal"
         constraints = [models.UniqueConstraint(fields=["organisation", "first"], name="ledger_seal_first")]
 
+    def __str__(self) -> str:
+        return f"{self.organisation}:{self.first}+{self.count}"
+
 
 class Head(models.Model):
     """Where one organisation's chain ends. Advanced only by (position, epoch): one row changes or nobody sealed."""
@@ -82,6 +91,9 @@ class Head(models.Model):
 
     class Meta:
         db_table = "ledger_head"
+
+    def __str__(self) -> str:
+        return f"{self.organisation}:{self.position}"
 
 
 class Checkpoint(models.Model):
@@ -96,6 +108,9 @@ class Checkpoint(models.Model):
     class Meta:
         db_table = "ledger_checkpoint"
 
+    def __str__(self) -> str:
+        return f"checkpoint {self.number}"
+
 
 class Lease(models.Model):
     """Who does a job that only one process may do. The epoch fences holders that lost it without noticing."""
@@ -108,6 +123,9 @@ class Lease(models.Model):
     class Meta:
         db_table = "ledger_lease"
 
+    def __str__(self) -> str:
+        return f"{self.name}: {self.holder} ({self.epoch})"
+
 
 class Number(models.Model):
     """The next number (`INC-000123`) of a kind in an organisation."""
@@ -119,6 +137,9 @@ class Number(models.Model):
     class Meta:
         db_table = "ledger_number"
         constraints = [models.UniqueConstraint(fields=["organisation", "kind"], name="ledger_number_key")]
+
+    def __str__(self) -> str:
+        return f"{self.organisation} {self.kind} {self.next}"
 
 
 class SearchToken(models.Model):
@@ -138,6 +159,9 @@ class SearchToken(models.Model):
         ]
         indexes = [models.Index(fields=["organisation", "record"], name="ledger_search_record")]
 
+    def __str__(self) -> str:
+        return f"{self.field} of {self.record}"
+
 
 class Progress(models.Model):
     """How far a background reader of the book (the search index) has come."""
@@ -147,6 +171,9 @@ class Progress(models.Model):
 
     class Meta:
         db_table = "ledger_progress"
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.position}"
 
 
 class Organisation(RecordModel):

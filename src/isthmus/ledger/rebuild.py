@@ -41,7 +41,7 @@ def rebuild(model: type[RecordModel]) -> Rebuilt:
     with turnstile.entered(), transaction.atomic():
         held = {row[0]: row[1:] for row in unguarded.values_list("id", *extras)}
         # All rows go first: a forged one may hold a unique key that belongs to a true one.
-        unguarded._raw_delete(unguarded.db)  # type: ignore[attr-defined]  # noqa: SLF001 - `delete` would load every row
+        unguarded._raw_delete(unguarded.db)  # noqa: SLF001 - `delete` would load every row
         for state in _end_states(model, kind):
             if kept := held.pop(state["id"], None):
                 state |= dict(zip(extras, kept, strict=True))
@@ -82,4 +82,3 @@ def _apply(model: type[RecordModel], state: dict[str, Any], body: Body) -> None:
     for name, (_, new) in body.changes.items():
         sealed = shape.fields[name].sealed and new is not None
         state[name] = base64.b64decode(new) if sealed else new
-

@@ -44,7 +44,7 @@ class RecordManager(models.Manager[Any]):
         found = RecordQuerySet(self.model, using=self._db)
         visible = scope.current()
         visibility.apply(visible)
-        return found if visible is None else found.filter(scope.owned_or_shared(visible, "id"))  # type: ignore[return-value]
+        return found if visible is None else found.filter(scope.owned_or_shared(visible, "id"))
 
 
 _BY_TABLE = {kind.table: kind for kind in KINDS.values()}
@@ -75,17 +75,17 @@ class RecordModel(models.Model):
     class Meta:
         abstract = True
 
-    save = _refuse  # type: ignore[assignment]
-    delete = _refuse  # type: ignore[assignment]
+    save = _refuse
+    delete = _refuse
 
     @classmethod
     def made(cls, state: dict[str, Any]) -> Self:
         """Return an instance that owns `state`: every column by name. Skips Django's slower constructor."""
         found = cls.__new__(cls)
         found.__dict__ = state
-        found._state = ModelState()
-        found._state.adding = False
-        found._state.db = "default"
+        loaded = ModelState()
+        loaded.adding, loaded.db = False, "default"
+        found._state = loaded  # noqa: SLF001 - as Django's own `from_db` does
         return found
 
     @classmethod

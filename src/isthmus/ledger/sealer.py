@@ -138,9 +138,12 @@ def _advance(old: Head | None, new: Head) -> None:
             defaults={"position": new.position, "link": new.link, "epoch": new.epoch},
         )
     else:
-        moved = 1 == Head.objects.filter(
-            organisation=new.organisation, position=old.position, epoch=old.epoch, epoch__lte=new.epoch
-        ).update(position=new.position, link=new.link, epoch=new.epoch)
+        moved = (
+            Head.objects.filter(
+                organisation=new.organisation, position=old.position, epoch=old.epoch, epoch__lte=new.epoch
+            ).update(position=new.position, link=new.link, epoch=new.epoch)
+            == 1
+        )
     if not moved:
         raise Fenced("Another sealer moved the chain; this one stops.", remedy="It resumes with a new lease.")
 

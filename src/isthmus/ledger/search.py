@@ -103,7 +103,10 @@ def _bodies(seal: Seal) -> Iterator[bytes]:
     seqs = struct.unpack(f">{seal.count}q", bytes(seal.seqs))
     for start in range(0, len(seqs), 500):
         chunk = seqs[start : start + 500]
-        yield from (bytes(raw) for raw in Entry.objects.filter(seq__in=chunk).order_by("seq").values_list("body", flat=True))
+        yield from (
+            bytes(raw)
+            for raw in Entry.objects.filter(seq__in=chunk).order_by("seq").values_list("body", flat=True)
+        )
 
 
 def _index(work: Work, body: Body) -> None:
@@ -117,7 +120,10 @@ def _index(work: Work, body: Body) -> None:
         key = {"organisation": body.organisation, "field": name, "record": body.record}
         work.remove(SearchToken, key)
         for text in _texts(declared, new):
-            for each in {token(body.organisation, _whole(name, text)), *(token(body.organisation, word) for word in words(text))}:
+            for each in {
+                token(body.organisation, _whole(name, text)),
+                *(token(body.organisation, word) for word in words(text)),
+            }:
                 work.upsert(SearchToken, {**key, "token": each}, {})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from operator import itemgetter
 from typing import Any
 
@@ -128,7 +128,7 @@ def of(model: type[RecordModel]) -> RecordShape:
     if missing:
         raise Bug(f"{model.__name__} lacks columns of its kind: {', '.join(missing)}.")
     fields = {name: _field_shape(declared, by_name[name]) for name, declared in kind.by_name.items()}
-    columns = tuple(each.column for each in by_name.values())
+    columns = tuple(str(each.column) for each in by_name.values())
     blanks = {
         name: fields[name].blank if name in fields else column.get_default()
         for name, column in by_name.items()
@@ -173,16 +173,20 @@ class SideShape:
         )
 
 
+def _saved(column: models.Field[Any, Any], value: Any) -> Any:
+    return column.get_db_prep_save(value, connection)
+
+
 @cache
 def beside(model: type[models.Model]) -> SideShape:
     """Return the shape of a side table."""
     columns, converters, defaults = {}, {}, {}
     for each in model._meta.concrete_fields:  # noqa: SLF001
-        columns[each.attname] = each.column
+        columns[each.attname] = str(each.column)
         if isinstance(each, JsonColumn):
             converters[each.attname] = each.get_prep_value
         elif type(each) not in _PASSED:
-            converters[each.attname] = lambda value, each=each: each.get_db_prep_save(value, connection)
+            converters[each.attname] = partial(_saved, each)
         if not (each.primary_key and isinstance(each, models.AutoField)):
             defaults[each.attname] = each
     return SideShape(table=model._meta.db_table, columns=columns, converters=converters, defaults=defaults)  # noqa: SLF001

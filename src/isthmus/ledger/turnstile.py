@@ -23,7 +23,7 @@ _held = threading.local()
 @contextmanager
 def entered() -> Iterator[None]:
     """Hold the right to write. Re-entrant in a thread; inside an open transaction it is already held."""
-    if connection.vendor != "sqlite" or connection.in_atomic_block or getattr(_held, "depth", 0):
+    if connection.vendor != "sqlite" or connection.in_atomic_block or getattr(_held, "here", False):
         yield
         return
     book = Path(str(connection.settings_dict["NAME"]))
@@ -35,10 +35,10 @@ def entered() -> Iterator[None]:
             fcntl.flock(write, fcntl.LOCK_EX)
         finally:
             os.close(queue)
-        _held.depth = 1
+        _held.here = True
         try:
             yield
         finally:
-            _held.depth = 0
+            _held.here = False
     finally:
         os.close(write)

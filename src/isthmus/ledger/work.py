@@ -171,7 +171,7 @@ class Work:
         state["trace"] = trace
         record = model.made(state)
         pending = Pending(
-            record, shape, True, 0, occurred, cause, trace, zone, assumed_error,  # noqa: FBT003
+            record, shape, True, 0, occurred, cause, trace, zone, assumed_error,
             changes, {}, told(why), [list(each) for each in inputs], dict(versions), True,
         )  # fmt: skip
         if record_id in self.pending:
@@ -417,7 +417,7 @@ class Work:
     def _touch(self, record: RecordModel, shape: shapes.RecordShape) -> Pending:
         found = self.pending.get(record.id)
         if found is None:
-            found = Pending(record, shape, False, record.version, self.now, "", self.trace, "", 0)  # noqa: FBT003
+            found = Pending(record, shape, False, record.version, self.now, "", self.trace, "", 0)
             self.pending[record.id] = found
         elif found.record is not record:
             raise Bug(

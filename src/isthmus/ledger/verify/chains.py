@@ -80,7 +80,9 @@ def _untouched(
         return False
     if start < 0 or start + count > len(sealed) or sealed.find(1, start, start + count) >= 0:
         return False
-    rows = book.execute("SELECT body FROM ledger_entry WHERE seq BETWEEN ? AND ? ORDER BY seq", (numbers[0], numbers[-1]))
+    rows = book.execute(
+        "SELECT body FROM ledger_entry WHERE seq BETWEEN ? AND ? ORDER BY seq", (numbers[0], numbers[-1])
+    )
     sha256 = hashlib.sha256
     found = []
     for (body,) in rows:
@@ -118,11 +120,18 @@ def _examine(
         computed = sha256(link + body).digest()
         if computed != stored:
             following = bodies.get(numbers[i + 1]) if i + 1 < count else None
-            if following is not None and sha256(computed + following).digest() == links[32 * i + 32 : 32 * i + 64]:
+            if (
+                following is not None
+                and sha256(computed + following).digest() == links[32 * i + 32 : 32 * i + 64]
+            ):
                 report.find(CHECK, at, f"the stored link of {_name(book, seq)} was changed")
                 stored = computed
             else:
-                report.find(CHECK, at, f"{_name(book, seq)} does not have the bytes that were sealed: it was edited or swapped")
+                report.find(
+                    CHECK,
+                    at,
+                    f"{_name(book, seq)} does not have the bytes that were sealed: it was edited or swapped",
+                )
         if 0 <= seq - low < len(sealed):
             if sealed[seq - low]:
                 report.find(CHECK, at, f"{_name(book, seq)} is sealed twice")
@@ -136,7 +145,7 @@ def _bodies(book: sqlite3.Connection, numbers: tuple[int, ...]) -> dict[int, byt
     for start in range(0, len(numbers), 500):
         chunk = numbers[start : start + 500]
         marks = ",".join("?" * len(chunk))
-        found.update(book.execute(f"SELECT seq, body FROM ledger_entry WHERE seq IN ({marks})", chunk))
+        found.update(book.execute(f"SELECT seq, body FROM ledger_entry WHERE seq IN ({marks})", chunk))  # noqa: S608 - our own names only
     return found
 
 
