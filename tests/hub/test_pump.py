@@ -288,3 +288,19 @@ def test_a_wrong_message_of_a_removed_connection_waits_in_the_log(hub):
     hub.apply("connections:\n  web:\n    connector: tiny\n")
     hub.run()
     assert hub.effects() == {"a": 1}
+
+
+def test_a_person_may_ask_for_a_redrive_and_the_sweeper_does_it(hub):
+    from isthmus.hub.sweeper import sweep
+
+    hub.poison.add("bad")
+    hub.send(body({"key": "bad"}), body({"key": "bad", "text": "later"}))
+    hub.run()
+    first = ParkedMessage.objects.order_by("position").first()
+    hub.poison.clear()
+    hub.book.perform(lambda work: parking.redrive(work, first.id))
+    hub.book.clock.forward(seconds=1)
+    sweep(hub.book.clock.now())
+    assert hub.effects() == {"bad": 2}
+    with pytest.raises(NotFound):
+        hub.book.perform(lambda work: parking.redrive(work, first.id))

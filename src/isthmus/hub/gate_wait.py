@@ -12,7 +12,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -29,6 +30,7 @@ from isthmus.kernel.instant import Instant
 from isthmus.ledger import scope as book_scope
 from isthmus.ledger.ids import source
 
+T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 WAIT_SECONDS_MAX = 25.0
@@ -130,7 +132,7 @@ class GateWait:
         with self._tail.watch(actor.organisations) as watcher:
             while True:
                 last = loop.time() >= until
-                decision = await self._in_thread(lambda last=last: _ask(actor, asked, last=last))
+                decision = await self._in_thread(partial(_ask, actor, asked, last=last))
                 if last or decision.get("decision") != "wait":
                     return decision
                 again = min(until, loop.time() + ASK_AGAIN_SECONDS)
@@ -143,7 +145,7 @@ class GateWait:
                         watcher.lost = False
                         break
 
-    async def _in_thread(self, call: Callable[[], Any]) -> Any:
+    async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 

@@ -39,7 +39,7 @@ _encode = msgspec.json.Encoder().encode
 def issue(actor: Actor, organisations: Iterable[str] | None = None) -> str:
     """Return a ticket for streams of what the actor may see, good for a minute."""
     visible = sorted(actor.organisations if organisations is None else organisations)
-    return signing.dumps({"who": actor.id, "in": visible}, salt=_SALT, compress=True)
+    return signing.dumps({"actor": actor.id, "organisations": visible}, salt=_SALT, compress=True)
 
 
 class Live:
@@ -54,7 +54,7 @@ class Live:
         ticket = _ticket(scope)
         try:
             said = signing.loads(ticket, salt=_SALT, max_age=TICKET_SECONDS_MAX)
-            who, organisations = str(said["who"]), frozenset(map(str, said["in"]))
+            who, organisations = str(said["actor"]), frozenset(map(str, said["organisations"]))
         except (signing.BadSignature, KeyError, TypeError):
             body = problem.encode(
                 401, "ticket", "The ticket is not valid any more.", remedy="Ask for a new one."

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -103,17 +104,18 @@ async def run_due(log: IntakeLog, now: Instant) -> int:
 
 
 async def _run(log: IntakeLog, row: Due) -> None:
+    connection: Connection | None = None
     try:
-        connection = await _in_thread(lambda: connections.get(row.subject))
-        paused = await _in_thread(lambda: health.state_of(connection.organisation, connection.name).paused)
-        result = Result(observations=0) if paused else await _poll(log, connection, row.key)
+        found = connection = await _in_thread(lambda: connections.get(row.subject))
+        paused = await _in_thread(lambda: health.state_of(found.organisation, found.name).paused)
+        result = Result(observations=0) if paused else await _poll(log, found, row.key)
     except Exception as fault:  # noqa: BLE001 - one partner's fault must not stop the others' polls
         _log.exception("poll_failed", connection=row.subject, kind=row.key)
-        connection = await _in_thread(lambda: connections.in_force().get(row.subject))
+        connection = (await _in_thread(connections.in_force)).get(row.subject)
         result = Result(observations=0, error=fault)
     metrics.POLLS.labels(row.subject, "failed" if result.error else "done").inc()
     if connection is not None:
-        await _in_thread(lambda: _settle(connection, row, result))
+        await _in_thread(partial(_settle, connection, row, result))
 
 
 async def _poll(log: IntakeLog, connection: Connection, kind: str) -> Result:
@@ -124,7 +126,7 @@ async def _poll(log: IntakeLog, connection: Connection, kind: str) -> Result:
     try:
         async with asyncio.timeout(POLL_SECONDS_MAX):
             async for page in _pages(client, kind, watermark):
-                await _in_thread(lambda page=page: _keep(log, connection, kind, page))
+                await _in_thread(partial(_keep, log, connection, kind, page))
                 found += len(page.observations)
     except Exception as fault:  # noqa: BLE001 - told to health, and to the next interval
         return Result(observations=found, error=fault)

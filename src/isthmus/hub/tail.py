@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 import structlog
@@ -106,7 +107,7 @@ class Tail:
                 close_old_connections()
                 changes = []
             if changes and self._loop is not None:
-                self._hand_over(lambda changes=changes: self._fan_out(changes))
+                self._hand_over(partial(self._fan_out, changes))
             self._stopped.wait(POLL_SECONDS)
 
     def _hand_over(self, call: Callable[[], None]) -> None:

@@ -107,7 +107,7 @@ class SegmentReader:
         needed = self._needed(data)
         if needed > len(data):
             data = os.pread(self._file, needed, self._offset)
-        found = []
+        found: list[Message] = []
         for frame in frames(data, 0, self._offset, self._next):
             if frame.position > last or len(found) >= messages_max:
                 break

@@ -6,9 +6,10 @@ longer fits the chain.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
+from django.db.models import QuerySet
 
 from isthmus.hub.models import OutcomeSegment
 from isthmus.hub.observing import Outcome
@@ -17,6 +18,7 @@ from isthmus.kernel.instant import SECOND, Instant
 
 _CROCKFORD = {letter: value for value, letter in enumerate("0123456789ABCDEFGHJKMNPQRSTVWXYZ")}
 _SLACK = 5 * SECOND
+SEGMENTS_READ_MAX = 2_000
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,32 +71,36 @@ def root_of(body: bytes) -> str:
 
 
 def of_message(message_id: str) -> list[Row]:
-    """Return the outcomes of one message, found by the time inside its id; [] if it is not (yet) processed."""
+    """Return the outcomes of one message; [] if it is not (yet) processed.
+
+    Found by the time inside its id; after a clock was set back (ids never go back) by reading the newest
+    segments, `SEGMENTS_READ_MAX` at most.
+    """
     moment = _moment(message_id)
     if moment is None:
         return []
-    found = OutcomeSegment.objects.filter(
-        received_from__lte=moment + _SLACK, received_to__gte=moment - _SLACK
-    )
-    return [
-        row
-        for segment in found.iterator()
-        for row in _decode(bytes(segment.body))
-        if row.message == message_id
-    ]
+    near = OutcomeSegment.objects.filter(received_from__lte=moment + _SLACK, received_to__gte=moment - _SLACK)
+    newest = OutcomeSegment.objects.order_by("-id")[:SEGMENTS_READ_MAX]
+    for candidates in (near, newest):
+        found = [row for row in _holding(candidates, message_id) if row.message == message_id]
+        if found:
+            return found
+    return []
 
 
 def of_trace(trace: str, since: Instant, until: Instant) -> list[Row]:
     """Return the outcomes of messages with this trace that were received in a span of time."""
     found = OutcomeSegment.objects.filter(received_from__lte=until, received_to__gte=since)
-    needle = trace.encode()
-    return [
-        row
-        for segment in found.iterator()
-        if needle in bytes(segment.body)
-        for row in _decode(bytes(segment.body))
-        if row.trace == trace
-    ]
+    return [row for row in _holding(found, trace) if row.trace == trace]
+
+
+def _holding(segments: QuerySet[OutcomeSegment], text: str) -> Iterator[Row]:
+    """Yield the rows of segments whose bytes contain `text`: most are passed over without decoding."""
+    needle = text.encode()
+    for segment in segments.iterator():
+        body = bytes(segment.body)
+        if needle in body:
+            yield from _decode(body)
 
 
 def _moment(message_id: str) -> Instant | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from isthmus.hub import due
 from isthmus.hub.connections import Connection
 from isthmus.hub.intake.message import Message
 from isthmus.hub.models import ParkedMessage
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 PARKED = "parked"
 REDRIVEN = "redriven"
 DISMISSED = "dismissed"
+REDRIVE = "redrive"
+"""The wait that a person's wish to re-drive becomes."""
+
 TEXT_MAX = 1_000
 _READ_CHUNK = 900
 _BEHIND = "An earlier message about the same record is parked."
@@ -91,6 +95,22 @@ def told(fault: Exception | None) -> dict[str, Json]:
         "remedy": fault.remedy[:TEXT_MAX],
         "problems": problems or None,
     }
+
+
+def redrive(work: Work, parked_id: str) -> ParkedMessage:
+    """Have a parked message, and those behind it, taken up again at once by the engine."""
+    row = ParkedMessage.objects.filter(id=parked_id, state=PARKED).first()
+    if row is None:
+        raise NotFound("There is no such parked message.")
+    actor = work.actor
+    asked: Json = {
+        "kind": actor.kind.value,
+        "id": actor.id,
+        "label": actor.label,
+        "roles": sorted(actor.roles),
+    }
+    due.schedule(work, REDRIVE, parked_id, work.now, organisation=row.organisation, payload=asked)
+    return row
 
 
 def dismiss(work: Work, parked_id: str, reason: str) -> ParkedMessage:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from isthmus.hub import connections
 from isthmus.hub.connections import Connection
+from isthmus.hub.intake import shared
 from isthmus.hub.intake.log import IntakeLog
-from isthmus.hub.models import ParkedMessage
+from isthmus.hub.models import Due, ParkedMessage
+from isthmus.hub.observing import What
 from isthmus.hub.pump import events, parking
 from isthmus.hub.pump.deciding import react
 from isthmus.hub.pump.stage_one import Item, take
-from isthmus.kernel.actor import Actor, Origin
+from isthmus.kernel.actor import Actor, ActorKind, Origin
 from isthmus.kernel.errors import NotFound, Rejected
+from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Reason
 from isthmus.ledger.door import perform
 from isthmus.ledger.work import Work
@@ -72,6 +76,24 @@ def redrive_all(log: IntakeLog, connection: str, actor: Actor) -> list[Redriven]
     return done
 
 
+def on_due(work: Work, row: Due, now: Instant) -> None:
+    """Re-drive what a person asked for (`parking.redrive`); what failed again is on its row, in sight.
+
+    Each parked row is a transaction of its own, before this wait's: repeating the handler finds them done.
+    """
+    del work, now
+    asked = row.payload or {}
+    actor = Actor(
+        kind=ActorKind(asked["kind"]),
+        id=asked["id"],
+        label=asked["label"],
+        organisations=frozenset({row.organisation}),
+        roles=frozenset(asked["roles"]),
+    )
+    with suppress(NotFound):
+        redrive(shared.log(), row.subject, actor)
+
+
 def _again(log: IntakeLog, row: ParkedMessage, actor: Actor) -> None:
     connection = connections.get(row.connection)
     item = _item(log, connection, row)
@@ -81,7 +103,8 @@ def _again(log: IntakeLog, row: ParkedMessage, actor: Actor) -> None:
         work.advance(
             ParkedMessage, where={"id": row.id, "state": parking.PARKED}, values={"state": parking.REDRIVEN}
         )
-        what, records = "ignored", ()
+        what: What = "ignored"
+        records: tuple[str, ...] = ()
         if seen is not None:
             identity = events.identity(connection, seen)
             known = events.Taken(connection.organisation, [] if identity is None else [identity])

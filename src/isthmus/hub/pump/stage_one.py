@@ -51,11 +51,11 @@ def take(connection: Connection, context: Context, message: Message) -> Taken:
         return Taken(message, [Item(0, None, fault)])
     except Exception as cause:  # noqa: BLE001 - a fault of one connector parks its message
         _log.exception("parse_failed", connection=connection.name, message=message.id)
-        fault = Bug(
+        unforeseen = Bug(
             f"Connector {message.connector} failed on this message ({type(cause).__name__}).",
             remedy="Mend or update the connector, then re-drive the message.",
         )
-        return Taken(message, [Item(0, None, fault)])
+        return Taken(message, [Item(0, None, unforeseen)])
     return Taken(
         message, [_item(connection, message, place, each) for place, each in enumerate(observations)]
     )

@@ -81,8 +81,8 @@ class Engine:
         _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS_MAX)
         for each in late:
             each.cancel()
-        for each in threads:
-            await loop.run_in_executor(None, each.join, STOP_SECONDS_MAX)
+        for thread in threads:
+            await loop.run_in_executor(None, thread.join, STOP_SECONDS_MAX)
 
     def _pump_round(self) -> bool:
         now = source.now()
