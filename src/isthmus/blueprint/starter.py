@@ -11,7 +11,11 @@ _FOLDER = "starter_files"
 def files() -> dict[str, str]:
     """Return the starter's files by name."""
     folder = resources.files("isthmus.blueprint") / _FOLDER
-    return {each.name: each.read_text() for each in sorted(folder.iterdir(), key=lambda e: e.name) if each.name.endswith((".yaml", ".md"))}
+    return {
+        each.name: each.read_text()
+        for each in sorted(folder.iterdir(), key=lambda e: e.name)
+        if each.name.endswith((".yaml", ".md"))
+    }
 
 
 def write(target: Path) -> list[Path]:

@@ -18,7 +18,9 @@ def init(
     folder: Path = typer.Argument(Path("blueprint"), help="Where to write the starter blueprint."),
     administrator: str = typer.Option("admin", help="User name of the first administrator."),
     organisation: str = typer.Option("Our organisation", help="Name of the root organisation."),
-    blueprint_only: bool = typer.Option(False, "--blueprint-only", help="Write the starter; leave the store alone."),
+    blueprint_only: bool = typer.Option(
+        False, "--blueprint-only", help="Write the starter; leave the store alone."
+    ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Say what would be made."),
     as_json: bool = JSON,
 ) -> None:
@@ -26,13 +28,17 @@ def init(
     from isthmus.blueprint import starter
 
     if folder.exists() and any(folder.iterdir()):
-        fail(f"{folder} is not empty.", remedy="Choose another directory; nothing was written.", as_json=as_json)
+        fail(
+            f"{folder} is not empty.",
+            remedy="Choose another directory; nothing was written.",
+            as_json=as_json,
+        )
     if dry_run:
-        made = {"blueprint": [str(folder / name) for name in starter.files()], "store": not blueprint_only}
+        planned = [str(folder / name) for name in starter.files()]
         if as_json:
-            emit_json(made)
+            emit_json({"blueprint": planned, "store": not blueprint_only})
         else:
-            console.print(f"Would write {len(made['blueprint'])} files to {folder}.")
+            console.print(f"Would write {len(planned)} files to {folder}.")
         return
     written = [str(path) for path in starter.write(folder)]
     said: dict[str, Any] = {"blueprint": written}
@@ -47,8 +53,12 @@ def init(
         return
     console.print(f"Wrote {len(written)} files to {folder}.")
     if not blueprint_only:
-        console.print(f"Administrator [bold]{said['administrator']}[/bold], password [bold]{said['password']}[/bold] (shown once).")
-        console.print(f"Next: edit {folder}, then isthmus validate {folder} && isthmus apply {folder} && isthmus serve")
+        console.print(
+            f"Administrator [bold]{said['administrator']}[/bold], password [bold]{said['password']}[/bold] (shown once)."
+        )
+        console.print(
+            f"Next: edit {folder}, then isthmus validate {folder} && isthmus apply {folder} && isthmus serve"
+        )
 
 
 def serve(
@@ -81,43 +91,68 @@ def doctor(as_json: bool = JSON) -> None:
     if as_json:
         emit_json({"settings": shown, "checks": checks, "healthy": healthy})
     else:
-        table("Settings", [("name", "Setting"), ("value", "Value")], [{"name": k, "value": v} for k, v in shown.items()], empty="")
-        table("Checks", [("name", "Check"), ("ok", "Fine"), ("text", "Finding"), ("remedy", "Remedy")], checks, empty="")
+        table(
+            "Settings",
+            [("name", "Setting"), ("value", "Value")],
+            [{"name": k, "value": v} for k, v in shown.items()],
+            empty="",
+        )
+        table(
+            "Checks",
+            [("name", "Check"), ("ok", "Fine"), ("text", "Finding"), ("remedy", "Remedy")],
+            checks,
+            empty="",
+        )
     raise typer.Exit(int(Exit.DONE if healthy else Exit.FAILED))
 
 
 def backup(
-    target: Path = typer.Argument(help="Directory to make; it must not exist."),
+    target: Path = typer.Argument(help="Directory for the book and the log; it must be new or empty."),
+    keys: Path = typer.Option(..., "--keys", help="Directory for the keys, kept apart from the book."),
     as_json: bool = JSON,
 ) -> None:
-    """Copy the book, then the log, while the hub runs or stands still. Keys have a backup of their own."""
+    """Copy the book, then the log, then the keys, while the hub runs or stands still."""
     prepare_django()
     from isthmus.ledger import backup as backups
+    from isthmus.ledger.ids import source
 
     with console.status("Copying ...", spinner="line"):
-        made = backups.backup(target)
+        made = backups.backup(target, keys_directory=keys, now=source.now())
     if as_json:
         emit_json(dataclasses.asdict(made))
     else:
-        console.print(f"Backup in {target}: {made}")
+        console.print(
+            f"Book and log are in {target}, the keys in {keys}: checkpoint {made.checkpoint} is the last inside."
+        )
 
 
 def restore(
     origin: Path = typer.Argument(help="Directory made by `isthmus backup`."),
-    confirm: bool = typer.Option(False, "--yes", help="Really replace the book and the log of this data directory."),
+    keys: Path = typer.Option(None, "--keys", help="The keys' backup, if the present keys are lost."),
+    why: str = typer.Option(..., "--why", help="The reason, for the journal."),
+    confirm: bool = typer.Option(
+        False, "--yes", help="Really replace the book and the log of this data directory."
+    ),
     as_json: bool = JSON,
 ) -> None:
     """Bring a backup back. Links are compared again, operations looked up, lanes start paused."""
     if not confirm:
-        fail("This replaces the book and the log.", remedy="Say --yes if that is what you want.", code=Exit.USAGE, as_json=as_json)
+        fail(
+            "This replaces the book and the log.",
+            remedy="Say --yes if that is what you want.",
+            code=Exit.USAGE,
+            as_json=as_json,
+        )
     prepare_django()
+    from isthmus.kernel.actor import system
     from isthmus.ledger import backup as backups
+    from isthmus.ledger.ids import source
 
-    made = backups.restore(origin)
+    made = backups.restore(origin, keys_directory=keys, actor=system("restore"), why=why, now=source.now())
     if as_json:
         emit_json(dataclasses.asdict(made))
     else:
-        console.print(f"Restored from {origin}: {made}")
+        console.print(f"Restored from {origin}. Lanes start paused: look at the links, then resume.")
 
 
 def add_to(app: typer.Typer) -> None:

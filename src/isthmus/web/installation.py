@@ -49,15 +49,22 @@ def create(*, organisation_name: str, administrator: str, password: str = "") ->
     call_command("migrate", verbosity=0)
     root = organisations.ensure_root(organisation_name)
     if User.objects.exists():
-        raise Conflict("This data directory already has users.", remedy="Use another ISTHMUS_DATA_DIR, or sign in.")
+        raise Conflict(
+            "This data directory already has users.", remedy="Use another ISTHMUS_DATA_DIR, or sign in."
+        )
     chosen = password or secrets.token_urlsafe(15)
     add_user(root, administrator, chosen, ("administrator",))
     return Installation(
-        organisation=root, administrator=administrator, password=chosen, data_dir=str(ISTHMUS.data_dir.resolve())
+        organisation=root,
+        administrator=administrator,
+        password=chosen,
+        data_dir=str(ISTHMUS.data_dir.resolve()),
     )
 
 
-def add_user(organisation: str, username: str, password: str, roles: tuple[str, ...], *, name: str = "") -> str:
+def add_user(
+    organisation: str, username: str, password: str, roles: tuple[str, ...], *, name: str = ""
+) -> str:
     """Add somebody who can sign in; return their person id."""
 
     def act(work: Work) -> str:
@@ -82,7 +89,12 @@ def checks() -> list[Check]:
     ]
     directory = ISTHMUS.data_dir
     if not directory.is_dir():
-        return [*found, Check(name="data directory", ok=False, text=f"{directory} is missing.", remedy="Run `isthmus init`.")]
+        return [
+            *found,
+            Check(
+                name="data directory", ok=False, text=f"{directory} is missing.", remedy="Run `isthmus init`."
+            ),
+        ]
     free = shutil.disk_usage(directory).free
     found.append(
         Check(
@@ -120,4 +132,9 @@ def _store() -> Check:
 
 def _users() -> Check:
     some = User.objects.exists()
-    return Check(name="users", ok=some, text="There are users." if some else "Nobody can sign in.", remedy="Run `isthmus init`.")
+    return Check(
+        name="users",
+        ok=some,
+        text="There are users." if some else "Nobody can sign in.",
+        remedy="Run `isthmus init`.",
+    )

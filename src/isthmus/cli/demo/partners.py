@@ -84,7 +84,9 @@ class Partners:
         """Tell every vendor that pushes where the hub takes its webhooks."""
         for each in self.all.values():
             outbox = each.inside.outbox
-            self.inside(lambda o=outbox, p=each: setattr(o, "url", f"{hub_url}/ingest/{p.connector}/{p.connection}"))  # type: ignore[misc]
+            self.inside(
+                lambda o=outbox, p=each: setattr(o, "url", f"{hub_url}/ingest/{p.connector}/{p.connection}")
+            )  # type: ignore[misc]
 
     def stop(self) -> None:
         """Stop everything."""
