@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isthmus.kernel.kinds.change import APPROVAL, CHANGE, FREEZE, GATE_DECISION
+from isthmus.kernel.kinds.change import APPROVAL, CHANGE, CHANGE_CALENDAR, FREEZE, GATE_DECISION
 from isthmus.kernel.kinds.configuration import CI, CI_RELATION, CMDB_GAP
 from isthmus.kernel.kinds.incident import COMMENT, INCIDENT, SUSPECT
 from isthmus.kernel.kinds.installation import (
@@ -41,6 +41,7 @@ KINDS: dict[str, RecordKind] = {
         CHANGE,
         APPROVAL,
         FREEZE,
+        CHANGE_CALENDAR,
         GATE_DECISION,
         LINK,
         CONFLICT,

@@ -68,6 +68,7 @@ APPROVAL = RecordKind(
         Field(name="definition", policy=_HUB),
         Field(name="definition_version", policy=_HUB),
         Field(name="authority", policy=_HUB),
+        Field(name="terms", type=FieldType.JSON, policy=_HUB),
         Field(name="requester", type=FieldType.REFERENCE, policy=_HUB),
         Field(name="approver", type=FieldType.REFERENCE, policy=_HUB),
         Field(
@@ -88,7 +89,7 @@ FREEZE = RecordKind(
     table="change_freeze",
     fields=(
         Field(name="name", policy=_HUB, required=True),
-        Field(name="kind", type=FieldType.CHOICE, choices=("freeze", "peak"), policy=_HUB),
+        Field(name="effect", type=FieldType.CHOICE, choices=("freeze", "peak"), policy=_HUB),
         Field(name="starts_at", type=FieldType.INSTANT, policy=_HUB),
         Field(name="ends_at", type=FieldType.INSTANT, policy=_HUB),
         Field(name="environments", type=FieldType.SET, policy=_HUB),
@@ -97,6 +98,13 @@ FREEZE = RecordKind(
         Field(name="source", policy=_HUB),
     ),
 )
+
+CHANGE_CALENDAR = RecordKind(
+    name="change_calendar",
+    table="change_calendar",
+    fields=(Field(name="freezes", type=FieldType.SET, policy=_HUB),),
+)
+"""Which freezes an organisation has: one record each, so that its entries prove that none was hidden."""
 
 GATE_DECISION = RecordKind(
     name="gate_decision",

@@ -6,3 +6,10 @@ from django.apps import AppConfig
 class ChangeConfig(AppConfig):
     name = "isthmus.practices.change"
     label = "change"
+
+    def ready(self) -> None:
+        from isthmus.practices.change import blueprint, calendars, reactions
+
+        calendars.declare()
+        blueprint.declare()
+        reactions.declare()

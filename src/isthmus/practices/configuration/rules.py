@@ -57,6 +57,10 @@ class Schema:
         """Return whether class `name` is `ancestor` or inherits from it."""
         return ancestor in self._lines.get(name, ())
 
+    def line(self, name: str) -> tuple[str, ...]:
+        """Return a class with all classes above it, nearest first."""
+        return self._lines.get(name, (name,))
+
     def is_service(self, name: str) -> bool:
         """Return whether items of class `name` are services."""
         return self.is_a(name, self._service_class)

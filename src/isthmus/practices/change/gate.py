@@ -1,0 +1,299 @@
+"""The gate's thin side: gather the facts, decide purely, leave a record of every call.
+
+`check` answers at once. `ask` answers 202 with a token where the answer is `wait`; the record changes once,
+when something decides it, and a callback is sent once. Whatever fails while facts are gathered is a denial.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import structlog
+from django.db import DatabaseError
+
+from isthmus.hub import due
+from isthmus.hub.models import Due
+from isthmus.identity import permissions
+from isthmus.kernel.errors import IsthmusError, NotFound, Problem, Rejected
+from isthmus.kernel.instant import MINUTE, SECOND, Instant
+from isthmus.kernel.record import Reason
+from isthmus.ledger import scope
+from isthmus.ledger.work import Work
+from isthmus.practices.approval import service as approval
+from isthmus.practices.change import drafting, planning, proof, schedule
+from isthmus.practices.change.blueprint import ChangeSection, microseconds
+from isthmus.practices.change.models import Change, GateDecision
+from isthmus.practices.change.rules import gate as rules
+from isthmus.practices.change.rules.gate import Asked, Decision, Facts, Span, Told
+from isthmus.practices.configuration import service as configuration
+
+WAIT = "change.gate"
+LOOK_AGAIN = 15 * MINUTE
+REFERENCE_CHARACTERS_MAX = 200
+CIS_MAX = 200
+_LOOK_AHEAD = 14 * 24 * 3600 * SECOND
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the gate says: the recorded decision, and the token of an asynchronous request (said once)."""
+
+    decision: Decision
+    record: GateDecision
+    token: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """allow, deny or wait."""
+        return self.decision.verdict
+
+
+def decide(work: Work, request: Mapping[str, Any], now: Instant, *, organisation: str) -> GateDecision:
+    """Answer one question and leave the record: `change` (number or id), `environment`, `artefact_hash`, `cis`."""
+    return check(work, request, organisation=organisation).record
+
+
+def check(work: Work, request: Mapping[str, Any], *, organisation: str) -> Answer:
+    """Answer at once; `wait` counts as no for whoever does not wait."""
+    asked, facts, decision = _look(request, organisation, work.now)
+    record = _record(work, asked, facts, decision, organisation)
+    return Answer(decision=decision, record=record)
+
+
+def ask(work: Work, request: Mapping[str, Any], *, organisation: str, callback: str = "", wait_for: int | None = None) -> Answer:
+    """Ask asynchronously: where the answer is `wait`, a token to look with, until it is decided or time is up.
+
+    `callback` names a connection that is told the answer, once; `wait_for` is in microseconds.
+    """
+    asked, facts, decision = _look(request, organisation, work.now)
+    limit = microseconds(proof.section().gate.wait_for)
+    wait = limit if wait_for is None else wait_for
+    if not SECOND <= wait <= limit:
+        raise Rejected(
+            "The time to wait is not accepted.",
+            problems=(Problem(path="/wait_seconds", message=f"1 to {limit // SECOND} seconds.", remedy="Ask again later instead."),),
+        )
+    token = secrets.token_urlsafe(32)
+    waiting = decision.verdict == "wait"
+    expires_at = Instant(work.now + wait)
+    record = _record(work, asked, facts, decision, organisation, token_hash=hash_of(token), expires_at=expires_at, callback=callback)
+    if waiting:
+        _look_later(work, record, decision, expires_at)
+    else:
+        _call_back(work, record)
+    return Answer(decision=decision, record=record, token=token)
+
+
+def look(token: str) -> GateDecision:
+    """Return the record of an asynchronous request; the token is the permission."""
+    with scope.everywhere("a gate token names one record"):
+        found = GateDecision.objects.filter(token_hash=hash_of(token)).first() if token else None
+    if not isinstance(found, GateDecision):
+        raise NotFound("There is no such gate request.", remedy="Ask the gate again.")
+    return found
+
+
+def wait_state(token: str) -> dict[str, Any] | None:
+    """Return what `/gate/wait` sends: None while undecided, else `{decision, reasons, change, id}`.
+
+    For the raw ASGI door, which calls this from a thread between waits; it opens its own scope.
+    """
+    found = look(token)
+    return None if found.decision == "wait" else described(found)
+
+
+def described(record: GateDecision) -> dict[str, Any]:
+    """Return a decision as the API and the callback say it."""
+    return {
+        "id": record.id, "decision": record.decision, "reasons": record.reasons, "change": record.change_number,
+        "environment": record.environment, "artefact_hash": record.artefact_hash, "expires_at": record.expires_at, "trace": record.trace,
+    }  # fmt: skip
+
+
+def replayed(record: GateDecision) -> Decision:
+    """Return the decision computed anew from the facts that were recorded with it."""
+    return rules.decide(msgspec.convert(record.facts, Facts))
+
+
+def hash_of(token: str) -> str:
+    """Return what is stored of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def look_again(work: Work, row: Due, now: Instant) -> None:
+    """Decide a waiting request again, or deny it because its time is up; the handler of its due time."""
+    record = GateDecision.objects.filter(id=row.subject).first()
+    if record is not None and record.decision == "wait":
+        reconsider(work, record, now)
+
+
+def wake(work: Work, change: str, organisation: str) -> None:
+    """Have the requests that wait for a change looked at again at once, after this Work is committed."""
+    rows = GateDecision.objects.filter(organisation=organisation, change=change, decision="wait").exclude(token_hash="")
+    for record in rows.values_list("id", flat=True):
+        due.schedule(work, WAIT, record, work.now, organisation=organisation)
+
+
+def reconsider(work: Work, record: GateDecision, now: Instant) -> None:
+    """Decide a waiting request again as of `now` and write what changed."""
+    old = msgspec.convert(record.facts, Facts)
+    request = {"change": old.asked.reference, "environment": old.asked.environment, "artefact_hash": old.asked.artefact_hash, "cis": old.asked.cis}
+    _, facts, decision = _look(request, record.organisation, now)
+    expires_at = Instant(record.expires_at or 0)
+    if decision.verdict == "wait" and now >= expires_at:
+        reason = rules.Reason(rule="gate.timeout", verdict="deny", text="Nobody decided in time.", remedy="Ask the gate again.")
+        decision = Decision(verdict="deny", reasons=[*decision.reasons, reason])
+    if decision.verdict == "wait":
+        _look_later(work, record, decision, expires_at)
+        return
+    values = {"decision": decision.verdict, "reasons": msgspec.to_builtins(decision.reasons), "facts": _facts(facts)}
+    work.change(record, values, why=_why(decision), inputs=_inputs(facts))
+    _call_back(work, record)
+
+
+def _look_later(work: Work, record: GateDecision, decision: Decision, expires_at: Instant) -> None:
+    at = min(expires_at, decision.look_again_at or expires_at, work.now + LOOK_AGAIN)
+    due.schedule(work, WAIT, record.id, Instant(max(at, work.now + SECOND)), organisation=record.organisation)
+
+
+def _call_back(work: Work, record: GateDecision) -> None:
+    if record.callback and record.decision != "wait":
+        from isthmus.practices.change import callbacks
+
+        callbacks.send(work, record, described(record))
+
+
+def _record(
+    work: Work, asked: Asked, facts: Facts | None, decision: Decision, organisation: str,
+    *, token_hash: str = "", expires_at: Instant | None = None, callback: str = "",
+) -> GateDecision:  # fmt: skip
+    change = facts.change if facts is not None else None
+    return work.create(
+        GateDecision,
+        organisation=organisation,
+        values={
+            "change": change.id if change else "", "change_number": change.number if change else asked.reference,
+            "decision": decision.verdict, "reasons": msgspec.to_builtins(decision.reasons), "environment": asked.environment,
+            "artefact_hash": asked.artefact_hash, "cis": [*asked.cis, *asked.unresolved], "asked_by": approval.person_behind(work.actor),
+            "facts": _facts(facts), "token_hash": token_hash, "expires_at": expires_at, "callback": callback,
+        },
+        why=_why(decision),
+        inputs=_inputs(facts),
+    )  # fmt: skip
+
+
+def _facts(facts: Facts | None) -> Any:
+    return None if facts is None else msgspec.to_builtins(facts)
+
+
+def _inputs(facts: Facts | None) -> list[tuple[str, int]]:
+    return [(facts.change.id, facts.change.version)] if facts is not None and facts.change is not None else []
+
+
+def _why(decision: Decision) -> list[Reason]:
+    return [Reason(rule=each.rule, text=each.text) for each in decision.reasons]
+
+
+def _look(request: Mapping[str, Any], organisation: str, now: Instant) -> tuple[Asked, Facts | None, Decision]:
+    """Return what was asked, the facts and the decision; facts that cannot be had are a denial."""
+    asked = _tame(request)
+    try:
+        asked = _resolved(asked, organisation)
+        facts = gather(asked, organisation, now)
+    except (IsthmusError, DatabaseError, msgspec.MsgspecError, ValueError, KeyError, TypeError) as fault:
+        _log.exception("gate_facts_unavailable", change=asked.reference)
+        return asked, None, rules.closed(asked.reference, type(fault).__name__)
+    return asked, facts, rules.decide(facts)
+
+
+def _tame(request: Mapping[str, Any]) -> Asked:
+    problems: list[Problem] = []
+    found: dict[str, str] = {}
+    for name in ("change", "environment", "artefact_hash"):
+        value = request.get(name) or ""
+        if not isinstance(value, str) or len(value) > REFERENCE_CHARACTERS_MAX:
+            problems.append(Problem(path=f"/{name}", message=f"A text of at most {REFERENCE_CHARACTERS_MAX} characters is needed.", remedy="Correct it."))
+        else:
+            found[name] = value.strip()
+    cis = request.get("cis") or []
+    if not isinstance(cis, list) or len(cis) > CIS_MAX or not all(isinstance(each, str) and each.strip() for each in cis):
+        problems.append(Problem(path="/cis", message=f"A list of at most {CIS_MAX} items is needed.", remedy="Name each by id, key, name or alias."))
+    if not found.get("change") and not problems:
+        problems.append(Problem(path="/change", message="A change must be named.", remedy="Send its number, e.g. CHG-000042."))
+    if problems:
+        raise Rejected("The gate does not understand the question.", problems=tuple(problems), remedy="Correct the fields named.")
+    return Asked(reference=found["change"], environment=found["environment"], artefact_hash=found["artefact_hash"], cis=[each.strip() for each in cis])
+
+
+def _resolved(asked: Asked, organisation: str) -> Asked:
+    resolved = configuration.resolve(asked.cis, organisation=organisation)
+    return msgspec.structs.replace(
+        asked, cis=sorted({ci for ci in resolved.values() if ci}), unresolved=sorted(each for each, ci in resolved.items() if not ci)
+    )
+
+
+def gather(asked: Asked, organisation: str, now: Instant) -> Facts:
+    """Return everything that the decision is a function of; authority comes from entries."""
+    section = proof.section()
+    row = drafting.find(asked.reference, organisation)
+    told = proof.proven(row.id, row) if row is not None else None
+    if row is None or told is None or told.values["organisation"] != organisation:
+        return Facts(now=now, asked=asked)
+    change = _told(told, organisation)
+    items = set(change.cis)
+    report = told.values["impact_report"]
+    assessed = change.type == "emergency" or not drafting.outdated(report, list(told.values["cis"] or []), organisation, by="path")
+    return Facts(
+        now=now,
+        asked=asked,
+        change=change,
+        authority=proof.authority(told, section, now),
+        calendar=_calendar(row, change, items, organisation, now, section),
+        windowed=planning.windowed(items, change.environment, organisation),
+        assessed=assessed,
+        artefact_needed=section.gate.artefact_needed,
+    )
+
+
+def _told(told: proof.Proven, organisation: str) -> Told:
+    values = told.values
+    resolved = configuration.resolve(values["cis"] or [], organisation=organisation)
+    names = ("id", "number", "type", "state", "authorisation", "risk", "window_start", "window_end", "environment", "artefact_hash", "incident")
+    return Told(
+        **{name: values[name] for name in names},
+        version=told.version,
+        cis=sorted({ci for ci in resolved.values() if ci}),
+        unresolved=sorted(each for each, ci in resolved.items() if not ci),
+        content_hash=told.content_hash,
+        authorised_until=values["authorised_until"],
+        review_due_at=values["review_due_at"],
+        differs=told.differs,
+    )
+
+
+def _calendar(row: Change, change: Told, items: set[str], organisation: str, now: Instant, section: ChangeSection) -> list[Span]:
+    """Return what stands in the calendar now for these items, and the windows of the next days."""
+    found = [
+        Span(effect=each.effect, name=each.name, starts_at=each.starts_at, ends_at=each.ends_at)  # type: ignore[arg-type]
+        for each in planning.items(now, Instant(now + _LOOK_AHEAD), organisation=organisation, section=section)
+        if (each.effect == "window" or each.starts_at <= now)
+        and planning.concerns(each, environment=change.environment, cis=items, organisation=organisation)
+    ]
+    held = schedule.current(organisation, now)
+    for ci in sorted(items):
+        for window in held.own(ci, now):
+            if window.change != row.id:
+                found.append(Span(effect="maintenance", name=window.number, starts_at=window.starts_at, ends_at=window.ends_at))
+    return sorted(set(found), key=lambda each: (each.starts_at, each.effect, each.name))
+
+
+def may_ask(work: Work, organisation: str) -> None:
+    """Raise `Forbidden` unless the actor may ask the gate of this organisation."""
+    permissions.require(work.actor, "gate:check", organisation)
