@@ -24,7 +24,7 @@ def _secret_key(path: Path) -> str:
 def _database(url: str) -> dict[str, Any]:
     if not url:
         return {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "isthmus.ledger.sqlite",
             "NAME": str(ISTHMUS.book_path),
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
-from isthmus.ledger import checkpoint, dump, scope
+from isthmus.ledger import checkpoint, dump
 from isthmus.ledger.verify.findings import Report
 from isthmus.ledger.verify.run import verify_path, verify_rows
 
@@ -22,9 +22,7 @@ def verify_store(*, chain_only: bool = False) -> Report:
         return verify_path(
             Path(str(connection.settings_dict["NAME"])), witness=witness, public=public, chain_only=chain_only
         )
-    with scope.everywhere("verification reads the whole book"), transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    with dump.snapshot():
         return verify_rows(dump.tables(), witness=witness, public=public)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection, models
+from django.db import connection, models, transaction
 
 from isthmus.ledger import scope, visibility
 from isthmus.ledger.models import Checkpoint, Entry, Head, Seal, Unsealed
@@ -15,8 +16,28 @@ from isthmus.ledger.shapes import quoted
 FETCHED_ROWS = 1_000
 
 
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """Hold one consistent view of the book for reading, without keeping writers out."""
+    with scope.everywhere("the whole book is read"):
+        if connection.vendor == "sqlite":
+            # Not `atomic`: that begins as a writer. A plain BEGIN reads one snapshot beside all writers.
+            with connection.cursor() as cursor:
+                cursor.execute("BEGIN")
+            try:
+                yield
+            finally:
+                with connection.cursor() as cursor:
+                    cursor.execute("ROLLBACK")
+            return
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield
+
+
 def tables() -> Iterator[tuple[str, Sequence[str], Iterable[Sequence[Any]]]]:
-    """Yield (table, columns, rows) of the evidence and of every projection. Call it within a transaction."""
+    """Yield (table, columns, rows) of the evidence and of every projection. Call it within a `snapshot`."""
     evidence: list[type[models.Model]] = [Entry, Seal, Head, Checkpoint, Unsealed, *models_by_kind().values()]
     for model in evidence:
         columns = [str(each.column) for each in model._meta.concrete_fields]  # noqa: SLF001 - Django's documented API

@@ -9,10 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from django.db import connection, transaction
-
 import isthmus.ledger.verify
-from isthmus.ledger import audit, dump, scope
+from isthmus.ledger import audit, dump
 
 _README = """# Export of an Isthmus book of record
 
@@ -48,10 +46,7 @@ def write(target: Path) -> Path:
         archive.writestr("README.md", _README)
         archive.writestr("checkpoint.pub", audit.public_key_hex() + "\n")
         _add_verifier(archive)
-        with scope.everywhere("an export of the whole book"), transaction.atomic():
-            if connection.vendor != "sqlite":
-                with connection.cursor() as cursor:
-                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        with dump.snapshot():
             for table, columns, rows in dump.tables():
                 _add_table(archive, table, columns, rows)
     return target

@@ -17,28 +17,45 @@ from pathlib import Path
 
 from django.db import connection
 
-_held = threading.local()
+_here = threading.local()
 
 
-@contextmanager
-def entered() -> Iterator[None]:
-    """Hold the right to write. Re-entrant in a thread; inside an open transaction it is already held."""
-    if connection.vendor != "sqlite" or connection.in_atomic_block or getattr(_held, "here", False):
-        yield
-        return
-    book = Path(str(connection.settings_dict["NAME"]))
-    write = os.open(book.with_name("turnstile.write"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def acquire(book: Path) -> int:
+    """Wait for the turn of this writer; return what `release` takes back."""
+    turn = os.open(book.with_name("turnstile.write"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         queue = os.open(book.with_name("turnstile.queue"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(queue, fcntl.LOCK_EX)
-            fcntl.flock(write, fcntl.LOCK_EX)
+            fcntl.flock(turn, fcntl.LOCK_EX)
         finally:
             os.close(queue)
-        _held.here = True
-        try:
-            yield
-        finally:
-            _held.here = False
+    except BaseException:
+        os.close(turn)
+        raise
+    return turn
+
+
+def release(turn: int) -> None:
+    """Let the next writer pass."""
+    os.close(turn)
+
+
+def held() -> bool:
+    """True inside `entered` in this thread."""
+    return getattr(_here, "held", False)
+
+
+@contextmanager
+def entered() -> Iterator[None]:
+    """Hold the right to write. Inside an open transaction, or entered again, it is held already."""
+    if connection.vendor != "sqlite" or connection.in_atomic_block or held():
+        yield
+        return
+    turn = acquire(Path(str(connection.settings_dict["NAME"])))
+    _here.held = True
+    try:
+        yield
     finally:
-        os.close(write)
+        _here.held = False
+        release(turn)
