@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -77,16 +76,11 @@ class Result:
     fault: Fault | None = None
 
 
-async def execute(client: TicketSystem, turn: Turn, *, seconds_max: float) -> Result:
-    """Make the call of a turn, bounded in time, and read back what a bare answer does not show."""
+async def execute(client: TicketSystem, turn: Turn) -> Result:
+    """Make the call of a turn and read back what a bare answer does not show. Each request is bounded in
+    time by the client that the lane hands in (`metering`)."""
     try:
-        async with asyncio.timeout(seconds_max):
-            return await _execute(client, turn)
-    except TimeoutError:
-        writes = turn.do in {"write", "once"}
-        text = f"No answer within {seconds_max:g} s."
-        return Result(turn=turn, fault=Fault(fault="unknown" if writes else "retryable", cause=text,
-                                             remedy="The hub looks whether the call took effect."))  # fmt: skip
+        return await _execute(client, turn)
     except Exception as cause:  # noqa: BLE001 - a connector's fault must not stop its lane
         return Result(turn=turn, fault=classify(cause, writes=turn.do in {"write", "once"}))
 

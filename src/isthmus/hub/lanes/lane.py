@@ -19,6 +19,7 @@ from isthmus.hub.connections import Connection
 from isthmus.hub.lanes import turns
 from isthmus.hub.lanes.calls import Result, Turn, execute
 from isthmus.hub.lanes.limits import Breaker, Bucket, restored
+from isthmus.hub.lanes.metering import Metered
 from isthmus.hub.models import Due
 from isthmus.kernel.actor import Origin, system
 from isthmus.kernel.errors import IsthmusError
@@ -57,7 +58,6 @@ class Lane:
         self._client: TicketSystem | None = None
         self._loaded = False
         self._tasks: dict[asyncio.Task[Result], Turn] = {}
-        self._next_probe_is_out = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; a fault of the lane itself is logged and the lane goes on."""
@@ -67,7 +67,7 @@ class Lane:
                 busy = await self.round()
             except IsthmusError as fault:
                 await self._note_fault(fault)
-            except Exception:
+            except Exception:  # noqa: BLE001 - one fault must not end the lane
                 _log.exception("lane_failed", connection=self.name)
             if not busy and not stop.is_set():
                 await self._rest()
@@ -121,11 +121,8 @@ class Lane:
             self._tasks[asyncio.create_task(self._call(turn))] = turn
 
     async def _call(self, turn: Turn) -> Result:
-        client = self._opened()
-        while (at := self._bucket.next_at(source.now())) > source.now():
-            await asyncio.sleep((at - source.now()) / SECOND)
-        counted = _Counted(client, self._bucket)
-        return await execute(counted, turn, seconds_max=self._seconds_max)  # type: ignore[arg-type] - same port
+        metered = Metered(self._opened(), self._bucket, self._seconds_max)
+        return await execute(metered, turn)  # type: ignore[arg-type] - the same port, by delegation
 
     def _judge(self, results: Sequence[Result]) -> None:
         now = source.now()
@@ -164,8 +161,6 @@ class Lane:
         if not self._loaded:
             await self._store(self._restore)
             self._loaded = True
-        elif self._hold_until == -1:
-            self._hold_until = 0
         paused = await self._store(lambda: health.state_of(self.organisation, self.name).paused)
         if paused:
             self._hold_until = max(self._hold_until, int(source.now() + REST_SECONDS * SECOND))
@@ -234,25 +229,3 @@ class Lane:
 
     def _perform(self, act: Callable[[Work], T]) -> T:
         return perform(act, actor=system("lane"), origin=Origin(channel="hub", connection=self.name))
-
-
-class _Counted:
-    """A client that spends one call of the bucket per request of its port."""
-
-    _CALLS = frozenset({"read", "find", "create", "write", "comment", "comments"})
-
-    def __init__(self, client: TicketSystem, bucket: Bucket) -> None:
-        self._client, self._bucket = client, bucket
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._client, name)
-        if name not in self._CALLS:
-            return found
-
-        async def call(*args: Any, **more: Any) -> Any:
-            while (at := self._bucket.next_at(source.now())) > source.now():
-                await asyncio.sleep((at - source.now()) / SECOND)
-            self._bucket.spend(source.now())
-            return await found(*args, **more)
-
-        return call

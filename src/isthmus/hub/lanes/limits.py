@@ -33,16 +33,18 @@ class Bucket:
         self._forget(now)
         if len(self.calls) < self.per_minute:
             return now
-        return Instant(self.calls[len(self.calls) - self.per_minute] + WINDOW)
+        return Instant(max(int(now), self.calls[len(self.calls) - self.per_minute] + WINDOW))
 
     def room(self, now: Instant) -> int:
         """Return how many calls may go out at once."""
         self._forget(now)
         return max(0, self.per_minute - len(self.calls))
 
-    def spend(self, now: Instant) -> None:
-        """Count one call, which goes out at `now`."""
-        self.calls.append(int(now))
+    def reserve(self, now: Instant) -> Instant:
+        """Return when one more call may go out, and count it as made then."""
+        at = self.next_at(now)
+        self.calls.append(int(at))
+        return at
 
     def _forget(self, now: Instant) -> None:
         while self.calls and self.calls[0] <= now - WINDOW:

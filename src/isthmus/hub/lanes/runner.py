@@ -54,7 +54,7 @@ class Lanes:
         while not stop.is_set():
             try:
                 await self._match()
-            except Exception:
+            except Exception:  # noqa: BLE001 - lanes live as long as the process
                 _log.exception("lanes_failed")
             try:
                 await asyncio.wait_for(stop.wait(), LOOK_SECONDS)

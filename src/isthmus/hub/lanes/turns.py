@@ -89,9 +89,10 @@ def conclude(work: Work, results: Sequence[Result], paths: Paths, jitter: float)
             row = None
         if result.turn.do == "once":
             _conclude_once(work, row, result, jitter)
-        elif (loaded := links.get(result.turn.subject)) is not None:
-            if _conclude_link(work, row, loaded, result, jitter) and row is not None:
-                going_on[result.turn.subject] = row
+            continue
+        loaded = links.get(result.turn.subject)
+        if loaded is not None and _conclude_link(work, row, loaded, result, jitter) and row is not None:
+            going_on[result.turn.subject] = row
     # Only when every result is in: one link may have changed the record of another.
     for link_id, loaded in loading.load(work, going_on, paths=paths).items():
         _advance(work, going_on[link_id], loaded, batch)
@@ -200,14 +201,8 @@ def _take_answer(work: Work, loaded: Loaded, result: Result) -> None:
         recording.put_state(work, loaded, acked, cause=cause)
         return
     start = None if result.own else result.turn.start
-    own = result.own or _own_modifier(loaded, result)
-    seen = Sighting(observation=result.observation, seen_at=work.now, start=start, own=own)
+    seen = Sighting(observation=result.observation, seen_at=work.now, start=start, own=result.own)
     recording.record(work, loaded, settle(acked, loaded.view, seen, loaded.context), cause=cause)
-
-
-def _own_modifier(loaded: Loaded, result: Result) -> bool:
-    """Return whether the partner says that the object was last changed by the account of this connection."""
-    return bool(result.observation is not None and result.observation.evidence.get("own") is True)
 
 
 def _take_read(work: Work, row: Due | None, loaded: Loaded, result: Result) -> bool:
@@ -220,12 +215,7 @@ def _take_read(work: Work, row: Due | None, loaded: Loaded, result: Result) -> b
             if row is not None:
                 _give_back(work, row, Instant(work.now + STALE_REPLICA_WAIT), state="waiting", fault=None)
             return False
-        seen = Sighting(
-            observation=observation,
-            seen_at=work.now,
-            start=result.turn.start,
-            own=_own_modifier(loaded, result),
-        )
+        seen = Sighting(observation=observation, seen_at=work.now, start=result.turn.start)
         recording.record(
             work, loaded, settle(state, loaded.view, seen, loaded.context), cause=_cause(work, result)
         )

@@ -12,6 +12,7 @@ from isthmus.kernel.errors import Rejected
 from isthmus.kernel.kinds import KINDS
 from isthmus.kernel.mapping import RecordMapping
 from isthmus.kernel.merge import Form, Shape, shapes_of
+from isthmus.kernel.record import FieldType
 from isthmus.kernel.spelling import Known
 
 Paths = Callable[[str, str, str], Sequence[str] | None]
@@ -66,19 +67,22 @@ class Dialect:
 
 
 def shapes_for(mapping: RecordMapping) -> dict[str, Shape]:
-    """Return the units of merging of a mapping: groups hold the members that travel both ways; a field that
-    we only write stands alone, since nobody will show it to us."""
+    """Return the units of merging of a mapping. Groups hold the members that travel both ways; a field that
+    we only write, or that only the hub may decide (authority), stands alone."""
     kind = KINDS[mapping.kind]
-    read, written = set(mapping.read()), set(mapping.written())
+    read = set(mapping.read())
     found = shapes_of(kind, read)
-    for name in written - read:
+    for name in mapping.written():
         field = kind.by_name.get(name)
-        if field is not None and not field.authority:
-            found[name] = Shape(name=name, form=Form.VALUE, members=(name,))
+        if field is not None and (name not in read or field.authority):
+            form = Form.SET if field.type is FieldType.SET else Form.VALUE
+            found[name] = Shape(name=name, form=form, members=(name,))
     return found
 
 
 def one_way(mapping: RecordMapping, shape: Shape) -> tuple[bool, bool]:
     """Return whether a shape may come in and may go out, as far as the mapping allows."""
-    read, written = set(mapping.read()), set(mapping.written())
+    kind = KINDS[mapping.kind]
+    read = {name for name in mapping.read() if name in kind.by_name and not kind.by_name[name].authority}
+    written = set(mapping.written())
     return bool(read & set(shape.members)), set(shape.members) <= written

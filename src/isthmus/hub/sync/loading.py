@@ -32,7 +32,7 @@ from isthmus.kernel.mapping import RecordMapping
 from isthmus.kernel.merge import HUB, FieldPolicy, Shape, clean, gather
 from isthmus.ledger.columns import open_json
 from isthmus.ledger.ids import source
-from isthmus.ledger.records import RecordModel
+from isthmus.ledger.records import RecordModel, kind_of
 
 if TYPE_CHECKING:
     from isthmus.ledger.work import Work
@@ -170,15 +170,13 @@ def print_of(record: RecordModel, part: str, changes: Mapping[str, Any] | None =
     """Return the fingerprint of a part as the record holds it (after `changes`): the same for every mapping,
     whichever members of a group it knows."""
     values = {**plain_of(record), **(changes or {})}
-    members = tuple(
-        field.name for field in record.record_kind().fields if (field.group or field.name) == part
-    )
+    members = tuple(field.name for field in kind_of(record).fields if (field.group or field.name) == part)
     return fingerprint([clean(values.get(name)) for name in members])
 
 
 def plain_of(record: RecordModel) -> dict[str, Any]:
     """Return the record's fields by name."""
-    return {field.name: getattr(record, field.name) for field in record.record_kind().fields}
+    return {field.name: getattr(record, field.name) for field in kind_of(record).fields}
 
 
 def flow_of(kind: str) -> Flow:

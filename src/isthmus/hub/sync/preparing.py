@@ -14,7 +14,7 @@ from isthmus.kernel import expression
 from isthmus.kernel.errors import IsthmusError
 from isthmus.kernel.merge import HUB
 from isthmus.kernel.record import Reason
-from isthmus.ledger.records import RecordModel
+from isthmus.ledger.records import RecordModel, kind_of
 
 if TYPE_CHECKING:
     from isthmus.ledger.work import Work
@@ -25,9 +25,10 @@ def prepare(work: Work) -> None:
     records: dict[str, RecordModel] = {}
     parents: set[str] = set()
     for record in work.created_or_changed():
-        if record.kind in synced.kinds():
+        kind = kind_of(record).name
+        if kind in synced.kinds():
             records[record.id] = record
-        elif record.kind == "comment":
+        elif kind == "comment":
             parents.add(str(record.record))  # type: ignore[attr-defined] - the kind's own field
     if not records and not parents:
         return
@@ -57,7 +58,7 @@ def _remember_edits(work: Work, record: RecordModel) -> None:
     pending = work.pending[record.id]
     if pending.created:
         return
-    kind = record.record_kind()
+    kind = kind_of(record)
     parts = {kind.by_name[name].group or name for name in pending.changes if name in kind.by_name}
     for part in parts:
         if (record.id, part) not in adopted:

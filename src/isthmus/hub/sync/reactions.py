@@ -16,6 +16,7 @@ from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Reason
 from isthmus.ledger.ids import source
+from isthmus.ledger.records import kind_of
 
 if TYPE_CHECKING:
     from isthmus.ledger.work import Work
@@ -95,7 +96,7 @@ def _open_record(work: Work, seen: Seen, flow: Flow) -> tuple[str, str]:
         values={"record_kind": kind, "record": record.id, "connection": seen.connection, "state": "active",
                 "external_kind": observation.external.kind, "external_key": observation.external.key,
                 "external_label": observation.external.label, "external_url": observation.external.url,
-                "correlation": f"isthmus-{link_id}", "mapping_version": mapping.version, "parts": {}},
+                "correlation": link_id, "mapping_version": mapping.version, "parts": {}},
     )  # fmt: skip
     run = LinkRun(link=link_id, organisation=seen.organisation, record=record.id, connection=seen.connection)
     work.insert(
@@ -133,7 +134,7 @@ def _inward(seen: Seen, dialect: Dialect) -> dict[str, Any]:
 
 
 def _kind(seen: Seen) -> Any:
-    return synced.model_of(seen.observation.kind).record_kind()
+    return kind_of(synced.model_of(seen.observation.kind))
 
 
 def _cause(seen: Seen) -> Cause:

@@ -30,7 +30,7 @@ from isthmus.kernel.merge import Form, spread
 from isthmus.kernel.observation import ExternalRef
 from isthmus.kernel.record import FieldType, Reason
 from isthmus.ledger.ids import source
-from isthmus.ledger.records import RecordModel
+from isthmus.ledger.records import RecordModel, kind_of
 
 if TYPE_CHECKING:
     from isthmus.ledger.work import Work
@@ -58,7 +58,7 @@ def link(
     link_id = source.new_id()
     values: dict[str, Any] = {
         "record_kind": record.kind, "record": record.id, "connection": connection, "state": "active",
-        "external_kind": mapping.external_kind, "correlation": f"isthmus-{link_id}",
+        "external_kind": mapping.external_kind, "correlation": link_id,
         "mapping_version": mapping.version, "parts": {},
     }  # fmt: skip
     if external is not None:
@@ -198,7 +198,7 @@ def _enforce(work: Work, conflict: Conflict, winner: str, text: str, said: str) 
 
 def from_text(record: RecordModel, field: str, text: str) -> Any:
     """Return a value that `recording.as_text` wrote, in the type of its field."""
-    declared = record.record_kind().by_name.get(field)
+    declared = kind_of(record).by_name.get(field)
     if declared is None or declared.type in {FieldType.TEXT, FieldType.CHOICE, FieldType.REFERENCE}:
         return text
     return decode(text) if text else None

@@ -1,0 +1,43 @@
+"""A client that keeps the lane's terms: every request takes its turn in the bucket and is bounded in time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from isthmus.connectors.kit.ports import TicketSystem
+from isthmus.hub.lanes.limits import Bucket
+from isthmus.kernel.errors import Retryable, UnknownOutcome
+from isthmus.kernel.instant import SECOND
+from isthmus.ledger.ids import source
+
+_READS = frozenset({"read", "find", "comments"})
+_PURE = frozenset({"mappings", "path", "close"})
+
+
+class Metered:
+    """Stands before a client. The wait for a turn is not part of the request's time: a request that never
+    left has no unknown outcome."""
+
+    def __init__(self, client: TicketSystem, bucket: Bucket, seconds_max: float) -> None:
+        self._client, self._bucket, self._seconds_max = client, bucket, seconds_max
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        if name in _PURE:
+            return found
+
+        async def call(*args: Any, **more: Any) -> Any:
+            at = self._bucket.reserve(source.now())
+            await asyncio.sleep(max(0.0, (at - source.now()) / SECOND))
+            try:
+                async with asyncio.timeout(self._seconds_max):
+                    return await found(*args, **more)
+            except TimeoutError:
+                kind = Retryable if name in _READS else UnknownOutcome
+                raise kind(
+                    f"No answer within {self._seconds_max:g} s.",
+                    remedy="A write is looked up before it is repeated; if it stays, ask the partner's operator.",
+                ) from None
+
+        return call
