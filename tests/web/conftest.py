@@ -80,7 +80,7 @@ def desk(book: Any) -> Iterator[Desk]:
     assert report is not None
     snapshot.forget()
     desk.cis = configuration.resolve(["shop", "db1"])
-    values = {"title": "Checkout is slow", "impact": "2", "urgency": "2"}
+    values = {"title": "Checkout is slow", "impact": "2", "urgency": "2", "ci": desk.cis["db1"]}
     desk.incident = book.perform(lambda work: incidents.create(work, book.organisation, values))
     yield desk
     people.forget()

@@ -13,7 +13,6 @@ from typing import Any, Final
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Router
 from ninja.constants import NOT_SET
-from ninja.openapi.docs import DocsBase
 from ninja.security.base import AuthBase
 from ninja.utils import check_csrf
 
@@ -54,23 +53,12 @@ class SignedIn(AuthBase):
         return actor
 
 
-class ProblemAPI(NinjaAPI):
-    """NinjaAPI whose unknown paths inside it answer as problems too."""
-
-
-class NoPages(DocsBase):
-    """The interactive viewer needs scripts from elsewhere; the document itself is published."""
-
-    def render_page(self, request: HttpRequest, api: NinjaAPI, **_: Any) -> HttpResponse:
-        return problems.problem(request, 404, "not-found", "There is no viewer.", remedy="Read /api/v1/openapi.json.")
-
-
-api = ProblemAPI(
+# The interactive viewer would need scripts from elsewhere; the document itself is published.
+api = NinjaAPI(
     title="Isthmus",
     version=__version__,
     description="The open ITSM integration hub: one canonical, audited record of every alert, incident, change and CI.",
     auth=SignedIn(),
-    docs=NoPages(),
     docs_url=None,
     urls_namespace="api",
 )
@@ -92,10 +80,7 @@ def mount(target: NinjaAPI) -> list[str]:
 mount(api)
 
 
-@api.api_operation(
-    ["GET", "POST", "PUT", "PATCH", "DELETE"], "/{path:rest}", include_in_schema=False, auth=None, url_name="unknown"
-)
 def unknown(request: HttpRequest, rest: str) -> HttpResponse:
-    """Answer for paths that no resource has."""
-    detail = f"There is no resource at /{rest}."
+    """Answer for paths under /api/ that no resource has."""
+    detail = f"There is no resource at /api/{rest}."
     return problems.problem(request, 404, "not-found", detail, remedy="Read /api/v1/openapi.json.")

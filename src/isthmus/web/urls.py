@@ -5,7 +5,7 @@ from __future__ import annotations
 from allauth.account import views as account
 from django.urls import include, path
 
-from isthmus.web.api import api
+from isthmus.web.api import api, unknown
 
 _ACCOUNTS = [
     path("login/", account.login, name="account_login"),
@@ -21,6 +21,7 @@ _ACCOUNTS = [
 urlpatterns = [
     path("accounts/", include(_ACCOUNTS)),
     path("api/v1/", api.urls),
+    path("api/<path:rest>", unknown),
     path("", include("isthmus.web.console.urls")),
 ]
 

@@ -84,7 +84,10 @@ def retry_message(request: HttpRequest, message_id: str) -> HttpResponse:
     except IsthmusError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"Taken up again: {taken}.")
+        if taken.failed:
+            messages.error(request, f"It failed again: {taken.cause}")
+        else:
+            messages.success(request, f"{len(taken.taken)} taken up again.")
     return back(request, "/deliveries?lane=parked")
 
 

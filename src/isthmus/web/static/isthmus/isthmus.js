@@ -125,7 +125,7 @@
       const stream = new EventSource(`/live/events?ticket=${encodeURIComponent(ticket.ticket)}`);
       const soon = () => { due ||= Date.now() + 1000; };
       stream.onmessage = soon;
-      ["change", "record", "entry"].forEach((name) => stream.addEventListener(name, soon));
+      ["entry", "reset"].forEach((name) => stream.addEventListener(name, soon));
       stream.onopen = () => { errors = 0; };
       stream.onerror = () => { stream.close(); errors += 1; setTimeout(listen, Math.min(60000, 2000 * 2 ** errors)); };
     };
