@@ -11,7 +11,7 @@ from django.db import transaction
 from isthmus.kernel.actor import Actor, Origin
 from isthmus.kernel.errors import Conflict
 from isthmus.kernel.instant import Instant
-from isthmus.ledger import flush, turnstile
+from isthmus.ledger import flush, rendering, turnstile
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import StaleRecord, Work
 
@@ -66,7 +66,7 @@ def perform(
 
 def _optimistically(work: Work, act: Callable[[Work], T]) -> T:
     result = act(work)
-    prepared = flush.prepare(work)
+    prepared = rendering.prepare(work)
     if not work.empty:
         with turnstile.entered(), transaction.atomic():
             flush.flush(prepared)
@@ -76,7 +76,7 @@ def _optimistically(work: Work, act: Callable[[Work], T]) -> T:
 def _exclusively(work: Work, act: Callable[[Work], T]) -> T:
     with turnstile.entered(), transaction.atomic():
         result = act(work)
-        flush.flush(flush.prepare(work))
+        flush.flush(rendering.prepare(work))
     return result
 
 

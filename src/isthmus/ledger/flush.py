@@ -1,206 +1,28 @@
-"""The one module of raw SQL: a Work becomes rows, in batches, in one transaction.
+"""The one module that writes by raw SQL: a Work becomes rows, in batches, in one transaction.
 
 Both stores run the same statements (`INSERT … ON CONFLICT`, `RETURNING`); only the placeholder differs.
-Work that needs no lock (keys, sealing, encoding) happens in `prepare`, before the turnstile.
+Work that needs no lock (keys, sealing, encoding) happened in `rendering`, before the turnstile.
 """
 
 from __future__ import annotations
 
-import base64
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import IntegrityError, connection
 
-from isthmus.kernel.chain import encode_plain
-from isthmus.ledger import keys, scope, shapes, visibility
-from isthmus.ledger.body import FORMAT, Body
+from isthmus.ledger import scope, visibility
+from isthmus.ledger.beside import SideRows
+from isthmus.ledger.pending import give_number
+from isthmus.ledger.rendering import Prepared, render
 from isthmus.ledger.shapes import mark, quoted
-from isthmus.ledger.work import Batch, Pending, SideRows, StaleRecord, Work, give_number
+from isthmus.ledger.work import StaleRecord, Work
 
 _ENTRY_COLUMNS = (
     "seq", "organisation", "kind", "record", "version", "occurred_at", "recorded_at", "actor", "channel",
     "connection", "synthetic", "cause", "trace", "generation", "body",
 )  # fmt: skip
-_READ_CHUNK = 500
-
-
-@dataclass(slots=True)
-class Prepared:
-    """A Work in the form of rows. `entries` lack their seq, which only the transaction can give."""
-
-    work: Work
-    creates: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
-    updates: dict[tuple[str, tuple[str, ...]], list[tuple[Any, ...]]] = field(default_factory=dict)
-    entries: list[tuple[Any, ...]] = field(default_factory=list)
-
-
-def prepare(work: Work) -> Prepared:
-    """Do everything that needs no lock: preparers, data keys (durable first), sealing, encoding."""
-    work.run_preparers()
-    return _render(work)
-
-
-def _render(work: Work) -> Prepared:
-    found = Prepared(work)
-    sealed = _seal(work)
-    for pending in work.pending.values():
-        envelopes = sealed.get(pending.record.id, {})
-        if pending.created:
-            found.creates.setdefault(pending.shape.insert, []).append(_row(pending, envelopes))
-        else:
-            _update(found, pending, envelopes)
-        if pending.journalled:
-            found.entries.append(_entry(work, pending, envelopes))
-    for batch in work.batches:
-        found.creates.setdefault(batch.shape.insert, []).extend(batch.rows)
-        found.entries.extend(_batch_entries(work, batch))
-    return found
-
-
-def _seal(work: Work) -> dict[str, dict[str, tuple[bytes | None, bytes | None]]]:
-    """Return per record and sealed field the envelopes (old, new); keys are durable before this returns."""
-    wanted: list[tuple[Pending, str, str, Any]] = []
-    for pending in work.pending.values():
-        for _, name in pending.shape.sealed_at:
-            if name in pending.changes:
-                declared = pending.shape.fields[name]
-                wanted.append(
-                    (
-                        pending,
-                        name,
-                        pending.shape.key_name(pending.record, declared),
-                        pending.changes[name][1],
-                    )
-                )
-    if not wanted:
-        return {}
-    ring = keys.ring()
-    ring.ensure(key for _, _, key, _ in wanted)
-    held = _held_envelopes([(pending, name) for pending, name, _, _ in wanted if not pending.created])
-    found: dict[str, dict[str, tuple[bytes | None, bytes | None]]] = {}
-    for pending, name, key, value in wanted:
-        declared = pending.shape.fields[name]
-        new = None
-        if value != declared.blank:
-            new = ring.seal(key, encode_plain(value) if declared.is_json else str(value).encode())
-        found.setdefault(pending.record.id, {})[name] = (held.get((pending.record.id, name)), new)
-    return found
-
-
-def _held_envelopes(wanted: Sequence[tuple[Pending, str]]) -> dict[tuple[str, str], bytes | None]:
-    """Return the envelopes that the store holds now; the version check of the update proves them current."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for pending, name in wanted:
-        groups.setdefault((pending.shape.table, name), []).append(pending.record.id)
-    found: dict[tuple[str, str], bytes | None] = {}
-    for (table, name), ids in groups.items():
-        for start in range(0, len(ids), _READ_CHUNK):
-            chunk = ids[start : start + _READ_CHUNK]
-            marks = ", ".join("%s" for _ in chunk)
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    f"SELECT {quoted('id', name)} FROM {quoted(table)} WHERE id IN ({marks})",  # noqa: S608 - our own names only
-                    chunk,
-                )
-                for record_id, envelope in cursor.fetchall():
-                    found[record_id, name] = None if envelope is None else bytes(envelope)
-    return found
-
-
-def _row(pending: Pending, envelopes: dict[str, tuple[bytes | None, bytes | None]]) -> tuple[Any, ...]:
-    shape = pending.shape
-    row = shape.pick(pending.record.__dict__)
-    if not shape.json_at and not shape.sealed_at:
-        return row
-    line = list(row)
-    for i in shape.json_at:
-        if line[i] is not None:
-            line[i] = shapes.json_text(line[i])
-    for i, name in shape.sealed_at:
-        line[i] = envelopes[name][1] if name in envelopes else None
-    return tuple(line)
-
-
-def _update(
-    found: Prepared, pending: Pending, envelopes: dict[str, tuple[bytes | None, bytes | None]]
-) -> None:
-    shape, record = pending.shape, pending.record
-    columns: list[str] = []
-    values: list[Any] = []
-    for name, (_, new) in pending.changes.items():
-        declared = shape.fields[name]
-        columns.append(name)
-        if declared.sealed:
-            values.append(envelopes[name][1])
-        else:
-            values.append(shapes.json_text(new) if declared.is_json else new)
-    for name, value in pending.extras.items():
-        columns.append(name)
-        values.append(shapes.json_text(value) if shapes.is_json(shape, name) else value)
-    if pending.journalled:
-        columns += ("version", "updated_at")
-        values += (record.version, record.updated_at)
-    found.updates.setdefault((shape.table, tuple(columns)), []).append((*values, record.id, pending.expected))
-
-
-def _base64(envelope: bytes | None) -> str | None:
-    return None if envelope is None else base64.b64encode(envelope).decode()
-
-
-def _entry(
-    work: Work, pending: Pending, envelopes: dict[str, tuple[bytes | None, bytes | None]]
-) -> tuple[Any, ...]:
-    record = pending.record
-    changes = pending.changes
-    if envelopes:
-        changes = changes | {name: [_base64(old), _base64(new)] for name, (old, new) in envelopes.items()}
-    return _entry_row(
-        work, pending.shape.kind, record.organisation, record.id, record.version, pending.occurred_at, pending.cause,
-        pending.trace, pending.zone, pending.assumed_error, changes, pending.why, pending.inputs, pending.versions,
-    )  # fmt: skip
-
-
-def _batch_entries(work: Work, batch: Batch) -> list[tuple[Any, ...]]:
-    """Return the entries of a batch: their bodies differ only in changes and record, the rest is encoded once."""
-    frame = _entry_row(
-        work, batch.shape.kind, batch.organisation, "", 1, batch.occurred_at, batch.cause, batch.trace, "", 0,
-        {}, batch.why, batch.inputs, batch.versions,
-    )  # fmt: skip
-    # Only texts and numbers stand before these two members, so their first occurrence is the member itself.
-    head, _, rest = frame[-1].partition(b'"changes":{}')
-    middle, _, tail = rest.partition(b'"record":""')
-    head += b'"changes":'
-    middle += b'"record":"'
-    before, after = frame[:2], frame[3:-1]
-    return [
-        (
-            *before,
-            record_id,
-            *after,
-            b"".join((head, encode_plain(changes), middle, record_id.encode(), b'"', tail)),
-        )
-        for record_id, changes in batch.entries
-    ]
-
-
-def _entry_row(
-    work: Work, kind: str, organisation: str, record: str, version: int, occurred_at: int, cause: str, trace: str, zone: str,
-    assumed_error: int, changes: Any, why: Any, inputs: Any, versions: Any,
-) -> tuple[Any, ...]:  # fmt: skip
-    actor, origin, now, generation = work.actor, work.origin, work.now, work.generation
-    body = encode_plain(
-        Body(
-            actor.id, actor.kind.value, assumed_error, cause, changes, origin.channel, origin.connection, FORMAT, generation,
-            inputs, kind, occurred_at, organisation, record, now, origin.synthetic, trace, version, versions, why, zone,
-        )
-    )  # fmt: skip
-    return (
-        organisation, kind, record, version, occurred_at, now, actor.id, origin.channel, origin.connection,
-        origin.synthetic, cause, trace, generation, body,
-    )  # fmt: skip
 
 
 def flush(prepared: Prepared) -> None:
@@ -212,7 +34,7 @@ def flush(prepared: Prepared) -> None:
     with connection.cursor():
         raw = connection.connection.cursor()
     if work.numbers and _take_numbers(raw, work):
-        prepared = _render(work)
+        prepared = render(work)
     try:
         with connection.wrap_database_errors:
             _write(raw, prepared)

@@ -7,18 +7,16 @@ records only through the instances that it returned.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from django.db import models
-
 from isthmus.kernel.actor import Actor, Origin
-from isthmus.kernel.chain import plain
 from isthmus.kernel.errors import Bug, Conflict
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Json, Reason
 from isthmus.ledger import shapes
+from isthmus.ledger.beside import SideRowsOfWork
 from isthmus.ledger.ids import source
+from isthmus.ledger.pending import Batch, Pending, give_number, told
 from isthmus.ledger.records import RecordModel
 
 M = TypeVar("M", bound=RecordModel)
@@ -28,54 +26,6 @@ _NO_VERSIONS: Mapping[str, str] = {}
 
 class StaleRecord(Conflict):
     """A record, counter or fence is no longer as this Work read it: the door runs the act again."""
-
-
-@dataclass(slots=True)
-class Pending:
-    """What one Work does to one record: exactly one entry, whatever the number of calls."""
-
-    record: RecordModel
-    shape: shapes.RecordShape
-    created: bool
-    expected: int
-    occurred_at: int
-    cause: str
-    trace: str
-    zone: str
-    assumed_error: int
-    changes: dict[str, list[Json]] = field(default_factory=dict)
-    extras: dict[str, Any] = field(default_factory=dict)
-    why: list[dict[str, Json]] = field(default_factory=list)
-    inputs: list[list[str | int]] = field(default_factory=list)
-    versions: dict[str, str] = field(default_factory=dict)
-    journalled: bool = False
-
-
-@dataclass(slots=True)
-class Batch:
-    """Rows of one kind appended without instances: ready projection rows, and what their entries share."""
-
-    shape: shapes.RecordShape
-    rows: list[tuple[Any, ...]]
-    entries: list[tuple[str, dict[str, list[Json]]]]
-    organisation: str
-    occurred_at: int
-    cause: str
-    trace: str
-    why: list[dict[str, Json]]
-    inputs: list[list[str | int]]
-    versions: dict[str, str]
-
-
-@dataclass(slots=True)
-class SideRows:
-    """Rows for one statement on one side table. `exact`: every row must hit exactly one row of the store."""
-
-    table: str
-    verb: str
-    shape: tuple[Any, ...]
-    rows: list[tuple[Any, ...]]
-    exact: bool
 
 
 _preparers: list[Callable[[Work], None]] = []
@@ -94,15 +44,11 @@ def register_generation(read: Callable[[], int]) -> None:
     _generation = read
 
 
-def told(why: Sequence[Reason]) -> list[dict[str, Json]]:
-    """Return reasons as they stand in an entry."""
-    return [{"facts": plain(each.facts), "rule": each.rule, "text": each.text} for each in why]
-
-
-class Work:
+class Work(SideRowsOfWork):
     """The unit of work of one act."""
 
     def __init__(self, *, actor: Actor, origin: Origin, now: Instant, trace: str) -> None:
+        super().__init__()
         self.actor = actor
         self.origin = origin
         self.now = now
@@ -110,12 +56,10 @@ class Work:
         self.generation = _generation()
         self.pending: dict[str, Pending] = {}
         self.batches: list[Batch] = []
-        self.side: list[SideRows] = []
         self.numbers: dict[tuple[str, str], list[Pending]] = {}
         self.rechecks: list[Callable[[], None]] = []
         self.after: list[Callable[[], None]] = []
         self._first_numbers: dict[tuple[str, str], int] = {}
-        self._last_on_table: dict[str, SideRows] = {}
 
     # Records -------------------------------------------------------------------------------------------
 
@@ -338,61 +282,6 @@ class Work:
         """Return the provisional number that this Work gave first under (organisation, kind)."""
         return self._first_numbers[key]
 
-    # Side rows -----------------------------------------------------------------------------------------
-
-    def insert(self, model: type[models.Model], **values: Any) -> None:
-        """Insert one side row; absent fields take their defaults."""
-        shape = shapes.beside(model)
-        full = {
-            name: values[name] if name in values else each.get_default()
-            for name, each in shape.defaults.items()
-        }
-        for name in values.keys() - full.keys():
-            full[name] = values[name]
-        self._beside(
-            shape, "insert", (tuple(shape.columns[name] for name in full),), shape.stored(full), exact=False
-        )
-
-    def upsert(self, model: type[models.Model], key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-        """Insert or overwrite the side row with this unique key; on insert, absent fields take defaults."""
-        self._merge(model, key, values, {})
-
-    def bump(
-        self,
-        model: type[models.Model],
-        key: Mapping[str, Any],
-        add: Mapping[str, int],
-        values: Mapping[str, Any] = _NO_VERSIONS,
-    ) -> None:
-        """Add to counters of the row with this key (and set `values`), inserting a side row if there is none.
-
-        On a record only the counters of its kind may be bumped; the row must exist.
-        """
-        if issubclass(model, RecordModel):
-            shape = shapes.of(model)
-            if not {*add, *values} <= shape.extras:
-                raise Bug(f"Only counters of a {shape.kind} can be bumped.", remedy="Use work.change.")
-            side = shapes.beside(model)
-            names = tuple(add), tuple(values), tuple(key)
-            self._beside(side, "count", names, (*add.values(), *values.values(), *key.values()), exact=True)
-            return
-        self._merge(model, key, values, add)
-
-    def advance(self, model: type[models.Model], where: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-        """Update the one side row that is as `where` says; none or several: `StaleRecord` at the flush."""
-        self._side_only(model)
-        shape = shapes.beside(model)
-        names = tuple(shape.columns[each] for each in values), tuple(shape.columns[each] for each in where)
-        self._beside(shape, "advance", names, shape.stored(values) + shape.stored(where), exact=True)
-
-    def remove(self, model: type[models.Model], where: Mapping[str, Any]) -> None:
-        """Delete the side rows that are as `where` says, if any."""
-        self._side_only(model)
-        shape = shapes.beside(model)
-        self._beside(
-            shape, "remove", (tuple(shape.columns[each] for each in where),), shape.stored(where), exact=False
-        )
-
     def recheck(self, check: Callable[[], None]) -> None:
         """Have `check` called inside the write transaction, before anything is written; it may raise StaleRecord."""
         self.rechecks.append(check)
@@ -456,47 +345,3 @@ class Work:
         number = self.next_number(*key)
         self.numbers.setdefault(key, []).append(pending)
         give_number(pending, number)
-
-    def _side_only(self, model: type[models.Model]) -> None:
-        if issubclass(model, RecordModel):
-            raise Bug(f"{model.__name__} is a record.", remedy="Use work.change.")
-
-    def _merge(
-        self,
-        model: type[models.Model],
-        key: Mapping[str, Any],
-        values: Mapping[str, Any],
-        add: Mapping[str, int],
-    ) -> None:
-        self._side_only(model)
-        shape = shapes.beside(model)
-        given = {**key, **values, **add}
-        full = given | {
-            name: each.get_default() for name, each in shape.defaults.items() if name not in given
-        }
-        names = (
-            tuple(shape.columns[name] for name in full),
-            tuple(shape.columns[name] for name in key),
-            tuple(shape.columns[name] for name in values),
-            tuple(shape.columns[name] for name in add),
-        )
-        self._beside(shape, "merge", names, shape.stored(full), exact=False)
-
-    def _beside(
-        self, shape: shapes.SideShape, verb: str, names: tuple[Any, ...], row: tuple[Any, ...], *, exact: bool
-    ) -> None:
-        """Queue a row; it joins the last statement on its table only if that has the same form, so order holds."""
-        last = self._last_on_table.get(shape.table)
-        if last is not None and last.verb == verb and last.shape == names:
-            last.rows.append(row)
-            return
-        last = SideRows(shape.table, verb, names, [row], exact)
-        self._last_on_table[shape.table] = last
-        self.side.append(last)
-
-
-def give_number(pending: Pending, number: int) -> None:
-    """Set the number of a created record, in the instance and in its entry."""
-    text = f"{pending.shape.prefix}-{number:06d}"
-    pending.record.number = text  # type: ignore[attr-defined]
-    pending.changes["number"] = [None, text]
