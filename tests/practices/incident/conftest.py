@@ -30,7 +30,9 @@ class Desk:
         found: Incident = self.act(lambda work: service.create(work, self.book.organisation, values))
         return found
 
-    def on(self, incident: Incident, step: Callable[..., Any], *args: Any, role: str = "agent", **more: Any) -> Any:
+    def on(
+        self, incident: Incident, step: Callable[..., Any], *args: Any, role: str = "agent", **more: Any
+    ) -> Any:
         """Do one step on the incident as it stands now."""
         return self.act(lambda work: step(work, service.get(work, incident.id), *args, **more), role=role)
 
@@ -39,7 +41,11 @@ class Desk:
         return found
 
     def map(self, rows: list[dict[str, Any]]) -> dict[str, str]:
-        self.book.perform(lambda work: configuration.import_rows(work, rows, organisation=self.book.organisation, source="test"))
+        self.book.perform(
+            lambda work: configuration.import_rows(
+                work, rows, organisation=self.book.organisation, source="test"
+            )
+        )
         return {each.name: key for key, each in configuration.snapshot_of(self.book.organisation).cis.items()}
 
 

@@ -58,9 +58,12 @@ def test_the_default_matrix_is_complete_and_monotone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("criticality", "severity", "expected"), [("gold", "critical", "1"), ("test", "critical", "3"), ("silver", "warning", "3"), ("", "error", "3")]
+    ("criticality", "severity", "expected"),
+    [("gold", "critical", "1"), ("test", "critical", "3"), ("silver", "warning", "3"), ("", "error", "3")],
 )
-def test_the_same_severity_weighs_more_on_a_more_critical_service(criticality: str, severity: str, expected: str) -> None:
+def test_the_same_severity_weighs_more_on_a_more_critical_service(
+    criticality: str, severity: str, expected: str
+) -> None:
     found = priority.decide(TABLE, criticality=criticality, users=None, severity=severity)
     assert found.priority == expected
     assert found.why[0].text
@@ -68,7 +71,10 @@ def test_the_same_severity_weighs_more_on_a_more_critical_service(criticality: s
 
 def test_many_users_raise_impact_but_never_on_test() -> None:
     raised = priority.Table(
-        matrix=DEFAULT_MATRIX, impact_by_criticality={"bronze": "3", "test": "4"}, urgency_by_severity={}, users=[priority.UsersThreshold(at_least=1000, impact="2")]
+        matrix=DEFAULT_MATRIX,
+        impact_by_criticality={"bronze": "3", "test": "4"},
+        urgency_by_severity={},
+        users=[priority.UsersThreshold(at_least=1000, impact="2")],
     )
     assert priority.impact_of(raised, criticality="bronze", users=1000)[0] == "2"
     assert priority.impact_of(raised, criticality="bronze", users=999)[0] == "3"
@@ -77,13 +83,18 @@ def test_many_users_raise_impact_but_never_on_test() -> None:
 
 def test_a_matrix_with_a_hole_and_a_wrong_level_are_found() -> None:
     matrix = {**DEFAULT_MATRIX, "2": {"1": "1", "2": "9", "3": "3"}}
-    paths = {each.path for each in check(IncidentSection(matrix=matrix, urgency_by_severity={"critical": "0"}), None)}
+    paths = {
+        each.path
+        for each in check(IncidentSection(matrix=matrix, urgency_by_severity={"critical": "0"}), None)
+    }
     assert paths == {"/matrix/2/2", "/matrix/2/4", "/urgency_by_severity/critical"}
 
 
 # --- Assignment -------------------------------------------------------------------------------------------
 
-NIGHT = assignment.Hours(days=("mon", "tue", "wed", "thu", "fri"), since="18:00", until="08:00", zone="Europe/Berlin")
+NIGHT = assignment.Hours(
+    days=("mon", "tue", "wed", "thu", "fri"), since="18:00", until="08:00", zone="Europe/Berlin"
+)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +108,7 @@ NIGHT = assignment.Hours(days=("mon", "tue", "wed", "thu", "fri"), since="18:00"
         ("2026-07-03T16:30:00Z", True),  # summer time: 18:30
     ],
 )
-def test_hours_run_past_midnight_and_follow_the_zone(moment: str, inside: bool) -> None:
+def test_hours_run_past_midnight_and_follow_the_zone(moment: str, *, inside: bool) -> None:
     assert NIGHT.contain(from_rfc3339(moment)) is inside
 
 
@@ -107,7 +118,9 @@ def test_the_first_rule_that_fits_decides_then_the_map_then_the_default() -> Non
         assignment.AssignmentRule(name="shop", group="shop-team", services=("shop",)),
     ]
     evening, noon = from_rfc3339("2026-11-20T18:00:00Z"), from_rfc3339("2026-11-20T11:00:00Z")
-    database = assignment.Place(service="shop", ci="db", ci_class="database", ci_group="dba", service_group="shop-desk")
+    database = assignment.Place(
+        service="shop", ci="db", ci_class="database", ci_group="dba", service_group="shop-desk"
+    )
 
     def group(place: assignment.Place, now: Instant) -> str:
         return assignment.decide(rules, "desk", place, "2", now)[0]

@@ -18,13 +18,24 @@ from isthmus.practices.incident.models import Incident
 
 
 def test_an_incident_gets_number_priority_group_and_targets_with_reasons(desk: Any) -> None:
-    cis = desk.map([{"name": "shop", "ci_class": "service", "criticality": "gold", "support_group": "shop-team"}])
+    cis = desk.map(
+        [{"name": "shop", "ci_class": "service", "criticality": "gold", "support_group": "shop-team"}]
+    )
     incident = desk.open(ci=cis["shop"], urgency="1")
     assert incident.number == "INC-000001"
-    assert (incident.state, incident.impact, incident.priority, incident.assignment_group) == ("new", "1", "1", "shop-team")
+    assert (incident.state, incident.impact, incident.priority, incident.assignment_group) == (
+        "new",
+        "1",
+        "1",
+        "shop-team",
+    )
     assert incident.resolve_by > incident.respond_by > incident.opened_at
     (entry,) = reading.history(incident.id)
-    assert {reason.rule for reason in entry.why} >= {"incident.priority", "incident.assignment.map", "incident.targets"}
+    assert {reason.rule for reason in entry.why} >= {
+        "incident.priority",
+        "incident.assignment.map",
+        "incident.targets",
+    }
 
 
 def test_without_a_title_there_is_none(desk: Any) -> None:
@@ -104,7 +115,10 @@ def test_comments_carry_author_and_place(desk: Any) -> None:
     desk.on(incident, service.comment, "Looking at it", public=True)
     desk.act(lambda work: service.comment(work, incident, "Vu", author_label="Anne", connection="jira"))
     found = service.comments_of(incident.id)
-    assert [(each.body, each.connection, each.public) for each in found] == [("Looking at it", "", True), ("Vu", "jira", False)]
+    assert [(each.body, each.connection, each.public) for each in found] == [
+        ("Looking at it", "", True),
+        ("Vu", "jira", False),
+    ]
     with pytest.raises(Rejected):
         desk.on(incident, service.comment, " ")
 
@@ -137,7 +151,15 @@ def test_triggers_of_a_major_incident_belong_to_one_group_until_it_closes(desk: 
 def test_a_recurring_incident_is_not_diagnosed_before_the_collision_check(desk: Any) -> None:
     def open_again(work: Any) -> Incident:
         return service.open_from_alerts(
-            work, [service.Opening(organisation=desk.book.organisation, title="Down", severity="error", correlation_key="identity:x")]
+            work,
+            [
+                service.Opening(
+                    organisation=desk.book.organisation,
+                    title="Down",
+                    severity="error",
+                    correlation_key="identity:x",
+                )
+            ],
         )[0]
 
     incidents = [desk.book.perform(open_again, actor=system("pump")) for _ in range(3)]
@@ -153,17 +175,31 @@ def test_an_incident_under_its_cause_is_cancelled_only_if_nobody_works_on_it(des
     parent, idle, busy = desk.open(title="cause"), desk.open(title="idle"), desk.open(title="busy")
     desk.on(busy, service.comment, "working")
     for child in (idle, busy):
-        desk.act(lambda work, child=child: service.absorb(work, service.get(work, child.id), service.get(work, parent.id), why=[]))
-    assert [(desk.again(each).state, desk.again(each).parent) for each in (idle, busy)] == [("cancelled", parent.id), ("new", parent.id)]
+        desk.act(
+            lambda work, child=child: service.absorb(
+                work, service.get(work, child.id), service.get(work, parent.id), why=[]
+            )
+        )
+    assert [(desk.again(each).state, desk.again(each).parent) for each in (idle, busy)] == [
+        ("cancelled", parent.id),
+        ("new", parent.id),
+    ]
 
 
 def test_bulk_results_stand_one_by_one(desk: Any) -> None:
     one, two = desk.open(title="one"), desk.open(title="two")
-    items = [(one.id, "resolve", {"code": "fixed", "notes": "ok"}), (two.id, "close", {}), ("nothing", "reopen", {}), (two.number, "comment", {"body": "hi"})]
+    items = [
+        (one.id, "resolve", {"code": "fixed", "notes": "ok"}),
+        (two.id, "close", {}),
+        ("nothing", "reopen", {}),
+        (two.number, "comment", {"body": "hi"}),
+    ]
     found = list(bulk.run(items, actor=desk.book.actor("agent"), origin=Origin(channel="api"), trace=""))
     assert [type(result).__name__ for _, result in found] == ["dict", "Rejected", "NotFound", "dict"]
     assert desk.again(one).state == "resolved"
-    viewer = list(bulk.run(items[:1], actor=desk.book.actor("viewer"), origin=Origin(channel="api"), trace=""))
+    viewer = list(
+        bulk.run(items[:1], actor=desk.book.actor("viewer"), origin=Origin(channel="api"), trace="")
+    )
     assert isinstance(viewer[0][1], Forbidden)
 
 

@@ -21,11 +21,7 @@ DEFAULT_MATRIX: Final = {
 DEFAULT_TARGETS: Final = {"1": (15, 240), "2": (30, 480), "3": (240, 1440), "4": (480, 4320)}
 
 
-class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-class HoursSpec(_Struct):
+class HoursSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Weekly hours: `days` of mon..sun, `since`/`until` as HH:MM in `zone`; may run past midnight."""
 
     days: list[str] = msgspec.field(default_factory=lambda: list(assignment.DAYS))
@@ -34,7 +30,7 @@ class HoursSpec(_Struct):
     zone: str = "UTC"
 
 
-class AssignmentSpec(_Struct):
+class AssignmentSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Assign to `group` where everything that is given fits (names as on the map)."""
 
     name: str
@@ -47,28 +43,28 @@ class AssignmentSpec(_Struct):
     hours: HoursSpec | None = None
 
 
-class TargetSpec(_Struct):
+class TargetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Minutes, around the clock."""
 
     respond_minutes: int
     resolve_minutes: int
 
 
-class UsersSpec(_Struct):
+class UsersSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """From `at_least` users on, impact is at least `impact`. Test services are never raised."""
 
     at_least: int
     impact: str
 
 
-class MajorSpec(_Struct):
+class MajorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`priorities` that propose a major incident; `owner`: the group that owns its workflow triggers."""
 
     priorities: list[str] = []
     owner: str = "service-desk"
 
 
-class IncidentSection(_Struct):
+class IncidentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How incidents get priority, group and targets, and when the hub resolves and reopens them."""
 
     matrix: dict[str, dict[str, str]] = msgspec.field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from isthmus.identity import permissions
@@ -28,21 +29,14 @@ def run(
             ),
         )
     for reference, action, values in items:
+        act = partial(_one, reference=reference, action=action, values=values)
         try:
-            yield (
-                reference,
-                perform(
-                    lambda work, each=(reference, action, values): _one(work, *each),
-                    actor=actor,
-                    origin=origin,
-                    trace=trace,
-                ),
-            )
+            yield reference, perform(act, actor=actor, origin=origin, trace=trace)
         except IsthmusError as error:
             yield reference, error
 
 
-def _one(work: Work, reference: str, action: str, values: Mapping[str, Any]) -> dict[str, Any]:
+def _one(work: Work, *, reference: str, action: str, values: Mapping[str, Any]) -> dict[str, Any]:
     incident = service.get(work, reference)
     permissions.require(work.actor, "incident:write", incident.organisation)
     match action:

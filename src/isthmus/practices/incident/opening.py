@@ -15,7 +15,7 @@ from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.instant import DAY, Instant
 from isthmus.kernel.record import Json, Reason
 from isthmus.ledger.work import Work
-from isthmus.practices.incident import suspects, surroundings
+from isthmus.practices.incident import surroundings, suspects
 from isthmus.practices.incident.blueprint import IncidentSection, assignment_rules, table, target_table
 from isthmus.practices.incident.loading import chunks
 from isthmus.practices.incident.models import Incident
@@ -56,7 +56,7 @@ def open_from_alerts(work: Work, openings: Sequence[Opening]) -> list[Incident]:
     Costs a fixed number of queries per organisation, however many openings there are.
     """
     section: IncidentSection = blueprint.current().section("incident")
-    found: list[Incident] = [None] * len(openings)  # type: ignore[list-item] - every place is filled below
+    found: dict[int, Incident] = {}
     by_organisation: dict[str, list[int]] = defaultdict(list)
     for index, opening in enumerate(openings):
         by_organisation[opening.organisation].append(index)
@@ -72,9 +72,8 @@ def open_from_alerts(work: Work, openings: Sequence[Opening]) -> list[Incident]:
             for opening in mine
         ]
         suspects.propose(work, organisation, opened, section)
-        for index, incident in zip(indexes, opened, strict=True):
-            found[index] = incident
-    return found
+        found |= dict(zip(indexes, opened, strict=True))
+    return [found[index] for index in range(len(openings))]
 
 
 def create(

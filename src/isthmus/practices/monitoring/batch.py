@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from isthmus.hub import due
-from isthmus.hub.observing import Outcome, Seen, outcome
+from isthmus.hub.observing import Outcome, Seen, What, outcome
 from isthmus.kernel.instant import MINUTE, Instant
 from isthmus.kernel.record import Reason
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
-from isthmus.practices.monitoring import index
+from isthmus.practices.monitoring import index, watch
 from isthmus.practices.monitoring import plan as plans
 from isthmus.practices.monitoring.deciding import Case, Decider
 from isthmus.practices.monitoring.models import Alert
@@ -41,7 +41,7 @@ class Draft:
     cleared: bool = False
     changes: list[int] = field(default_factory=list)
     raised: str = ""
-    notes: dict[tuple[int, int], tuple[str, str]] = field(default_factory=dict)
+    notes: dict[tuple[int, int], tuple[What, str]] = field(default_factory=dict)
     sightings: list[Sighting] = field(default_factory=list)
 
     @property
@@ -80,6 +80,8 @@ class Batch:
                     continue
             self._fold(draft, each)
         self._write(drafts)
+        if drafts:
+            watch.begin(self.work, self.organisation)
         return [self._outcome(each, drafts, unknown) for each in sightings]
 
     # Fold ----------------------------------------------------------------------------------------------
@@ -126,9 +128,7 @@ class Batch:
         draft.sightings.append(sighting)
         draft.occurrences += sighting.event.firing
         draft.values |= folded.values
-        draft.held = Held(
-            **{name: folded.values.get(name, getattr(draft.held, name)) for name in Held.__dataclass_fields__}
-        )  # type: ignore[arg-type]
+        draft.held = folded.held(draft.held)
         if folded.note:
             draft.notes[(seen.message_position, seen.place)] = ("ignored", folded.note)
         elif folded.turn:
@@ -169,8 +169,8 @@ class Batch:
                         id=draft.id,
                         identity=draft.first.identity,
                         severity=draft.held.severity,
-                        labels=draft.held.labels,
-                        annotations=draft.held.annotations,
+                        labels=dict(draft.held.labels),
+                        annotations=dict(draft.held.annotations),
                         connection=draft.first.seen.connection,
                         summary=draft.held.summary,
                         at=Instant(draft.held.starts_at or self.now),
@@ -285,7 +285,7 @@ class Batch:
                 what,
                 reason=f"{decision}: {note} {alert.decision_reason if alert else ''}".strip(),
                 records=records,
-            )  # type: ignore[arg-type]
+            )
         suppressed = decision.startswith(SUPPRESSED)
         reason = f"{decision}: {alert.decision_reason}" if alert else ""
         return outcome(sighting.seen, "suppressed" if suppressed else "entry", reason=reason, records=records)

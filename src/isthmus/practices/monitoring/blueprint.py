@@ -61,11 +61,7 @@ DEFAULT_SEVERITIES: Final = {
 }  # fmt: skip
 
 
-class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-class IdentitySpec(_Struct):
+class IdentitySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`fields`: labels.* (all), labels.<name>, annotations.<name>, summary, severity, external_key.
     `ignore`: labels that labels.* leaves out. `noise`: timestamps, addresses, uuids, numbers are taken out.
     `scope`: sources that share a scope share alerts (default: each connection by itself)."""
@@ -77,7 +73,7 @@ class IdentitySpec(_Struct):
     version: int = 1
 
 
-class MatcherSpec(_Struct):
+class MatcherSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`label` compared with `value` by `op`: = != =~ !~ (whole text, RE2 syntax)."""
 
     label: str
@@ -85,7 +81,7 @@ class MatcherSpec(_Struct):
     op: str = "="
 
 
-class InhibitionSpec(_Struct):
+class InhibitionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """While an alert fits `source`, alerts that fit `target` and agree on `equal` stay quiet."""
 
     name: str
@@ -94,14 +90,14 @@ class InhibitionSpec(_Struct):
     equal: list[str] = []
 
 
-class SuppressionSpec(_Struct):
+class SuppressionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`maintenance`: authorised change windows mute their items and what depends on them."""
 
     maintenance: bool = True
     inhibitions: list[InhibitionSpec] = []
 
 
-class RuleSpec(_Struct):
+class RuleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Alerts for which `match` (labels) and `when` (CEL) hold are grouped by the labels in `by`, while they lie
     within `window_minutes` (0: no limit); fewer than `threshold` open no incident."""
 
@@ -114,7 +110,7 @@ class RuleSpec(_Struct):
     topology: bool = True
 
 
-class TopologySpec(_Struct):
+class TopologySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Alerts on items within `depth` hops of an item that is down become children of its incident, also if they
     fired up to `window_minutes` before it. `parent_severities` say what "down" is."""
 
@@ -124,20 +120,20 @@ class TopologySpec(_Struct):
     parent_severities: list[str] = msgspec.field(default_factory=lambda: ["critical", "error"])
 
 
-class StormSpec(_Struct):
+class StormSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """From `groups` new groups in `window_minutes` on, everything further shares one incident (0: never)."""
 
     groups: int = 0
     window_minutes: int = 5
 
 
-class CorrelationSpec(_Struct):
+class CorrelationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     rules: list[RuleSpec] = []
     topology: TopologySpec = TopologySpec()
     storm: StormSpec = StormSpec()
 
 
-class AutomationSpec(_Struct):
+class AutomationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """record, draft or full; by service name, else by severity, else the default."""
 
     default: str = "full"
@@ -145,7 +141,7 @@ class AutomationSpec(_Struct):
     severities: dict[str, str] = {}
 
 
-class TimesSpec(_Struct):
+class TimesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Minutes: clear this long before resolving; re-fire this long after it reopens; grace after a maintenance
     window; silence of a firing alert until it is stale; `flap_changes` state changes in `flap` are flapping."""
 
@@ -157,7 +153,7 @@ class TimesSpec(_Struct):
     flap_changes: int = 6
 
 
-class MonitoringSection(_Struct):
+class MonitoringSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How events become alerts, and alerts incidents."""
 
     identity: IdentitySpec = IdentitySpec()

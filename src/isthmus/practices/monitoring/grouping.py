@@ -73,7 +73,6 @@ class Grouping:
 
     def run(self, cases: list[Case]) -> None:
         """Place every case: causes before what depends on them."""
-        by_id = {case.id: case for case in cases}
         members = {case.id: self._member(case) for case in cases}
         held = incidents.by_keys(
             self.work, self.around.organisation, {*(each.group_key for each in members.values()), STORM_KEY}
@@ -100,7 +99,7 @@ class Grouping:
                 self._opening[placed.incident] = (case, placed)
             elif placed.incident in known:
                 self._join(case, placed, known[placed.incident])
-        self._move(moved, by_id)
+        self._move(moved)
         opened = self._open(members)
         self._absorb(moved, opened)
 
@@ -248,7 +247,7 @@ class Grouping:
         if placed.decision == "joined" and occurrence.worse(case.severity, self.raises.get(incident.id, "")):
             self.raises[incident.id] = case.severity
 
-    def _move(self, moved: list[Moved], by_id: dict[str, Case]) -> None:
+    def _move(self, moved: list[Moved]) -> None:
         for each in moved:
             values = {
                 "decision": ATTACHED,

@@ -49,8 +49,8 @@ def sight(plan: Plan, seen: Seen) -> Sighting:
     external = values.get("external_key") or seen.observation.external.key
     known: dict[str, Json] = {
         **values,
-        "labels": labels,
-        "annotations": annotations,
+        "labels": dict[str, Json](labels),
+        "annotations": dict[str, Json](annotations),
         "severity": severity,
         "external_key": external,
     }

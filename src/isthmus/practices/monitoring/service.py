@@ -68,11 +68,17 @@ def count_repeats(work: Work, seens: Sequence[Seen], now: Instant) -> None:
 
 
 def decide_again(
-    work: Work, organisation: str, alerts: Iterable[Alert], now: Instant, *, why: Sequence[Reason] = ()
+    work: Work,
+    organisation: str,
+    alerts: Iterable[Alert],
+    now: Instant,
+    *,
+    why: Sequence[Reason] = (),
+    ended: str = "",
 ) -> None:
     """Decide recorded alerts anew: the ground for an earlier decision may be gone."""
     plan = current_plan()
-    decider = Decider(work, plan, Surroundings(plan, organisation, now))
+    decider = Decider(work, plan, Surroundings(plan, organisation, now, ended=[ended]))
     known = list(alerts)
     decider.decide([case_of(each) for each in known])
     for alert in known:
@@ -180,9 +186,8 @@ def release(work: Work, organisation: str, suppressed_by: str, now: Instant, *, 
     )
     held = index.load(work, organisation, rows.values_list("identity", flat=True))
     if held:
-        decide_again(
-            work, organisation, held.values(), now, why=[Reason(rule="monitoring.released", text=text)]
-        )
+        why = [Reason(rule="monitoring.released", text=text)]
+        decide_again(work, organisation, held.values(), now, why=why, ended=suppressed_by)
 
 
 def get(work: Work, alert_id: str) -> Alert:

@@ -27,9 +27,10 @@ def matchers_of(stored: Iterable[Mapping[str, str]] | None) -> tuple[Matcher, ..
 
 
 class Surroundings:
-    """One organisation at one instant."""
+    """One organisation at one instant. `ended`: silences that this very Work ends, which the store still shows."""
 
-    def __init__(self, plan: Plan, organisation: str, now: Instant) -> None:
+    def __init__(self, plan: Plan, organisation: str, now: Instant, *, ended: Iterable[str] = ()) -> None:
+        self._ended = frozenset(ended)
         self.plan = plan
         self.organisation = organisation
         self.now = now
@@ -103,6 +104,7 @@ class Surroundings:
                 owner=each.owner,
             )
             for each in rows.defer("comment").order_by("id")[:SILENCES_MAX]
+            if each.id not in self._ended
         )
 
     def sources(self, *, without: Iterable[str] = ()) -> list[SourceAlert]:

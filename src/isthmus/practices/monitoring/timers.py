@@ -9,14 +9,12 @@ from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import service as incidents
 from isthmus.practices.incident.loading import many
-from isthmus.practices.monitoring import index, service
+from isthmus.practices.monitoring import index, service, watch
 from isthmus.practices.monitoring.batch import SUPPRESSED, TIMER
 from isthmus.practices.monitoring.models import Alert, Silence
 from isthmus.practices.monitoring.plan import current as current_plan
 from isthmus.practices.monitoring.rules import stability
 
-STALE_SWEEP = "monitoring.stale"
-STALE_SWEEP_MINUTES = 5
 STALE_AT_ONCE = 500
 
 
@@ -92,7 +90,7 @@ def settle(work: Work, organisation: str, alerts: list[Alert]) -> None:
             Reason(
                 rule="monitoring.settled",
                 text="All its alerts have cleared and stayed clear.",
-                facts={"alerts": sorted(mine)},
+                facts={"alerts": [*sorted(mine)]},
             )
         ]
         incidents.settle(work, list(found.values()), why=why)
@@ -134,17 +132,11 @@ def sweep_stale(work: Work, row: Due, now: Instant) -> None:
             due.schedule(
                 work, TIMER, alert.id, Instant(now + times.stable * MINUTE), organisation=row.organisation
             )
-    due.schedule(
-        work,
-        STALE_SWEEP,
-        row.subject,
-        Instant(now + STALE_SWEEP_MINUTES * MINUTE),
-        organisation=row.organisation,
-    )
+    watch.again(work, row.organisation)
 
 
 def register() -> None:
     """Make the handlers known; called when the app is ready."""
     due.register(TIMER, alert_timer)
     due.register(service.SILENCE_EXPIRY, expire_silence)
-    due.register(STALE_SWEEP, sweep_stale)
+    due.register(watch.STALE_SWEEP, sweep_stale)

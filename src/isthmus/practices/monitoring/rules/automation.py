@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from isthmus.kernel.record import Reason
@@ -20,12 +20,8 @@ class Automation:
     """The level of a service (by name), else of a severity, else the default."""
 
     default: Level = Level.FULL
-    services: Mapping[str, Level] = ()  # type: ignore[assignment] - replaced in __post_init__
-    severities: Mapping[str, Level] = ()  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "services", dict(self.services))
-        object.__setattr__(self, "severities", dict(self.severities))
+    services: Mapping[str, Level] = field(default_factory=dict)
+    severities: Mapping[str, Level] = field(default_factory=dict)
 
 
 def decide(automation: Automation, service: str, severity: str) -> tuple[Level, Reason]:

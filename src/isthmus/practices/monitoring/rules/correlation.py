@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from isthmus.kernel.instant import MINUTE, Instant
-from isthmus.kernel.record import Reason
+from isthmus.kernel.record import Json, Reason
 
 ATTACHED = "attached_to_parent"
 BELOW = "below_threshold"
@@ -187,7 +187,7 @@ class Correlator:
             return None
         (hops, *_), parent = min(causes, key=lambda each: each[0])
         text = f"Child of “{parent.summary or parent.id}”: its item depends on that one, {hops} hop(s) away."
-        facts = {"parent": parent.id, "ci": parent.ci, "hops": hops}
+        facts: dict[str, Json] = {"parent": parent.id, "ci": parent.ci, "hops": hops}
         return Placed(
             alert=member.id,
             decision=ATTACHED,
@@ -291,7 +291,7 @@ class Correlator:
         if group is None:
             group = self.groups[member.group_key] = Group(key=member.group_key)
         group.members[member.id] = member.at
-        facts = {"group": member.group_key, "alerts": len(group.members)}
+        facts: dict[str, Json] = {"group": member.group_key, "alerts": len(group.members)}
         if group.incident:
             text = f"Joined the open incident of {name}."
             return Placed(
@@ -312,7 +312,7 @@ class Correlator:
         return self._storming(member, group, takes) or self._open(member, group, takes, name, facts)
 
     def _open(
-        self, member: Member, group: Group, takes: tuple[str, ...], name: str, facts: dict[str, int | str]
+        self, member: Member, group: Group, takes: tuple[str, ...], name: str, facts: dict[str, Json]
     ) -> Placed:
         group.incident = self._new_incident()
         self._opened_lately += 1

@@ -8,7 +8,7 @@ noise, so that "250 items" after "180 items" is no news. An event about an episo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from isthmus.kernel.instant import Instant
@@ -53,6 +53,10 @@ class Folded:
     turn: str
     values: Mapping[str, object]
     note: str = ""
+
+    def held(self, before: Held) -> Held:
+        """Return what is recorded afterwards."""
+        return replace(before, **self.values)  # type: ignore[arg-type]
 
 
 def fold(held: Held, event: Event) -> Folded:

@@ -1,0 +1,33 @@
+"""The wait that looks for alerts whose source fell silent: one per organisation, set when its first alert comes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.db import connection
+
+from isthmus.hub import due
+from isthmus.hub.models import Due
+from isthmus.kernel.instant import MINUTE, Instant
+from isthmus.ledger.work import Work
+
+STALE_SWEEP: Final = "monitoring.stale"
+STALE_SWEEP_MINUTES: Final = 5
+
+_watched: set[tuple[str, str]] = set()
+
+
+def begin(work: Work, organisation: str) -> None:
+    """Set the wait unless it runs already; setting it again with every batch would put it off for ever."""
+    key = (str(connection.settings_dict["NAME"]), organisation)
+    if key in _watched:
+        return
+    if not Due.objects.filter(organisation=organisation, what=STALE_SWEEP, subject=organisation).exists():
+        again(work, organisation)
+    work.after_commit(lambda: _watched.add(key))
+
+
+def again(work: Work, organisation: str) -> None:
+    """Set the next look."""
+    at = Instant(work.now + STALE_SWEEP_MINUTES * MINUTE)
+    due.schedule(work, STALE_SWEEP, organisation, at, organisation=organisation)
