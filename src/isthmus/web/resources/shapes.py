@@ -7,6 +7,7 @@ from typing import Any
 from isthmus.kernel.instant import Instant, to_rfc3339
 from isthmus.kernel.record import FieldType
 from isthmus.ledger.reading import EntryView
+from isthmus.ledger.records import kind_of
 
 
 def record(found: Any, *, without: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def record(found: Any, *, without: tuple[str, ...] = ()) -> dict[str, Any]:
         "synthetic": found.synthetic,
         "trace": f"/api/v1/traces/{found.id}",
     }
-    for field in found.record_kind().fields:
+    for field in kind_of(found).fields:
         if field.name in without:
             continue
         value = getattr(found, field.name)
