@@ -228,10 +228,20 @@ def test_the_log_is_synced_between_reading_a_message_and_saying_202(hub, served,
     lines = trace.read_text().splitlines()
     reads = [at for at, each in enumerate(lines) if "POST /ingest/tiny/web" in each]
     answers = [at for at, each in enumerate(lines) if "HTTP/1.1 202" in each]
-    synced = re.compile(r"(fdatasync\(\d+<[^>]*/log/web/\d+\.seg>\)|fdatasync resumed>\)) += 0")
-    syncs = [at for at, each in enumerate(lines) if synced.search(each)]
+    syncs = list(completed_syncs(lines))
     assert len(reads) == len(answers) == 5
     for read, answered in zip(reads, answers, strict=True):
-        assert any(read < at < answered for at in syncs), (
-            f"no completed sync between lines {read} and {answered}"
-        )
+        assert any(
+            read < begun < done < answered or read < begun == done < answered for begun, done in syncs
+        ), f"no completed sync of the log between lines {read} and {answered}"
+
+
+def completed_syncs(lines: list[str]) -> Iterator[tuple[int, int]]:
+    """Yield (begun, done) line numbers of successful syncs of the connection's segment."""
+    begun: dict[str, int] = {}
+    for at, line in enumerate(lines):
+        thread = line.split()[0]
+        if re.search(r"fdatasync\(\d+<[^>]*/log/web/\d+\.seg>", line):
+            begun[thread] = at
+        if thread in begun and re.search(r"fdatasync(\(| resumed>).*= 0$", line):
+            yield begun.pop(thread), at

@@ -103,11 +103,12 @@ def redrive(work: Work, parked_id: str) -> ParkedMessage:
     if row is None:
         raise NotFound("There is no such parked message.")
     actor = work.actor
+    roles: list[Json] = [*sorted(actor.roles)]
     asked: Json = {
         "kind": actor.kind.value,
         "id": actor.id,
         "label": actor.label,
-        "roles": sorted(actor.roles),
+        "roles": roles,
     }
     due.schedule(work, REDRIVE, parked_id, work.now, organisation=row.organisation, payload=asked)
     return row

@@ -18,6 +18,7 @@ from prometheus_client import generate_latest
 from isthmus import django_settings
 from isthmus.hub import connections, health, housekeeping, leases, metrics, polling
 from isthmus.hub.intake import shared as shared_log
+from isthmus.hub.lanes import runner
 from isthmus.hub.pump.pump import Pump
 from isthmus.hub.serve.loops import Loop, start
 from isthmus.hub.sweeper import sweep
@@ -148,11 +149,6 @@ class Engine:
                 await _sleep(stop, 1.0)
 
     def _lanes(self, stop: asyncio.Event) -> list[asyncio.Task[None]]:
-        try:
-            from isthmus.hub.lanes import runner
-        except ImportError:
-            _log.warning("no_lanes")
-            return []
         return [asyncio.create_task(runner.run(stop))]
 
 
