@@ -101,7 +101,7 @@ class JiraClient:
         """Return all comments with their properties, oldest first."""
         found: list[dict[str, Any]] = []
         for page in range(_COMMENT_PAGES_MAX):
-            params = {
+            params: dict[str, str | int] = {
                 "startAt": page * _COMMENTS_PER_PAGE, "maxResults": _COMMENTS_PER_PAGE,
                 "orderBy": "created", "expand": "properties",
             }  # fmt: skip
@@ -143,7 +143,7 @@ class JiraClient:
     def _problems(self, body: Wild) -> tuple[Problem, ...]:
         """Name the fields of a refusal; Jira's words about them stay out, they may quote values."""
         errors = body["errors"]
-        names = [] if errors.missing else errors.keys()
+        names = [] if errors.missing else errors.names()
         return tuple(
             Problem(path=f"/{self._field_of(each) or each}", message="Jira does not accept the value")
             for each in names

@@ -13,14 +13,14 @@ from typing import Any
 
 from isthmus.connectors.jira import mapping as spelling
 from isthmus.connectors.jira.adf import to_adf
-from isthmus.connectors.jira.client import Issue, JiraClient, Transition
+from isthmus.connectors.jira.client import JiraClient
 from isthmus.connectors.jira.config import JiraConfig
 from isthmus.connectors.jira.mapping import MAPPINGS
 from isthmus.connectors.jira.simulator import JiraSimulator
 from isthmus.connectors.jira.webhook import JiraSource
-from isthmus.connectors.kit.moves import way
+from isthmus.connectors.jira.workflow import Workflow
 from isthmus.connectors.kit.ports import Connector, Context, Page, Poller, Probe, SetDelta, Written
-from isthmus.kernel.errors import Bug, Conflict, NeedsOperator, NotFound, Problem, Rejected
+from isthmus.kernel.errors import Bug, Conflict, NeedsOperator, NotFound, Rejected
 from isthmus.kernel.instant import SECOND, from_rfc3339
 from isthmus.kernel.mapping import RecordMapping
 from isthmus.kernel.observation import ExternalRef, Observation, ObservedComment
@@ -44,6 +44,7 @@ class Jira:
         self._page_size = context.limits.page_size_max
         self._mappings = {kind: context.mappings.get(kind, default) for kind, default in MAPPINGS.items()}
         self._client = JiraClient(context, context.config, self._mappings["incident"].canonical_name)
+        self._workflow = Workflow(self._client, context.config, self._mappings["incident"].canonical_name)
         self._created: dict[str, str] = {}
         self._account = ""
 
@@ -130,7 +131,7 @@ class Jira:
         if fields or update:
             await self._client.edit(ref.key, fields, update)
         if status and spelling.spelled(held["fields"].get("status")) != status:
-            await self._step(ref.key, status, resolution)
+            await self._workflow.step(ref.key, status, resolution)
         return await self._read_back(ref.key)
 
     async def comment(self, ref: ExternalRef, body: str, *, public: bool, correlation: str) -> Written:
@@ -172,7 +173,7 @@ class Jira:
     def path(self, kind: str, from_state: str, to_state: str) -> list[str] | None:
         """Return the statuses to pass, by the connection's `workflow`."""
         self._mapping(kind)
-        return way(self._config.workflow, from_state, to_state)
+        return self._workflow.path(from_state, to_state)
 
     def _mapping(self, kind: str) -> RecordMapping:
         if kind not in self._mappings:
@@ -227,45 +228,18 @@ class Jira:
         wanted = _status(mapping, values)
         if not wanted:
             return
+        held = await self._client.issue(key, self._fields(mapping))
+        resolution = self._fields_of(mapping, values)[0].get("resolution")
         try:
-            issue = await self._client.issue(key, self._fields(mapping))
-            resolution = self._fields_of(mapping, values)[0].get("resolution")
-            start = str(spelling.spelled(issue["fields"].get("status")))
-            for status in way(self._config.workflow, start, wanted) or ():
-                await self._step(key, status, resolution)
+            await self._workflow.walk(
+                key, str(spelling.spelled(held["fields"].get("status"))), wanted, resolution
+            )
         except Rejected:
             return
 
-    async def _step(self, key: str, status: str, resolution: Any) -> None:
-        """Take the transition that leads to a status, with the resolution if its screen has one."""
-        offered = await self._client.transitions(key)
-        step = next((each for each in offered if each.to == status), None)
-        if step is None:
-            raise Rejected(
-                f"Jira's workflow offers no transition to {status!r} from here.",
-                remedy="Correct the connection's workflow table, or its value table of states.",
-                problems=(Problem(path="/state", message="no such transition"),),
-            )
-        await self._client.transition(key, step.id, self._screen(step, resolution))
-
-    def _screen(self, step: Transition, resolution: Any) -> dict[str, Any]:
-        given = {"resolution": resolution or {"name": self._config.resolution}}
-        fields = {name: value for name, value in given.items() if name in step.fields}
-        missing = sorted(step.required - set(fields))
-        if missing:
-            name_of = self._mappings["incident"].canonical_name
-            raise Rejected(
-                "Jira's transition demands fields that the hub does not fill.",
-                remedy="Take the fields off the transition's screen, or map them.",
-                problems=tuple(
-                    Problem(path=f"/{name_of(each) or each}", message="is demanded") for each in missing
-                ),
-            )
-        return fields
-
     async def _read(self, key: str) -> Observation:
         mapping = self._mapping("incident")
-        issue: Issue = await self._client.issue(key, self._fields(mapping))
+        issue = await self._client.issue(key, self._fields(mapping))
         comments = [spelling.comment(each) for each in await self._client.comments(key)]
         return spelling.observation(self._connection, self._config.url, issue, mapping, comments)
 

@@ -158,6 +158,6 @@ def spelled(value: Any) -> Json:
             value.get("name") or value.get("value") or value.get("displayName") or value.get("id") or ""
         )
     if isinstance(value, list):
-        names = (str(spelled(each)) for each in value)
-        return sorted({each for each in names if not each.startswith(LABEL_PREFIX)})
+        names = {str(spelled(each)) for each in value}
+        return list[Json](sorted(each for each in names if not each.startswith(LABEL_PREFIX)))
     return value if isinstance(value, bool | int | str) else str(value)

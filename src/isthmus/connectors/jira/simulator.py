@@ -16,6 +16,7 @@ from isthmus.connectors.jira.adf import from_adf, to_adf
 from isthmus.connectors.jira.mapping import LABEL_PREFIX, MAPPINGS
 from isthmus.connectors.jira.simulated import jql
 from isthmus.connectors.jira.simulated.project import ISSUES, Project, Refusal
+from isthmus.connectors.jira.simulated.shown import comment_as, issue_as, picked
 from isthmus.connectors.kit.simulator import Simulator
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.signature import SCHEMES
@@ -166,7 +167,7 @@ class JiraSimulator(Simulator):
         names = asked.get("fields", "").split(",")
         body: dict[str, Any] = {
             "issues": [
-                {"id": each["id"], "key": each["key"], "fields": _picked(each, names)} for each in part
+                {"id": each["id"], "key": each["key"], "fields": picked(each, names)} for each in part
             ],
             "isLast": start + size >= len(found),
         }
@@ -181,7 +182,7 @@ class JiraSimulator(Simulator):
         return web.json_response(body, status=201)
 
     async def _get(self, request: web.Request) -> web.Response:
-        return web.json_response(_shown(self.project.issue(request.match_info["key"]), request.query))
+        return web.json_response(issue_as(self.project.issue(request.match_info["key"]), request.query))
 
     async def _edit(self, request: web.Request) -> web.Response:
         asked = await request.json()
@@ -214,7 +215,7 @@ class JiraSimulator(Simulator):
         found = self.project.comments(request.match_info["key"])
         start, size = int(request.query.get("startAt", 0)), int(request.query.get("maxResults", 50))
         expanded = "properties" in request.query.get("expand", "")
-        part = [_comment(each, expanded=expanded) for each in found[start : start + size]]
+        part = [comment_as(each, expanded=expanded) for each in found[start : start + size]]
         return web.json_response(
             {"startAt": start, "maxResults": size, "total": len(found), "comments": part}
         )
@@ -226,7 +227,7 @@ class JiraSimulator(Simulator):
             key, asked.get("body"), asked.get("properties", []), self.integration_user
         )
         self._tell("comment_created", self.project.issue(key), self.integration_user)
-        return web.json_response(_comment(entry, expanded=False), status=201)
+        return web.json_response(comment_as(entry, expanded=False), status=201)
 
 
 def _answered(handler: Handler) -> Handler:
@@ -242,33 +243,3 @@ def _answered(handler: Handler) -> Handler:
             return web.json_response({"errorMessages": [str(fault)], "errors": {}}, status=400)
 
     return answer
-
-
-def _picked(issue: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
-    return {name: issue["fields"][name] for name in names if name in issue["fields"]}
-
-
-def _shown(issue: Mapping[str, Any], query: Mapping[str, str]) -> dict[str, Any]:
-    names = [each for each in query.get("fields", "").split(",") if each]
-    shown = {
-        "id": issue["id"],
-        "key": issue["key"],
-        "fields": _picked(issue, names) if names else issue["fields"],
-    }
-    if "changelog" in query.get("expand", ""):
-        shown["changelog"] = {"histories": list(reversed(issue["histories"]))}
-    wanted = [each for each in query.get("properties", "").split(",") if each]
-    if wanted:
-        shown["properties"] = {
-            name: issue["properties"][name] for name in wanted if name in issue["properties"]
-        }
-    return shown
-
-
-def _comment(entry: Mapping[str, Any], *, expanded: bool) -> dict[str, Any]:
-    hidden = next((each["value"] for each in entry["properties"] if each["key"] == "sd.public.comment"), {})
-    shown = {name: value for name, value in entry.items() if name not in {"issue", "properties"}}
-    shown["jsdPublic"] = not hidden.get("internal", False)
-    if expanded:
-        shown["properties"] = entry["properties"]
-    return shown

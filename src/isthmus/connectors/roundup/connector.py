@@ -7,10 +7,8 @@ exact state is the ETag of the last `read`, on which the next write insists.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from typing import TypeVar
 
 from isthmus.connectors.kit.ports import Connector, Context, Page, Poller, Probe, SetDelta, Written
 from isthmus.connectors.roundup import mapping as spelled
@@ -24,17 +22,15 @@ from isthmus.connectors.roundup.mapping import (
     MEMO,
     NO_DESCRIPTION,
     NOTE,
-    Message,
 )
 from isthmus.connectors.roundup.peer import RoundupPeer
+from isthmus.connectors.roundup.thread import Thread
 from isthmus.kernel.errors import Bug, Conflict, NeedsOperator, NotFound, Rejected, UnknownOutcome
 from isthmus.kernel.mapping import RecordMapping
 from isthmus.kernel.observation import ExternalRef, Observation, ObservedComment
 from isthmus.kernel.record import Json
 
-T = TypeVar("T")
 REMEMBERED_MAX = 2000
-ATTEMPTS_MAX = 4
 PAGES_MAX = 10_000
 
 
@@ -50,7 +46,7 @@ class Roundup:
         self._mappings = {kind: context.mappings.get(kind, default) for kind, default in MAPPINGS.items()}
         self._client = RoundupClient(context, context.config, self._mappings["incident"].canonical_name)
         self._etags: dict[str, tuple[str, str]] = {}
-        self._messages: dict[str, Message] = {}
+        self._thread = Thread(self._client, context.config.username)
 
     @property
     def mappings(self) -> Mapping[str, RecordMapping]:
@@ -73,7 +69,8 @@ class Roundup:
 
     async def read(self, ref: ExternalRef) -> Observation:
         """Read one issue with its messages."""
-        observation, _ = await self._read(ref.key)
+        observation, item = await self._read(ref.key)
+        self._remember(item)
         return observation
 
     async def find(self, correlation: str, kind: str) -> list[ExternalRef]:
@@ -95,12 +92,9 @@ class Roundup:
         there = await self._client.issues_with(message)
         if not there:
             try:
-                properties = await self._properties(mapping, values, {})
-                there = [
-                    await self._client.create_issue(
-                        {**mapping.fixed, **properties, "messages": [message]}, idempotency_key
-                    )
-                ]
+                given = {**mapping.fixed, **await self._properties(mapping, values, {})}
+                present = {name: value for name, value in given.items() if value != ""}
+                there = [await self._client.create_issue({**present, "messages": [message]}, idempotency_key)]
             except Rejected as refused:
                 if all(each.path != "/@poe" for each in refused.problems):
                     raise
@@ -127,7 +121,7 @@ class Roundup:
         if properties:
             await self._client.patch(ISSUE, ref.key, item.etag, properties)
         if (text := _described(mapping, patch)) is not None:
-            await self._describe(ref.key, text or NO_DESCRIPTION)
+            await self._thread.describe(ref.key, text or NO_DESCRIPTION)
         return await self._read_back(ref.key)
 
     async def comment(self, ref: ExternalRef, body: str, *, public: bool, correlation: str) -> Written:
@@ -140,9 +134,9 @@ class Roundup:
             )
         messageid = spelled.message_id(NOTE if public else MEMO, correlation)
         message = await self._client.add_message(body, messageid, self._config.username)
-        await self._attach(ref.key, message)
+        await self._thread.attach(ref.key, message)
         written = await self._read_back(ref.key)
-        return replace(written, comment=spelled.comment(await self._message(message, "")))
+        return replace(written, comment=spelled.comment(await self._client.message(message)))
 
     async def comments(self, ref: ExternalRef) -> list[ObservedComment]:
         """Return all messages but the description."""
@@ -191,53 +185,30 @@ class Roundup:
         if expected_version and (version != expected_version or moved):
             raise Conflict(f"issue{key} has changed since it was read.", remedy="The hub reads it again.")
 
+    def _remember(self, item: Item) -> None:
+        """Keep the ETag of a state that the hub is shown: the next write insists on it."""
+        key = str(item.attributes["id"])
+        self._etags.pop(key, None)
+        if len(self._etags) >= REMEMBERED_MAX:
+            del self._etags[next(iter(self._etags))]
+        self._etags[key] = (str(item.attributes["activity"]), item.etag)
+
     async def _properties(
         self, mapping: RecordMapping, values: Mapping[str, Json], sets: Mapping[str, list[str]]
     ) -> dict[str, Json]:
         """Return Roundup's properties for canonical values; keywords are created where they are missing."""
         found: dict[str, Json] = {}
-        for name, value in {**values, **sets}.items():
+        whole: dict[str, Json] = {**values, **{name: list(each) for name, each in sets.items()}}
+        for name, value in whole.items():
             external = mapping.fields[name].external
             if external == DESCRIPTION:
                 continue
-            found[external] = mapping.normalised(name, value) or None
+            # "" empties a property; Roundup drops a null without a word.
+            found[external] = mapping.normalised(name, value) or ""
             if isinstance(value, list):
                 for each in value:
                     await self._client.ensure_keyword(str(each))
         return found
-
-    async def _describe(self, key: str, text: str) -> None:
-        item = await self._client.item(ISSUE, key)
-        first, _ = spelled.split(await self._messages_of(item))
-        if first is not None:
-            held = await self._client.item("msg", first.id)
-            await self._client.patch("msg", first.id, held.etag, {"content": text})
-            return
-        message = await self._client.add_message(
-            text, f"<{LINK}{key}@isthmus.invalid>", self._config.username
-        )
-        await self._attach(key, message)
-
-    async def _attach(self, key: str, message: str) -> None:
-        """Add a message to an issue. The status is written along, unchanged: the tracker's own detector
-        would otherwise set it to chatting, and our comment would reopen a resolved issue."""
-        for attempt in range(ATTEMPTS_MAX):
-            item = await self._client.item(ISSUE, key)
-            present = _ids(item.attributes.get("messages"))
-            if message in present:
-                return
-            status = item.attributes.get("status")
-            values: dict[str, Json] = {"messages": [*present, message]}
-            if isinstance(status, dict):
-                values["status"] = str(status["name"])
-            try:
-                await self._client.patch(ISSUE, key, item.etag, values)
-            except Conflict:
-                if attempt == ATTEMPTS_MAX - 1:
-                    raise
-                await asyncio.sleep(0.05 * 2**attempt)
-            else:
-                return
 
     async def _read(self, key: str) -> tuple[Observation, Item]:
         item = await self._client.item(ISSUE, key)
@@ -245,15 +216,15 @@ class Roundup:
             self._connection,
             self._config.url,
             item.attributes,
-            await self._messages_of(item),
+            await self._thread.messages(item),
             self._mapping("incident"),
         )
-        _remember(self._etags, key, (observation.version, item.etag))
         return observation, item
 
     async def _read_back(self, key: str) -> Written:
         """Read after a write: it is proof of own only if nobody but us has touched the issue since."""
-        observation, _ = await self._read(key)
+        observation, item = await self._read(key)
+        self._remember(item)
         own = observation.partner_actor == self._config.username
         return Written(
             ref=observation.external, observation=observation if own else None, version=observation.version
@@ -264,20 +235,6 @@ class Roundup:
             return (await self._read(key))[0]
         except NotFound:
             return None
-
-    async def _messages_of(self, item: Item) -> list[Message]:
-        held = item.attributes.get("messages")
-        rows = [each for each in held if isinstance(each, dict)] if isinstance(held, list) else []
-        rows.sort(key=lambda each: int(str(each["id"])))
-        return [await self._message(str(each["id"]), str(each.get("activity", ""))) for each in rows]
-
-    async def _message(self, key: str, stamp: str) -> Message:
-        known = self._messages.get(key)
-        if known is None or known.stamp != stamp:
-            known = await self._client.message(key)
-            if known.stamp:
-                _remember(self._messages, key, known)
-        return known
 
 
 def _described(mapping: RecordMapping, values: Mapping[str, Json]) -> str | None:
@@ -293,19 +250,8 @@ def _keywords(item: Item) -> list[str]:
     return [str(each["name"]) for each in held if isinstance(each, dict)] if isinstance(held, list) else []
 
 
-def _ids(held: Json) -> list[str]:
-    return [str(each["id"]) for each in held if isinstance(each, dict)] if isinstance(held, list) else []
-
-
 def _merged(held: list[str], delta: SetDelta) -> list[str]:
     return sorted({*held, *delta.add} - set(delta.remove))
-
-
-def _remember(held: dict[str, T], key: str, value: T) -> None:
-    held.pop(key, None)
-    if len(held) >= REMEMBERED_MAX:
-        del held[next(iter(held))]
-    held[key] = value
 
 
 def _open(context: Context) -> Poller:

@@ -11,8 +11,6 @@ By hand: `python -m isthmus.connectors.roundup.local serve --directory DIR [--po
 from __future__ import annotations
 
 import argparse
-import base64
-import json
 import os
 import shutil
 import socket
@@ -22,67 +20,17 @@ import sys
 import tempfile
 import time
 import urllib.error
-import urllib.request
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from isthmus.connectors.roundup.person import Person
 
 ADMINISTRATOR = "admin"
 ADMINISTRATOR_PASSWORD = "tracker-admin-1"  # noqa: S105 - a throw-away tracker on the loopback interface
 HUB_USER = "isthmus"
 PERSON = "grace"
 START_SECONDS_MAX = 30.0
-CALL_SECONDS_MAX = 20.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Person:
-    """Somebody working in the tracker through its REST interface, each write on the latest ETag."""
-
-    url: str
-    name: str
-    password: str = field(repr=False)
-
-    def get(self, path: str) -> Any:
-        """Return the `data` of e.g. `issue/1?@verbose=2`."""
-        return self._call("GET", path)["data"]
-
-    def create(self, kind: str, **values: object) -> str:
-        """Create an item, e.g. `create("issue", title="…")`; return its id."""
-        return str(self._call("POST", kind, values)["data"]["id"])
-
-    def edit(self, issue: str, **values: object) -> None:
-        """Change fields of an issue, e.g. `edit("1", status="resolved")`."""
-        etag = self.get(f"issue/{issue}")["@etag"]
-        self._call("PATCH", f"issue/{issue}", values, {"If-Match": etag})
-
-    def comment(self, issue: str, text: str) -> str:
-        """Add a message to an issue as this person; return the message's id."""
-        message = self.create("msg", content=text, author=self.name, date=".")
-        etag = self.get(f"issue/{issue}")["@etag"]
-        self._call("PATCH", f"issue/{issue}", {"@op": "add", "messages": [message]}, {"If-Match": etag})
-        return message
-
-    def _call(
-        self, method: str, path: str, values: object = None, headers: dict[str, str] | None = None
-    ) -> Any:
-        request = urllib.request.Request(  # noqa: S310 - the tracker's own http URL
-            f"{self.url}/rest/data/{path}",
-            data=None if values is None else json.dumps(values).encode(),
-            method=method,
-            headers={
-                "Authorization": "Basic "
-                + base64.b64encode(f"{self.name}:{self.password}".encode()).decode(),
-                "Content-Type": "application/json",
-                "X-Requested-With": "rest",
-                "Origin": self.url,
-                "Referer": self.url + "/",
-                **(headers or {}),
-            },
-        )
-        with urllib.request.urlopen(request, timeout=CALL_SECONDS_MAX) as response:  # noqa: S310
-            return json.loads(response.read())
 
 
 class LocalTracker:
@@ -231,7 +179,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 def _serve(tracker: str, port: int) -> None:
-    from roundup.cgi.wsgi_handler import RequestDispatcher
+    from roundup.cgi.wsgi_handler import RequestDispatcher  # type: ignore[import-untyped]
 
     application = RequestDispatcher(tracker)
     make_server("127.0.0.1", port, application, server_class=_Server, handler_class=_Quiet).serve_forever()

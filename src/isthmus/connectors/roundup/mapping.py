@@ -68,8 +68,9 @@ INCIDENT = RecordMapping(
 MAPPINGS: Mapping[str, RecordMapping] = {"incident": INCIDENT}
 
 _DOMAIN = "@isthmus.invalid>"
-LINK, NOTE, MEMO = "link", "note", "memo"
-"""Marks of our messages: the description, a public and an internal comment."""
+LINK, TEXT, NOTE, MEMO = "link", "text", "note", "memo"
+"""Marks of our messages: the description with the link's correlation, a description added later to an issue
+that had none, a public and an internal comment."""
 
 
 def message_id(mark: str, correlation: str) -> str:
@@ -146,11 +147,15 @@ def observation(
 def split(messages: Sequence[Message]) -> tuple[Message | None, list[Message]]:
     """Return the message that is the description and the others: ours if we wrote one, else the first,
     unless that one is a comment of ours on an issue that never had a description."""
-    ours = next((each for each in messages if correlation_of(LINK, each.messageid)), None)
+    ours = next((each for each in messages if _describes(each)), None)
     first = ours or next(iter(messages), None)
     if first is None or comment(first).correlation:
         return None, list(messages)
     return first, [each for each in messages if each is not first]
+
+
+def _describes(message: Message) -> bool:
+    return any(correlation_of(mark, message.messageid) for mark in (LINK, TEXT))
 
 
 def comment(message: Message) -> ObservedComment:
@@ -171,5 +176,5 @@ def _named(value: Json) -> Json:
     if isinstance(value, dict):
         return str(value.get("name") or value.get("username") or value.get("id"))
     if isinstance(value, list):
-        return sorted(str(_named(each)) for each in value)
+        return list[Json](sorted(str(_named(each)) for each in value))
     return "" if value is None else value

@@ -16,8 +16,9 @@ import aiohttp
 from aiohttp import web
 
 from isthmus.connectors.kit.simulator import Simulator
-from isthmus.connectors.roundup.local import HUB_USER, PERSON, LocalTracker, Person
+from isthmus.connectors.roundup.local import HUB_USER, PERSON, LocalTracker
 from isthmus.connectors.roundup.mapping import DESCRIPTION, INCIDENT, LINK, message_id
+from isthmus.connectors.roundup.person import Person
 
 _PASSED_ON = ("Authorization", "Content-Type", "X-Requested-With", "If-Match", "Accept")
 _SHOWN = ("Content-Type", "ETag", "Location", "Date")
@@ -95,10 +96,11 @@ class RoundupPeer(Simulator):
             external = INCIDENT.fields[name].external
             if external == DESCRIPTION:
                 raise NotImplementedError("People do not edit messages in Roundup.")
-            if external == "keyword":
-                value = [*self._keywords(key), *value]
-                self._provide(value)
             wanted[external] = value
+            if external == "keyword":
+                names = [*self._keywords(key), *value]
+                self._provide(names)
+                wanted[external] = names
         self._wait_for_the_next_second(key)
         person.edit(key, **wanted)
 

@@ -92,7 +92,7 @@ class ServiceNowClient:
                 "sysparm_offset": offset,
             },
         )
-        rows = [each.value(dict) for each in answer.wild()["result"].items()]
+        rows: list[Row] = [each.value(dict) for each in answer.wild()["result"].items()]
         return TablePage(rows=rows, more=bool(next_link(answer.headers.get("link", ""))))
 
     async def row(self, table: str, key: str, fields: Sequence[str]) -> Row:

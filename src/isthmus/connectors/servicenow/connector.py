@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 
+from isthmus.connectors.kit.moves import way
 from isthmus.connectors.kit.ports import Connector, Context, Page, Poller, Probe, SetDelta, Written
 from isthmus.connectors.servicenow import mapping as spelled
 from isthmus.connectors.servicenow.client import Row, ServiceNowClient
+from isthmus.connectors.servicenow.columns import Columns
 from isthmus.connectors.servicenow.config import ServiceNowConfig
-from isthmus.connectors.servicenow.mapping import INCIDENT, MAPPINGS, PAIRS, raw
-from isthmus.connectors.kit.moves import way
+from isthmus.connectors.servicenow.mapping import INCIDENT, MAPPINGS, raw
 from isthmus.connectors.servicenow.simulator import ServiceNowSimulator
 from isthmus.connectors.servicenow.webhook import ServiceNowSource
 from isthmus.kernel.errors import Bug, Conflict, NeedsOperator, Problem, Rejected
@@ -23,8 +24,6 @@ from isthmus.kernel.observation import ExternalRef, Observation, ObservedComment
 from isthmus.kernel.record import Json
 
 PAGES_MAX = 10_000
-_RESOLVED = ("6", "7")
-_ON_HOLD = "3"
 _TWINS_MAX = 10
 
 
@@ -39,6 +38,7 @@ class ServiceNow:
         self._page_size = context.limits.page_size_max
         self._mappings = {kind: context.mappings.get(kind, default) for kind, default in MAPPINGS.items()}
         self._client = ServiceNowClient(context, context.config, self._field_of)
+        self._columns = Columns(self._client, context.config)
 
     @property
     def mappings(self) -> Mapping[str, RecordMapping]:
@@ -90,7 +90,7 @@ class ServiceNow:
         row = there[0] if there else None
         if row is None:
             columns = {name: str(value) for name, value in mapping.fixed.items()}
-            columns |= await self._columns(mapping, values, {})
+            columns |= await self._columns.of(mapping, values, {})
             columns["correlation_id"] = correlation
             fields = spelled.fields_read(mapping)
             row = await self._client.insert(mapping.external_kind, columns, fields)
@@ -117,7 +117,7 @@ class ServiceNow:
             raise Conflict(
                 f"{ref.label or ref.key} has changed since it was read.", remedy="It is read again."
             )
-        columns = await self._columns(mapping, patch, held)
+        columns = await self._columns.of(mapping, patch, held)
         if not columns:
             return self._written(self._observation(mapping, held, None))
         row = await self._client.update(ref.kind, ref.key, columns, fields)
@@ -198,35 +198,6 @@ class ServiceNow:
         )
         return [row for row in page.rows if raw(row, "correlation_id") == correlation]
 
-    async def _columns(self, mapping: RecordMapping, values: Mapping[str, Json], held: Row) -> dict[str, str]:
-        """Return ServiceNow's columns for canonical values, with what the product demands beside them."""
-        found: dict[str, str] = {}
-        for name, value in values.items():
-            external = mapping.fields[name].external
-            sent = mapping.normalised(name, value)
-            text = "" if sent is None else str(sent)
-            if external == "assignment_group" and text:
-                text = await self._client.group(text)
-            if external == "priority" and mapping.external_kind == INCIDENT:
-                found |= _pair(name, text)
-            else:
-                found[external] = text
-        if mapping.external_kind == INCIDENT:
-            self._complete(found, held)
-        return found
-
-    def _complete(self, columns: dict[str, str], held: Row) -> None:
-        """Add the connection's own resolution or hold reason where the product demands one and we have none."""
-        state = columns.get("state", "")
-        wanted = {"close_code": self._config.close_code, "close_notes": self._config.close_notes}
-        if state == _ON_HOLD:
-            wanted = {"hold_reason": self._config.hold_reason}
-        elif state not in _RESOLVED:
-            return
-        for column, value in wanted.items():
-            if value and not columns.get(column) and not (raw(held, column) and column not in columns):
-                columns[column] = value
-
     async def _with_journal(self, mapping: RecordMapping, rows: list[Row]) -> list[Observation]:
         entries = await self._client.journal([raw(row, "sys_id") for row in rows])
         comments: dict[str, list[ObservedComment]] = {}
@@ -250,17 +221,6 @@ class ServiceNow:
 
 def _last(rows: list[Row]) -> tuple[str, str]:
     return raw(rows[-1], "sys_updated_on"), raw(rows[-1], "sys_id")
-
-
-def _pair(name: str, priority: str) -> dict[str, str]:
-    if priority not in PAIRS:
-        raise Rejected(
-            f"ServiceNow derives no priority {priority!r} from impact and urgency.",
-            remedy="Map priorities to 1-5.",
-            problems=(Problem(path=f"/{name}", message="cannot be derived"),),
-        )
-    impact, urgency = PAIRS[priority]
-    return {"impact": impact, "urgency": urgency}
 
 
 def _open(context: Context) -> Poller:

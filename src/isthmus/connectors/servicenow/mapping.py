@@ -122,7 +122,7 @@ MARK = "[isthmus "
 
 def fields_read(mapping: RecordMapping) -> tuple[str, ...]:
     """Return the columns to ask for, without repeats."""
-    evidence = EVIDENCE_FIELDS if mapping.external_kind == CHANGE else ()
+    evidence = EVIDENCE_FIELDS if mapping.external_kind == CHANGE else ("hold_reason",)
     mapped = (each.external for each in mapping.fields.values())
     return tuple(dict.fromkeys((*SYSTEM_FIELDS, *evidence, *mapped)))
 

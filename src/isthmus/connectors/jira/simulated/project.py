@@ -18,6 +18,7 @@ RESOLUTIONS = ("Done", "Won't Do", "Duplicate", "Cannot Reproduce", "Known Error
 PRIORITIES = ("Highest", "High", "Medium", "Low", "Lowest")
 _INLINE = frozenset({"text", "hardBreak", "mention", "emoji", "inlineCard", "status", "date"})
 _NOT_A_DOCUMENT = "Operation value must be an Atlassian Document (see the Atlassian Document Format)"
+_SUMMARY_CHARACTERS_MAX = 255
 _EDITABLE = frozenset({"summary", "description", "priority", "labels", "resolution"})
 
 
@@ -63,7 +64,7 @@ class Project:
         given = {name: value for name, value in fields.items() if name not in {"project", "issuetype"}}
         self._check(given)
         number, now = self._shelf(ISSUES).next_number(), self._now()
-        issue = {
+        issue: dict[str, Any] = {
             "id": str(10000 + number),
             "key": f"{self.key}-{number}",
             "fields": {
@@ -177,16 +178,11 @@ class Project:
 
 
 def _faults(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in fields.items():
+    for name in fields:
         if name not in _EDITABLE and not name.startswith("customfield_"):
             yield name, f"Field '{name}' cannot be set. It is not on the appropriate screen, or unknown."
-    summary = fields.get("summary")
-    if "summary" in fields and (not isinstance(summary, str) or not summary.strip()):
-        yield "summary", "You must specify a summary of the issue."
-    elif isinstance(summary, str) and "\n" in summary:
-        yield "summary", "The summary is invalid because it contains newline characters."
-    elif isinstance(summary, str) and len(summary) > 255:
-        yield "summary", "Summary can't exceed 255 characters."
+    if "summary" in fields and (fault := _summary_fault(fields["summary"])):
+        yield "summary", fault
     if fields.get("description") is not None and not is_document(fields["description"]):
         yield "description", _NOT_A_DOCUMENT
     if "priority" in fields and (fields["priority"] or {}).get("name") not in PRIORITIES:
@@ -196,6 +192,14 @@ def _faults(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for label in fields.get("labels", ()):
         if not isinstance(label, str) or any(each.isspace() for each in label):
             yield "labels", f"The label '{label}' contains spaces which is invalid."
+
+
+def _summary_fault(summary: Any) -> str:
+    if not isinstance(summary, str) or not summary.strip():
+        return "You must specify a summary of the issue."
+    if "\n" in summary:
+        return "The summary is invalid because it contains newline characters."
+    return "Summary can't exceed 255 characters." if len(summary) > _SUMMARY_CHARACTERS_MAX else ""
 
 
 def is_document(value: Any) -> bool:
