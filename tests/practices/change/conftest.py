@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,15 +11,14 @@ import pytest
 from isthmus import blueprint
 from isthmus.blueprint import running
 from isthmus.blueprint.models import Generation
+from isthmus.kernel.actor import Actor, ActorKind, Origin
 from isthmus.kernel.chain import encode
-from isthmus.kernel.actor import Actor, ActorKind
 from isthmus.kernel.instant import HOUR, Instant
 from isthmus.kernel.record import Reason
 from isthmus.practices.approval import door
 from isthmus.practices.change import gate, service
 from isthmus.practices.change.models import Change
 from isthmus.practices.configuration import service as configuration
-from isthmus.kernel.actor import Origin
 
 ARTEFACT = "sha256:" + "a1" * 32
 
@@ -31,9 +31,18 @@ class World:
     people: dict[str, Actor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, roles in {"ada": {"agent", "change_manager", "approver"}, "ben": {"approver"}, "cleo": {"approver"}, "dan": {"viewer"}}.items():
+        for name, roles in {
+            "ada": {"agent", "change_manager", "approver"},
+            "ben": {"approver"},
+            "cleo": {"approver"},
+            "dan": {"viewer"},
+        }.items():
             self.people[name] = Actor(
-                kind=ActorKind.PERSON, id=f"person-{name}", label=name.title(), organisations=frozenset({self.organisation}), roles=frozenset(roles)
+                kind=ActorKind.PERSON,
+                id=f"person-{name}",
+                label=name.title(),
+                organisations=frozenset({self.organisation}),
+                roles=frozenset(roles),
             )
         self.bring(
             ("Shop", "business_service", {"criticality": "bronze", "users": 10}),
@@ -54,7 +63,9 @@ class World:
     def bring(self, *items: tuple[str, str, dict[str, Any]], ties: list[tuple[str, str]] = ()) -> None:
         rows = [{"kind": "ci", "name": name, "ci_class": ci_class, **more} for name, ci_class, more in items]
         rows += [{"kind": "ci_relation", "source_ci": source, "target_ci": target} for source, target in ties]
-        report = self.book.perform(lambda work: configuration.import_rows(work, rows, organisation=self.organisation, source="test"))
+        report = self.book.perform(
+            lambda work: configuration.import_rows(work, rows, organisation=self.organisation, source="test")
+        )
         assert not report.rejected, report.results
 
     def configure(self, **sections: Any) -> None:
@@ -66,7 +77,12 @@ class World:
             lambda work: work.create(
                 Generation,
                 organisation=self.organisation,
-                values={"sequence": sequence, "content": encode(plain).decode(), "content_hash": str(sequence), "state": "applied"},
+                values={
+                    "sequence": sequence,
+                    "content": encode(plain).decode(),
+                    "content_hash": str(sequence),
+                    "state": "applied",
+                },
                 why=[Reason(rule="test", text="configured")],
             )
         )
@@ -81,7 +97,9 @@ class World:
             return act(work, *given, **more)
 
         return door.recording(
-            lambda: self.book.perform(inside, actor=actor, channel="api"), actor=actor, origin=Origin(channel="api")
+            lambda: self.book.perform(inside, actor=actor, channel="api"),
+            actor=actor,
+            origin=Origin(channel="api"),
         )
 
     def raise_change(self, who: str = "ada", **values: Any) -> Change:
@@ -90,7 +108,12 @@ class World:
             "title": "New release", "cis": ["leaf"], "environment": "production", "artefact_hash": ARTEFACT, "implementation_plan": "Roll out.",
             "backout_plan": "Roll back.", "window_start": start, "window_end": start + 4 * HOUR, **values,
         }  # fmt: skip
-        return self.do(who, service.create, {name: value for name, value in whole.items() if value is not None}, organisation=self.organisation)
+        return self.do(
+            who,
+            service.create,
+            {name: value for name, value in whole.items() if value is not None},
+            organisation=self.organisation,
+        )
 
     def authorised(self, **values: Any) -> Change:
         change = self.raise_change(**values)
@@ -100,9 +123,16 @@ class World:
 
     def ask(self, change: Change | str, **more: Any) -> gate.Answer:
         number = change if isinstance(change, str) else Change.objects.get(id=change.id).number
-        question = {"change": number, "environment": "production", "artefact_hash": ARTEFACT, "cis": ["leaf"], **more}
-        return self.book.perform(lambda work: gate.check(work, question, organisation=self.organisation), channel="api")
-
+        question = {
+            "change": number,
+            "environment": "production",
+            "artefact_hash": ARTEFACT,
+            "cis": ["leaf"],
+            **more,
+        }
+        return self.book.perform(
+            lambda work: gate.check(work, question, organisation=self.organisation), channel="api"
+        )
 
     def gate(self, change: Change | str, **more: Any) -> tuple[str, set[str]]:
         """The gate's verdict and the rules of its reasons."""
@@ -114,5 +144,7 @@ class World:
 
 
 @pytest.fixture
-def world(book: Any) -> World:
-    return World(book)
+def world(book: Any) -> Iterator[World]:
+    running.forget()
+    yield World(book)
+    running.forget()

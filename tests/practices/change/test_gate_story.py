@@ -7,9 +7,9 @@ import re
 import pytest
 from django.db import connection
 
+from isthmus.hub import sweeper
 from isthmus.kernel.actor import Actor, ActorKind
 from isthmus.kernel.errors import Conflict, Forbidden, Rejected
-from isthmus.hub import sweeper
 from isthmus.kernel.instant import HOUR, MINUTE, SECOND
 from isthmus.ledger import reading
 from isthmus.practices.approval.models import Approval
@@ -68,7 +68,10 @@ def test_outside_the_window(world):
 def test_a_freeze_denies_by_name_and_lifting_it_opens(world):
     change = world.authorised()
     freeze = world.do(
-        "ada", service.create_freeze, {"name": "Year end", "starts_at": world.now - HOUR, "ends_at": world.now + HOUR}, organisation=world.organisation
+        "ada",
+        service.create_freeze,
+        {"name": "Year end", "starts_at": world.now - HOUR, "ends_at": world.now + HOUR},
+        organisation=world.organisation,
     )
     answer = world.ask(change)
     assert answer.verdict == "deny"
@@ -96,13 +99,22 @@ def test_a_freeze_holds_where_it_says(world, narrowed, verdict):
 
 def test_a_freeze_on_an_item_holds_for_what_depends_on_it(world):
     change = world.authorised(cis=["shop-app"])
-    values = {"name": "Database freeze", "starts_at": world.now - HOUR, "ends_at": world.now + HOUR, "cis": ["db"]}
+    values = {
+        "name": "Database freeze",
+        "starts_at": world.now - HOUR,
+        "ends_at": world.now + HOUR,
+        "cis": ["db"],
+    }
     world.do("ada", service.create_freeze, values, organisation=world.organisation)
     assert world.gate(change, cis=["shop-app"]) == ("deny", {"freeze"})
 
 
 def test_a_peak_stops_high_risk_only(world):
-    world.bring(("Bank", "business_service", {"criticality": "gold"}), ("bank-app", "application", {}), ties=[("Bank", "bank-app")])
+    world.bring(
+        ("Bank", "business_service", {"criticality": "gold"}),
+        ("bank-app", "application", {}),
+        ties=[("Bank", "bank-app")],
+    )
     high, low = world.authorised(cis=["bank-app"]), world.authorised()
     assert (world.again(high).risk, world.again(low).risk) == ("high", "low")
     values = {"name": "Lunch", "effect": "peak", "starts_at": world.now - HOUR, "ends_at": world.now + HOUR}
@@ -122,8 +134,17 @@ def test_another_artefact_environment_or_item_than_approved(world):
 
 
 def test_every_reason_is_said_at_once(world):
-    change = world.raise_change(window_start=world.now + HOUR, window_end=world.now + 2 * HOUR, cis=["leaf", "ghost"])
-    assert world.gate(change, artefact_hash="other", environment="staging")[1] >= {"state", "authority", "ci_unresolved", "artefact", "environment", "window"}
+    change = world.raise_change(
+        window_start=world.now + HOUR, window_end=world.now + 2 * HOUR, cis=["leaf", "ghost"]
+    )
+    assert world.gate(change, artefact_hash="other", environment="staging")[1] >= {
+        "state",
+        "authority",
+        "ci_unresolved",
+        "artefact",
+        "environment",
+        "window",
+    }
 
 
 def test_a_change_naming_an_unknown_item_is_unresolved_until_the_item_arrives(world):
@@ -176,18 +197,30 @@ def test_neither_the_requester_nor_a_viewer_approves(world, who):
         world.do(who, service.approve, change)
     assert world.gate(change)[0] != "allow"
     told = [reason.rule for entry in reading.history(Approval.objects.get().id) for reason in entry.why]
-    assert ("approval.self" if who == "ada" else "approval.permission") in told, "the attempt is in the journal"
+    assert ("approval.self" if who == "ada" else "approval.permission") in told, (
+        "the attempt is in the journal"
+    )
 
 
 def test_a_token_never_approves_not_even_with_the_scope(world):
     change = world.raise_change()
     world.do("ada", service.submit, change)
     world.do("ada", service.request_approval, change)
-    robot = Actor(kind=ActorKind.SERVICE, id="robot", organisations=frozenset({world.organisation}), scopes=frozenset({"approval:decide"}))
+    robot = Actor(
+        kind=ActorKind.SERVICE,
+        id="robot",
+        organisations=frozenset({world.organisation}),
+        scopes=frozenset({"approval:decide"}),
+    )
     world.people["robot"] = robot
     with pytest.raises(Forbidden):
         world.do("robot", service.approve, change)
-    world.people["root"] = Actor(kind=ActorKind.PERSON, id="root", organisations=frozenset({world.organisation}), roles=frozenset({"administrator"}))
+    world.people["root"] = Actor(
+        kind=ActorKind.PERSON,
+        id="root",
+        organisations=frozenset({world.organisation}),
+        roles=frozenset({"administrator"}),
+    )
     with pytest.raises(Forbidden):
         world.do("root", service.approve, change)
 
@@ -233,7 +266,9 @@ def test_an_approval_runs_out(world):
 def test_an_edited_projection_does_not_open_the_gate(world):
     change = world.raise_change()
     world.do("ada", service.submit, change)
-    tamper("UPDATE change_change SET state = 'scheduled', authorisation = 'approved' WHERE id = %s", change.id)
+    tamper(
+        "UPDATE change_change SET state = 'scheduled', authorisation = 'approved' WHERE id = %s", change.id
+    )
     verdict, rules = world.gate(change)
     assert verdict == "deny"
     assert "book" in rules
@@ -245,8 +280,13 @@ def test_an_edited_approval_row_does_not_open_the_gate(world):
     change = world.raise_change()
     world.do("ada", service.submit, change)
     world.do("ada", service.request_approval, change)
-    tamper("UPDATE approval_approval SET state = 'approved', approver = 'person-ben' WHERE subject = %s", change.id)
-    tamper("UPDATE change_change SET state = 'scheduled', authorisation = 'approved' WHERE id = %s", change.id)
+    tamper(
+        "UPDATE approval_approval SET state = 'approved', approver = 'person-ben' WHERE subject = %s",
+        change.id,
+    )
+    tamper(
+        "UPDATE change_change SET state = 'scheduled', authorisation = 'approved' WHERE id = %s", change.id
+    )
     assert world.gate(change)[0] == "deny"
 
 
@@ -258,7 +298,9 @@ def test_a_planted_approval_row_does_not_open_the_gate(world):
     columns = "organisation, version, created_at, updated_at, occurred_at, channel, synthetic, trace, subject_kind, subject, content_hash"
     columns += ", definition, definition_version, authority, terms, requester, decided_at, expires_at"
     with connection.cursor() as cursor:
-        cursor.execute(f"INSERT INTO approval_approval (id, state, approver, {columns}) SELECT 'PLANTED', 'approved', 'person-ben', {columns} FROM approval_approval")
+        cursor.execute(
+            f"INSERT INTO approval_approval (id, state, approver, {columns}) SELECT 'PLANTED', 'approved', 'person-ben', {columns} FROM approval_approval"
+        )
     tamper("DELETE FROM approval_approval WHERE id <> 'PLANTED'")
     assert world.gate(change)[0] != "allow"
 
@@ -301,7 +343,9 @@ MODEL = {"name": "leaf-release", "ci_classes": ["server"], "dependants_max": 2}
 
 def test_a_standard_change_on_a_leaf_is_authorised_at_once(world):
     world.configure(change={"models": [MODEL]})
-    change = world.raise_change(type="standard", model="leaf-release", implementation_plan=None, backout_plan=None)
+    change = world.raise_change(
+        type="standard", model="leaf-release", implementation_plan=None, backout_plan=None
+    )
     world.do("ada", service.submit, change)
     assert world.again(change).authorisation == "approved"
     assert world.gate(change) == ("allow", {"open"})
@@ -400,7 +444,12 @@ def test_another_authorised_change_on_the_same_item_denies(world):
 def test_recurring_change_windows_of_the_blueprint_govern_their_items(world):
     weekday = (world.now // (24 * HOUR) + 3) % 7
     days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-    window = {"name": "Server window", "effect": "window", "hours": [{"days": [days[(weekday + 2) % 7]]}], "cis": ["leaf"]}
+    window = {
+        "name": "Server window",
+        "effect": "window",
+        "hours": [{"days": [days[(weekday + 2) % 7]]}],
+        "cis": ["leaf"],
+    }
     change, other = world.authorised(), world.authorised(cis=["db"])
     assert world.gate(change)[0] == "allow"
     world.configure(change={"calendar": [window]})
@@ -408,7 +457,9 @@ def test_recurring_change_windows_of_the_blueprint_govern_their_items(world):
     assert answer.verdict == "wait"
     assert answer.decision.look_again_at is not None
     assert world.gate(other, cis=["db"])[0] == "allow"
-    world.configure(change={"calendar": [{**window, "hours": [{"days": [days[weekday], days[(weekday + 1) % 7]]}]}]})
+    world.configure(
+        change={"calendar": [{**window, "hours": [{"days": [days[weekday], days[(weekday + 1) % 7]]}]}]}
+    )
     assert world.gate(change)[0] == "allow"
 
 
@@ -416,8 +467,15 @@ def test_recurring_change_windows_of_the_blueprint_govern_their_items(world):
 
 
 def ask_later(world, change, **more):
-    question = {"change": change.number, "environment": "production", "artefact_hash": change.artefact_hash, "cis": ["leaf"]}
-    return world.book.perform(lambda work: gate.ask(work, question, organisation=world.organisation, **more), channel="api")
+    question = {
+        "change": change.number,
+        "environment": "production",
+        "artefact_hash": change.artefact_hash,
+        "cis": ["leaf"],
+    }
+    return world.book.perform(
+        lambda work: gate.ask(work, question, organisation=world.organisation, **more), channel="api"
+    )
 
 
 def sweep(world):
@@ -467,7 +525,9 @@ def test_every_recorded_decision_can_be_computed_again_from_its_facts(world):
     world.ask("CHG-404404")
     for record in GateDecision.objects.all():
         assert gate.replayed(record).verdict == record.decision
-        assert [each.text for each in gate.replayed(record).reasons] == [each["text"] for each in record.reasons]
+        assert [each.text for each in gate.replayed(record).reasons] == [
+            each["text"] for each in record.reasons
+        ]
 
 
 def test_facts_that_cannot_be_read_are_a_denial_on_record(world, monkeypatch):
@@ -486,7 +546,17 @@ def test_facts_that_cannot_be_read_are_a_denial_on_record(world, monkeypatch):
     assert GateDecision.objects.get().decision == "deny"
 
 
-@pytest.mark.parametrize("question", [{}, {"change": ""}, {"change": 7}, {"change": "x" * 300}, {"change": "CHG-1", "cis": "leaf"}, {"change": "CHG-1", "cis": [""]}])
+@pytest.mark.parametrize(
+    "question",
+    [
+        {},
+        {"change": ""},
+        {"change": 7},
+        {"change": "x" * 300},
+        {"change": "CHG-1", "cis": "leaf"},
+        {"change": "CHG-1", "cis": [""]},
+    ],
+)
 def test_a_question_that_is_none_is_refused_and_leaves_nothing(world, question):
     with pytest.raises(Rejected):
         world.book.perform(lambda work: gate.check(work, question, organisation=world.organisation))

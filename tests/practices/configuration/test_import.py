@@ -12,7 +12,9 @@ from isthmus.practices.configuration.models import Ci, Gap, PendingReference, Re
 
 
 def take(book, rows, source="csv"):
-    return book.perform(lambda work: service.import_rows(work, rows, organisation=book.organisation, source=source))
+    return book.perform(
+        lambda work: service.import_rows(work, rows, organisation=book.organisation, source=source)
+    )
 
 
 def ci(name, ci_class="server", **more):
@@ -28,11 +30,21 @@ def whats(report):
 
 
 def test_rows_are_taken_in_any_order_and_a_second_import_changes_nothing(book):
-    rows = [tie("shop", "db-1"), ci("shop", "application", users="120", shared="yes", aliases="webshop; store"), ci("db-1", "database")]
+    rows = [
+        tie("shop", "db-1"),
+        ci("shop", "application", users="120", shared="yes", aliases="webshop; store"),
+        ci("db-1", "database"),
+    ]
     first = take(book, rows)
     assert whats(first) == ["accepted"] * 3
     shop = Ci.objects.get(name="shop")
-    assert (shop.users, shop.shared, shop.aliases, shop.state, shop.source) == (120, True, ["store", "webshop"], "live", "csv")
+    assert (shop.users, shop.shared, shop.aliases, shop.state, shop.source) == (
+        120,
+        True,
+        ["store", "webshop"],
+        "live",
+        "csv",
+    )
     assert whats(take(book, rows)) == ["unchanged"] * 3
     assert Ci.objects.get(name="shop").version == 1
 
@@ -55,7 +67,16 @@ def test_a_bad_row_is_named_and_stops_nobody_else(book):
     )
     assert whats(report) == ["accepted", *["rejected"] * 8, "accepted"]
     paths = [each.problems[0].path for each in report.results if each.problems]
-    assert paths == ["/name", "/ci_class", "/users", "/colour", "/addresses", "/target", "/target_ci", "/type"]
+    assert paths == [
+        "/name",
+        "/ci_class",
+        "/users",
+        "/colour",
+        "/addresses",
+        "/target",
+        "/target_ci",
+        "/type",
+    ]
     assert "Did you mean 'server'?" in report.results[2].problems[0].remedy
     assert Ci.objects.count() == 2
 
@@ -75,7 +96,9 @@ def test_the_three_counts_sum_up_to_the_rows_and_no_relation_dangles(book):
 
 
 def test_a_parked_relation_follows_by_itself_when_its_item_arrives(book):
-    parked = take(book, [ci("shop", "application"), tie("shop", "DB-9", "runs_on"), tie("DB-9", "rack-1", "hosted_on")])
+    parked = take(
+        book, [ci("shop", "application"), tie("shop", "DB-9", "runs_on"), tie("DB-9", "rack-1", "hosted_on")]
+    )
     assert whats(parked) == ["accepted", "parked", "parked"]
     assert [each.hint for each in Gap.objects.filter(state="open")] == ["db-9"]
     take(book, [tie("shop", "DB-9", "runs_on")])
@@ -90,13 +113,27 @@ def test_a_parked_relation_follows_by_itself_when_its_item_arrives(book):
 
 
 def test_forbidden_pairs_are_refused_with_the_allowed_ones(book):
-    report = take(book, [ci("pay", "business_service"), ci("db", "database"), tie("db", "pay", "hosted_on"), tie("pay", "db", "depends_on")])
+    report = take(
+        book,
+        [
+            ci("pay", "business_service"),
+            ci("db", "database"),
+            tie("db", "pay", "hosted_on"),
+            tie("pay", "db", "depends_on"),
+        ],
+    )
     assert whats(report) == ["accepted", "accepted", "rejected", "accepted"]
     assert "application → infrastructure" in report.results[2].problems[0].remedy
 
 
 def test_only_the_relation_that_closes_a_forbidden_cycle_is_refused(book):
-    rows = [*(ci(name) for name in "abc"), tie("a", "b", "hosted_on"), tie("b", "c", "hosted_on"), tie("c", "a", "hosted_on"), tie("c", "a")]
+    rows = [
+        *(ci(name) for name in "abc"),
+        tie("a", "b", "hosted_on"),
+        tie("b", "c", "hosted_on"),
+        tie("c", "a", "hosted_on"),
+        tie("c", "a"),
+    ]
     report = take(book, rows)
     assert whats(report) == [*["accepted"] * 5, "rejected", "accepted"]
     assert "closes a cycle" in report.results[5].problems[0].message
@@ -116,9 +153,21 @@ def test_a_removed_relation_leaves_the_graph_and_may_return(book):
 
 
 def test_equal_host_names_with_other_keys_are_two_items(book):
-    report = take(book, [ci("web", external_key="SN-1"), ci("web", external_key="SN-2"), ci("web2"), ci("web2", external_key="SN-3")])
+    report = take(
+        book,
+        [
+            ci("web", external_key="SN-1"),
+            ci("web", external_key="SN-2"),
+            ci("web2"),
+            ci("web2", external_key="SN-3"),
+        ],
+    )
     assert whats(report) == ["accepted"] * 4
-    assert sorted(Ci.objects.values_list("name", "external_key")) == [("web", "SN-1"), ("web", "SN-2"), ("web2", "SN-3")]
+    assert sorted(Ci.objects.values_list("name", "external_key")) == [
+        ("web", "SN-1"),
+        ("web", "SN-2"),
+        ("web2", "SN-3"),
+    ]
 
 
 def test_renaming_by_key_keeps_the_item(book):
@@ -129,14 +178,18 @@ def test_renaming_by_key_keeps_the_item(book):
 
 
 def test_creating_what_exists_is_a_conflict_and_correcting_it_is_not(book):
-    make = lambda values: book.perform(lambda work: service.create_ci(work, values, organisation=book.organisation))  # noqa: E731
+    make = lambda values: book.perform(
+        lambda work: service.create_ci(work, values, organisation=book.organisation)
+    )  # noqa: E731
     made = make({"name": "db", "ci_class": "database", "external_key": "X"})
     with pytest.raises(Conflict):
         make({"name": "db", "ci_class": "database"})
     with pytest.raises(Conflict):
         make({"name": "other", "ci_class": "server", "external_key": "X"})
     with pytest.raises(Rejected) as refused:
-        book.perform(lambda work: service.update_ci(work, Ci.objects.get(id=made.id), {"criticality": "platinum"}))
+        book.perform(
+            lambda work: service.update_ci(work, Ci.objects.get(id=made.id), {"criticality": "platinum"})
+        )
     assert [each.path for each in refused.value.problems] == ["/criticality"]
     book.perform(lambda work: service.update_ci(work, Ci.objects.get(id=made.id), {"criticality": "gold"}))
     assert Ci.objects.get().criticality == "gold"

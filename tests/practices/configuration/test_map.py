@@ -14,7 +14,9 @@ from isthmus.practices.configuration.models import Ci, Relation
 
 
 def take(book, rows, **more):
-    return book.perform(lambda work: service.import_rows(work, rows, organisation=book.organisation, source="csv"), **more)
+    return book.perform(
+        lambda work: service.import_rows(work, rows, organisation=book.organisation, source="csv"), **more
+    )
 
 
 def ci(name, ci_class="server", **more):
@@ -48,7 +50,13 @@ def names(book):
             ci("Shop", "business_service", criticality="gold", users=900),
             ci("Intranet", "business_service", criticality="bronze", users=40),
             ci("shop-app", "application"),
-            ci("db-7.example.org", external_key="SN-77", aliases=["oradb"], addresses=["10.1.2.3", "2001:db8::7"], environment="production"),
+            ci(
+                "db-7.example.org",
+                external_key="SN-77",
+                aliases=["oradb"],
+                addresses=["10.1.2.3", "2001:db8::7"],
+                environment="production",
+            ),
             ci("db-8.example.org", addresses=["10.1.2.8"], environment="production"),
             ci("web", environment="production", external_key="P"),
             ci("web", environment="test", external_key="T"),
@@ -60,7 +68,9 @@ def names(book):
             tie("db-8.example.org", "rack-1", "hosted_on"),
         ],
     )
-    return {f"{each.name}{each.external_key if each.name == 'web' else ''}": each.id for each in Ci.objects.all()}
+    return {
+        f"{each.name}{each.external_key if each.name == 'web' else ''}": each.id for each in Ci.objects.all()
+    }
 
 
 @pytest.mark.parametrize(
@@ -82,7 +92,10 @@ def names(book):
 def test_an_alert_binds_by_id_name_alias_address_then_topology(names, hints, found, how):
     bound = service.bind(hints)
     assert (bound.ci, bound.how) == (names[found], how)
-    assert bound.confidence == {"key": 100, "name": 95, "alias": 90, "address": 80, "short_name": 70, "topology": 50}[how]
+    assert (
+        bound.confidence
+        == {"key": 100, "name": 95, "alias": 90, "address": 80, "short_name": 70, "topology": 50}[how]
+    )
 
 
 def test_namesakes_without_an_environment_are_not_guessed(names):
@@ -91,7 +104,9 @@ def test_namesakes_without_an_environment_are_not_guessed(names):
     assert set(bound.candidates) == {names["webP"], names["webT"]}
 
 
-@pytest.mark.parametrize("hints", [{}, {"host": "nobody"}, {"instance": "10.9.9.9:80"}, {"host": 7}, {"host": ""}])
+@pytest.mark.parametrize(
+    "hints", [{}, {"host": "nobody"}, {"instance": "10.9.9.9:80"}, {"host": 7}, {"host": ""}]
+)
 def test_what_the_map_does_not_know_is_not_bound(names, hints):
     assert service.bind(hints).ci == ""
 
@@ -131,15 +146,27 @@ def test_a_random_graph_of_200_items_reaches_what_the_recomputation_reaches(book
     all_names = [f"ci-{number}" for number in range(200)]
     services = set(pick.sample(all_names, 30))
     pairs = {tuple(pick.sample(all_names, 2)) for _ in range(320)}
-    take(book, [*(ci(name, "service" if name in services else "server") for name in all_names), *(tie(*pair) for pair in pairs)])
+    take(
+        book,
+        [
+            *(ci(name, "service" if name in services else "server") for name in all_names),
+            *(tie(*pair) for pair in pairs),
+        ],
+    )
     ids = dict(Ci.objects.values_list("name", "id"))
     for start in pick.sample(all_names, 40):
         down = reach({(target, source) for source, target in pairs}, [start])
         up = reach(pairs, [start])
         report = service.impact([start])
-        assert {each.name for each in report.services} == {name for name in {start, *down} if name in services}
-        assert {each.id: each.hops for each in report.dependants} == {ids[name]: hops for name, hops in down.items()}
-        assert {node: each.hops for node, each in service.upstream(ids[start]).items()} == {ids[name]: hops for name, hops in up.items()}
+        assert {each.name for each in report.services} == {
+            name for name in {start, *down} if name in services
+        }
+        assert {each.id: each.hops for each in report.dependants} == {
+            ids[name]: hops for name, hops in down.items()
+        }
+        assert {node: each.hops for node, each in service.upstream(ids[start]).items()} == {
+            ids[name]: hops for name, hops in up.items()
+        }
 
 
 def test_the_graph_of_a_past_instant_is_the_one_that_stood_then(book):
@@ -169,8 +196,13 @@ def test_the_graph_of_a_past_instant_is_the_one_that_stood_then(book):
 def test_ten_thousand_items_and_twenty_thousand_relations(book):
     pick = random.Random(11)
     all_names = [f"host-{number}.example.org" for number in range(10_000)]
-    rows = [ci(name, addresses=[f"10.{number >> 8}.{number & 255}.1"]) for number, name in enumerate(all_names)]
-    pairs = {(all_names[max(a, b)], all_names[min(a, b)]) for a, b in (pick.sample(range(10_000), 2) for _ in range(20_100))}
+    rows = [
+        ci(name, addresses=[f"10.{number >> 8}.{number & 255}.1"]) for number, name in enumerate(all_names)
+    ]
+    pairs = {
+        (all_names[max(a, b)], all_names[min(a, b)])
+        for a, b in (pick.sample(range(10_000), 2) for _ in range(20_100))
+    }
     pairs = set(sorted(pairs)[:20_000])
     rows += [tie(*pair, pick.choice(["depends_on", "hosted_on"])) for pair in pairs]
     began = time.perf_counter()
@@ -180,7 +212,9 @@ def test_ten_thousand_items_and_twenty_thousand_relations(book):
     ids = dict(Ci.objects.values_list("name", "id"))
     for start in pick.sample(all_names, 5):
         down = reach({(target, source) for source, target in pairs}, [start])
-        assert {node: each.hops for node, each in service.downstream(ids[start]).items()} == {ids[name]: hops for name, hops in down.items()}
+        assert {node: each.hops for node, each in service.downstream(ids[start]).items()} == {
+            ids[name]: hops for name, hops in down.items()
+        }
     hints = [{"instance": f"{pick.choice(all_names)}:9100"} for _ in range(5000)]
     service.bind(hints[0])
     began = time.perf_counter()

@@ -18,15 +18,19 @@ def recording(act: Callable[[], T], *, actor: Actor, origin: Origin, trace: str 
     """Run `act` (which opens its own Work); journal a refused decision in a Work of its own, then raise it."""
     try:
         return act()
-    except service.RefusedDecision as refused:
+    except service.RefusedDecision:
         perform(lambda work: service.record_refusal(work, refused), actor=actor, origin=origin, trace=trace)
         raise
 
 
-def decide(approval: str, verdict: str, *, comment: str = "", actor: Actor, origin: Origin, trace: str = "") -> Approval:
+def decide(
+    approval: str, verdict: str, *, comment: str = "", actor: Actor, origin: Origin, trace: str = ""
+) -> Approval:
     """Decide as `actor` and commit; raises `RefusedDecision` (403) after journalling it."""
 
     def act(work: Work) -> Approval:
         return service.decide(work, service.of(approval), verdict, comment=comment)
 
-    return recording(lambda: perform(act, actor=actor, origin=origin, trace=trace), actor=actor, origin=origin, trace=trace)
+    return recording(
+        lambda: perform(act, actor=actor, origin=origin, trace=trace), actor=actor, origin=origin, trace=trace
+    )

@@ -93,7 +93,15 @@ def _open(fact: Fact, current_hash: str, now: Instant) -> list[Reason]:
     return reasons
 
 
-def may_decide(fact: Fact, who: Decider, *, requesters: Collection[str], deciders: Collection[str], current_hash: str, now: Instant) -> list[Reason]:
+def may_decide(
+    fact: Fact,
+    who: Decider,
+    *,
+    requesters: Collection[str],
+    deciders: Collection[str],
+    current_hash: str,
+    now: Instant,
+) -> list[Reason]:
     """Return why `who` may not decide; [] if they may.
 
     `requesters` are all persons who stand behind the request, `deciders` those who already decided another
@@ -105,7 +113,9 @@ def may_decide(fact: Fact, who: Decider, *, requesters: Collection[str], decider
     if not who.permitted:
         reasons.append(_no("permission", "This needs the permission approval:decide."))
     if fact.roles and not set(fact.roles) & set(who.roles):
-        reasons.append(_no("authority", f"The authority {fact.authority!r} is held by: {', '.join(sorted(fact.roles))}."))
+        reasons.append(
+            _no("authority", f"The authority {fact.authority!r} is held by: {', '.join(sorted(fact.roles))}.")
+        )
     if who.person in {*requesters, fact.requester}:
         reasons.append(_no("self", "Nobody approves their own request."))
     if who.person in deciders:
@@ -113,18 +123,34 @@ def may_decide(fact: Fact, who: Decider, *, requesters: Collection[str], decider
     return reasons + _open(fact, current_hash, now)
 
 
-def may_accept(fact: Fact, evidence: Evidence, *, requesters: Collection[str], deciders: Collection[str], trusted: bool, current_hash: str, now: Instant) -> list[Reason]:
+def may_accept(
+    fact: Fact,
+    evidence: Evidence,
+    *,
+    requesters: Collection[str],
+    deciders: Collection[str],
+    trusted: bool,
+    current_hash: str,
+    now: Instant,
+) -> list[Reason]:
     """Return why an approval seen elsewhere does not count here; [] if it does.
 
     `trusted`: the blueprint names the system as authority for this type of subject.
     """
     reasons: list[Reason] = []
     if not trusted:
-        reasons.append(_no("evidence_system", f"The blueprint does not name {evidence.system!r} as authority for this type."))
+        reasons.append(
+            _no(
+                "evidence_system",
+                f"The blueprint does not name {evidence.system!r} as authority for this type.",
+            )
+        )
     if evidence.verdict not in {State.APPROVED, State.REFUSED}:
         reasons.append(_no("evidence_verdict", f"{evidence.verdict!r} is no decision."))
     if not evidence.approver:
-        reasons.append(_no("evidence_person", f"{evidence.partner_actor or 'Nobody named'!r} is no person known here."))
+        reasons.append(
+            _no("evidence_person", f"{evidence.partner_actor or 'Nobody named'!r} is no person known here.")
+        )
     if evidence.approver and evidence.approver in {*requesters, fact.requester}:
         reasons.append(_no("self", "Nobody approves their own request."))
     if evidence.approver and evidence.approver in deciders:
@@ -143,7 +169,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     reasons: list[str]
 
 
-def standing(facts: Sequence[Fact], *, content_hash: str, requesters: Collection[str], now: Instant) -> Standing:
+def standing(
+    facts: Sequence[Fact], *, content_hash: str, requesters: Collection[str], now: Instant
+) -> Standing:
     """Return what these decisions mean for content `content_hash`.
 
     Approved only if at least one decision was asked for about exactly this content, all of those approved,
@@ -153,16 +181,25 @@ def standing(facts: Sequence[Fact], *, content_hash: str, requesters: Collection
     reasons: list[str] = []
     if not about:
         stale = any(fact.state in {State.APPROVED, State.VOID} for fact in facts)
-        reasons.append("The content was edited after the approval." if stale else "No approval was asked for.")
+        reasons.append(
+            "The content was edited after the approval." if stale else "No approval was asked for."
+        )
         return Standing(approved=False, awaiting=False, refused=False, reasons=reasons)
-    waiting = [fact for fact in about if fact.state == State.AWAITING and (fact.expires_at is None or now < fact.expires_at)]
+    waiting = [
+        fact
+        for fact in about
+        if fact.state == State.AWAITING and (fact.expires_at is None or now < fact.expires_at)
+    ]
     granted = [fact for fact in about if fact.state == State.APPROVED]
     refused = [fact for fact in about if fact.state == State.REFUSED]
     if refused:
         reasons.append("The approval was refused.")
     if waiting:
         reasons.append(f"{len(waiting)} of {len(about)} decisions are awaited.")
-    if any(fact.state == State.EXPIRED or (fact.state == State.AWAITING and fact not in waiting) for fact in about):
+    if any(
+        fact.state == State.EXPIRED or (fact.state == State.AWAITING and fact not in waiting)
+        for fact in about
+    ):
         reasons.append("The time to decide has passed.")
     if any(fact.expires_at is not None and now >= fact.expires_at for fact in granted):
         reasons.append("The approval has run out.")
@@ -172,4 +209,6 @@ def standing(facts: Sequence[Fact], *, content_hash: str, requesters: Collection
         reasons.append("An approval by nobody does not count.")
     if len({fact.approver for fact in granted}) != len(granted):
         reasons.append("Two approvals by one person count once.")
-    return Standing(approved=not reasons, awaiting=bool(waiting) and not refused, refused=bool(refused), reasons=reasons)
+    return Standing(
+        approved=not reasons, awaiting=bool(waiting) and not refused, refused=bool(refused), reasons=reasons
+    )

@@ -53,7 +53,9 @@ class RefusedDecision(Forbidden):
     """Somebody tried to decide who may not. The door journals it and answers 403."""
 
     def __init__(self, approval: str, organisation: str, reasons: list[Reason]) -> None:
-        super().__init__(" ".join(each.text for each in reasons), remedy="Ask another person who holds this authority.")
+        super().__init__(
+            " ".join(each.text for each in reasons), remedy="Ask another person who holds this authority."
+        )
         self.approval, self.organisation, self.reasons = approval, organisation, reasons
 
 
@@ -86,14 +88,21 @@ def fact_of(record_id: str) -> Fact | None:
         version=told.get("version", 0),
         roles=[str(each) for each in terms.get("roles", [])],
         valid_for=int(terms.get("valid_for", 0)),
-        **{name: told[name] for name in ("subject", "content_hash", "state", "requester", "approver", "authority")},
+        **{
+            name: told[name]
+            for name in ("subject", "content_hash", "state", "requester", "approver", "authority")
+        },
         **{name: told[name] for name in ("definition", "definition_version", "expires_at")},
     )
 
 
 def facts_about(subject: str, organisation: str) -> list[Fact]:
     """Return every decision about a record, each read from its entries, in the order of asking."""
-    ids = Approval.objects.filter(organisation=organisation, subject=subject).order_by("id").values_list("id", flat=True)
+    ids = (
+        Approval.objects.filter(organisation=organisation, subject=subject)
+        .order_by("id")
+        .values_list("id", flat=True)
+    )
     found = [fact_of(record) for record in ids]
     # The table only says where to look: a row whose entries speak of another subject is not about this one.
     return [fact for fact in found if fact is not None and fact.subject == subject]
@@ -145,17 +154,25 @@ def decide(work: Work, approval: Approval, verdict: str, *, comment: str = "") -
     if verdict not in {State.APPROVED, State.REFUSED}:
         raise Rejected("The verdict must be 'approved' or 'refused'.", remedy="Send one of the two.")
     if len(comment) > COMMENT_CHARACTERS_MAX:
-        raise Rejected(f"The comment is longer than {COMMENT_CHARACTERS_MAX} characters.", remedy="Shorten it.")
+        raise Rejected(
+            f"The comment is longer than {COMMENT_CHARACTERS_MAX} characters.", remedy="Shorten it."
+        )
     subject, fact, content, deciders = _situation(approval)
     actor = work.actor
     who = Decider(
         kind=actor.kind,
         person=person_behind(actor),
         roles=sorted(_roles_in(actor, approval.organisation)),
-        permitted=actor.kind is ActorKind.PERSON and permissions.allowed(actor, "approval:decide", approval.organisation),
+        permitted=actor.kind is ActorKind.PERSON
+        and permissions.allowed(actor, "approval:decide", approval.organisation),
     )
     reasons = rules.may_decide(
-        fact, who, requesters=content.requesters, deciders=deciders, current_hash=content.content_hash, now=work.now
+        fact,
+        who,
+        requesters=content.requesters,
+        deciders=deciders,
+        current_hash=content.content_hash,
+        now=work.now,
     )
     forbidden = [each for each in reasons if each.rule in _FORBIDDEN]
     if forbidden:
@@ -163,12 +180,25 @@ def decide(work: Work, approval: Approval, verdict: str, *, comment: str = "") -
     if verdict == State.APPROVED:
         reasons = [*reasons, *content.blocked]
     if reasons:
-        raise Conflict(" ".join(each.text for each in reasons), remedy="Read the record again; ask for a new decision if needed.")
-    why = [Reason(rule="approval.decide", text=f"{actor.label or actor.id} decided: {verdict}.", facts={"content_hash": fact.content_hash})]
-    return _settle(work, approval, subject, fact, {"state": verdict, "approver": who.person, "comment": comment}, why)
+        raise Conflict(
+            " ".join(each.text for each in reasons),
+            remedy="Read the record again; ask for a new decision if needed.",
+        )
+    why = [
+        Reason(
+            rule="approval.decide",
+            text=f"{actor.label or actor.id} decided: {verdict}.",
+            facts={"content_hash": fact.content_hash},
+        )
+    ]
+    return _settle(
+        work, approval, subject, fact, {"state": verdict, "approver": who.person, "comment": comment}, why
+    )
 
 
-_FORBIDDEN = frozenset({"approval.person", "approval.permission", "approval.authority", "approval.self", "approval.twice"})
+_FORBIDDEN = frozenset(
+    {"approval.person", "approval.permission", "approval.authority", "approval.self", "approval.twice"}
+)
 
 
 def accept_evidence(work: Work, approval: Approval, evidence: Evidence, *, trusted: bool) -> list[Reason]:
@@ -180,20 +210,44 @@ def accept_evidence(work: Work, approval: Approval, evidence: Evidence, *, trust
     )  # fmt: skip
     if evidence.verdict == State.APPROVED:
         reasons = [*reasons, *content.blocked]
-    told: dict[str, Any] = {name: value for name in Evidence.__struct_fields__ if (value := getattr(evidence, name)) is not None}
+    told: dict[str, Any] = {
+        name: value for name in Evidence.__struct_fields__ if (value := getattr(evidence, name)) is not None
+    }
     if reasons:
         # Kept on the record, so that the same sight at the next poll is no second entry.
-        why = [Reason(rule="approval.evidence", text=f"A decision seen at {evidence.system} does not count here.", facts=told), *reasons]
+        why = [
+            Reason(
+                rule="approval.evidence",
+                text=f"A decision seen at {evidence.system} does not count here.",
+                facts=told,
+            ),
+            *reasons,
+        ]
         work.change(approval, {"evidence": {**told, "counts": False}}, why=why)
         return reasons
-    why = [Reason(rule="approval.evidence", text=f"Decided at {evidence.system}, which the blueprint names as authority.", facts=told)]
-    _settle(work, approval, subject, fact, {"state": evidence.verdict, "approver": evidence.approver, "evidence": told}, why)
+    why = [
+        Reason(
+            rule="approval.evidence",
+            text=f"Decided at {evidence.system}, which the blueprint names as authority.",
+            facts=told,
+        )
+    ]
+    _settle(
+        work,
+        approval,
+        subject,
+        fact,
+        {"state": evidence.verdict, "approver": evidence.approver, "evidence": told},
+        why,
+    )
     return []
 
 
 def void(work: Work, subject: str, organisation: str, *, why: str) -> list[Approval]:
     """Void every open or granted decision about a record: its content is not what was asked about."""
-    found: dict[str, Approval] = {each.id: each for each in Approval.objects.filter(organisation=organisation, subject=subject)}
+    found: dict[str, Approval] = {
+        each.id: each for each in Approval.objects.filter(organisation=organisation, subject=subject)
+    }
     for each in work.created_or_changed():
         if isinstance(each, Approval) and each.subject == subject:
             found[each.id] = each
@@ -209,7 +263,11 @@ def expire(work: Work, row: Due, now: Instant) -> None:
     approval = Approval.objects.filter(id=row.subject).first()
     if approval is None or approval.state != State.AWAITING or now < (approval.expires_at or 0):
         return
-    work.change(approval, {"state": State.EXPIRED}, why=[Reason(rule="approval.expired", text="Nobody decided in time.")])
+    work.change(
+        approval,
+        {"state": State.EXPIRED},
+        why=[Reason(rule="approval.expired", text="Nobody decided in time.")],
+    )
     _subjects[approval.subject_kind].decided(work, approval)
 
 
@@ -217,7 +275,16 @@ def record_refusal(work: Work, refused: RefusedDecision) -> None:
     """Journal that somebody tried to decide who may not."""
     approval = Approval.objects.filter(id=refused.approval).first()
     if approval is not None:
-        work.note(approval, why=[Reason(rule="approval.refused_actor", text=f"{work.actor.label or work.actor.id} may not decide this."), *refused.reasons])
+        work.note(
+            approval,
+            why=[
+                Reason(
+                    rule="approval.refused_actor",
+                    text=f"{work.actor.label or work.actor.id} may not decide this.",
+                ),
+                *refused.reasons,
+            ],
+        )
 
 
 def of(record_id: str) -> Approval:
@@ -235,11 +302,17 @@ def _situation(approval: Approval) -> tuple[Subject, Fact, Content, set[str]]:
     if fact is None or subject is None or content is None:
         raise NotFound("No entry of the book knows this approval.", remedy="Run `isthmus audit verify`.")
     others = facts_about(fact.subject, approval.organisation)
-    deciders = {each.approver for each in others if each.approver and each.content_hash == fact.content_hash and each.id != fact.id}
+    deciders = {
+        each.approver
+        for each in others
+        if each.approver and each.content_hash == fact.content_hash and each.id != fact.id
+    }
     return subject, fact, content, deciders
 
 
-def _settle(work: Work, approval: Approval, subject: Subject, fact: Fact, values: Mapping[str, Any], why: list[Reason]) -> Approval:
+def _settle(
+    work: Work, approval: Approval, subject: Subject, fact: Fact, values: Mapping[str, Any], why: list[Reason]
+) -> Approval:
     # Until now the clock was for deciding; from now on it is for using what was decided.
     work.change(
         approval,

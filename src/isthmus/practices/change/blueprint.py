@@ -113,7 +113,9 @@ class ChangeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 BUILT_IN_AUTHORITIES = (
-    Authority(name="emergency authority after an overdue review", types=["emergency"], overdue=True, approvals=2),
+    Authority(
+        name="emergency authority after an overdue review", types=["emergency"], overdue=True, approvals=2
+    ),
     Authority(name="emergency authority", types=["emergency"], decide_within=dt.timedelta(hours=8)),
     Authority(name="change authority"),
 )
@@ -147,8 +149,13 @@ def model_named(section: ChangeSection, name: str) -> Model | None:
 def occurrences(each: Recurring, start: Instant, end: Instant) -> list[calendar.Span]:
     """Return the stretches of a recurring item that overlap `[start, end)`."""
     if each.ics:
-        return [(found.starts_at, found.ends_at) for found in icalendar.occurrences(each.ics, start, end, zone=each.zone)]
-    rule = calendar.WorkingTime(zone=each.zone, shifts=tuple(calendars.shift_of(hours) for hours in each.hours))
+        return [
+            (found.starts_at, found.ends_at)
+            for found in icalendar.occurrences(each.ics, start, end, zone=each.zone)
+        ]
+    rule = calendar.WorkingTime(
+        zone=each.zone, shifts=tuple(calendars.shift_of(hours) for hours in each.hours)
+    )
     first_year, last_year = to_datetime(Instant(start - DAY)).year, to_datetime(Instant(end + DAY)).year
     spans = calendar.timetable(rule, first_year, last_year).spans
     low, high = _day_bounds(each, first=True), _day_bounds(each, first=False)
@@ -160,7 +167,9 @@ def _day_bounds(each: Recurring, *, first: bool) -> Instant:
     date = each.first if first else each.last
     if date is None:
         return Instant(-(2**62) if first else 2**62)
-    midnight = dt.datetime.combine(date if first else date + dt.timedelta(days=1), dt.time(), ZoneInfo(each.zone))
+    midnight = dt.datetime.combine(
+        date if first else date + dt.timedelta(days=1), dt.time(), ZoneInfo(each.zone)
+    )
     return from_datetime(midnight)
 
 
@@ -170,8 +179,16 @@ def check(section: ChangeSection, parsed: Parsed) -> list[Problem]:
         *_twice(section.models, "models"),
         *_twice(section.authorities, "authorities"),
         *_twice(section.calendar, "calendar"),
-        *(problem for index, each in enumerate(section.authorities) for problem in _check_authority(each, index)),
-        *(problem for index, each in enumerate(section.calendar) for problem in _check_recurring(each, index)),
+        *(
+            problem
+            for index, each in enumerate(section.authorities)
+            for problem in _check_authority(each, index)
+        ),
+        *(
+            problem
+            for index, each in enumerate(section.calendar)
+            for problem in _check_recurring(each, index)
+        ),
         *_check_evidence(section, parsed),
         *_check_durations(section),
     ]
@@ -180,7 +197,9 @@ def check(section: ChangeSection, parsed: Parsed) -> list[Problem]:
 def _twice(items: Sequence[Model | Authority | Recurring], place: str) -> list[Problem]:
     names = [each.name for each in items]
     return [
-        Problem(path=f"/{place}/{index}/name", message=f"The name {name!r} is taken.", remedy="Choose another.")
+        Problem(
+            path=f"/{place}/{index}/name", message=f"The name {name!r} is taken.", remedy="Choose another."
+        )
         for index, name in enumerate(names)
         if name in names[:index]
     ]
@@ -188,11 +207,17 @@ def _twice(items: Sequence[Model | Authority | Recurring], place: str) -> list[P
 
 def _check_authority(each: Authority, index: int) -> list[Problem]:
     problems = [
-        Problem(path=f"/authorities/{index}/roles/{place}", message=f"There is no role {role!r}.", remedy=f"Use {', '.join(ROLES)}.")
+        Problem(
+            path=f"/authorities/{index}/roles/{place}",
+            message=f"There is no role {role!r}.",
+            remedy=f"Use {', '.join(ROLES)}.",
+        )
         for place, role in enumerate(each.roles)
         if role not in ROLES
     ]
-    if not problems and not any("approval:decide" in permissions_of(frozenset({role})) for role in each.roles):
+    if not problems and not any(
+        "approval:decide" in permissions_of(frozenset({role})) for role in each.roles
+    ):
         problems.append(
             Problem(
                 path=f"/authorities/{index}/roles",
@@ -210,7 +235,9 @@ def _check_recurring(each: Recurring, index: int) -> list[Problem]:
     shifts = tuple(calendars.shift_of(hours) for hours in each.hours)
     problems = calendar.check(calendar.WorkingTime(zone=each.zone, shifts=shifts), path)
     if each.first and each.last and each.last < each.first:
-        problems.append(Problem(path=f"{path}/last", message="The last day is before the first.", remedy="Swap them."))
+        problems.append(
+            Problem(path=f"{path}/last", message="The last day is before the first.", remedy="Swap them.")
+        )
     if each.ics and not problems:
         try:
             icalendar.occurrences(each.ics, Instant(0), Instant(DAY), zone=each.zone)
@@ -224,7 +251,11 @@ def _check_evidence(section: ChangeSection, parsed: Parsed) -> list[Problem]:
         return []
     known = set(parsed.section("connections"))
     return [
-        Problem(path=f"/evidence/{index}/system", message=f"There is no connection {each.system!r}.", remedy="Name one of the section 'connections'.")
+        Problem(
+            path=f"/evidence/{index}/system",
+            message=f"There is no connection {each.system!r}.",
+            remedy="Name one of the section 'connections'.",
+        )
         for index, each in enumerate(section.evidence)
         if each.system not in known
     ]
@@ -235,11 +266,21 @@ def _check_durations(section: ChangeSection) -> list[Problem]:
         "/emergency/open_for": section.emergency.open_for,
         "/emergency/review_within": section.emergency.review_within,
         "/gate/wait_for": section.gate.wait_for,
-        **{f"/authorities/{index}/decide_within": each.decide_within for index, each in enumerate(section.authorities)},
-        **{f"/authorities/{index}/valid_for": each.valid_for for index, each in enumerate(section.authorities)},
+        **{
+            f"/authorities/{index}/decide_within": each.decide_within
+            for index, each in enumerate(section.authorities)
+        },
+        **{
+            f"/authorities/{index}/valid_for": each.valid_for
+            for index, each in enumerate(section.authorities)
+        },
     }
     return [
-        Problem(path=path, message="The duration must be longer than 0 and at most a year.", remedy="Use ISO 8601, e.g. PT2H.")
+        Problem(
+            path=path,
+            message="The duration must be longer than 0 and at most a year.",
+            remedy="Use ISO 8601, e.g. PT2H.",
+        )
         for path, duration in given.items()
         if not dt.timedelta() < duration <= dt.timedelta(days=_DURATION_MAX_DAYS)
     ]

@@ -15,7 +15,9 @@ from isthmus.kernel.errors import NeedsOperator, Problem
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Hour = Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$", description="HH:MM, 24:00 allowed")]
+Hour = Annotated[
+    str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$", description="HH:MM, 24:00 allowed")
+]
 
 ALWAYS = "24x7"
 """The calendar that always exists."""
@@ -47,13 +49,18 @@ def minutes(text: str) -> int:
 
 def shift_of(hours: Hours) -> Shift:
     """Return the kernel's form of hours."""
-    return Shift(days=tuple(DAYS.index(day) for day in hours.days), start=minutes(hours.start), end=minutes(hours.end))
+    return Shift(
+        days=tuple(DAYS.index(day) for day in hours.days), start=minutes(hours.start), end=minutes(hours.end)
+    )
 
 
 def rule_of(each: Calendar) -> WorkingTime:
     """Return the kernel's form of a calendar."""
     return WorkingTime(
-        zone=each.zone, shifts=tuple(shift_of(hours) for hours in each.hours), holidays=each.holidays, closed=frozenset(each.closed)
+        zone=each.zone,
+        shifts=tuple(shift_of(hours) for hours in each.hours),
+        holidays=each.holidays,
+        closed=frozenset(each.closed),
     )
 
 
@@ -64,7 +71,9 @@ def working_time(name: str) -> WorkingTime:
     for each in blueprint.current().section("calendars"):
         if each.name == name:
             return rule_of(each)
-    raise NeedsOperator(f"There is no calendar {name!r}.", remedy="Add it to the blueprint section 'calendars'.")
+    raise NeedsOperator(
+        f"There is no calendar {name!r}.", remedy="Add it to the blueprint section 'calendars'."
+    )
 
 
 def check(section: list[Calendar], _parsed: Parsed) -> list[Problem]:
@@ -73,7 +82,13 @@ def check(section: list[Calendar], _parsed: Parsed) -> list[Problem]:
     seen: set[str] = set()
     for index, each in enumerate(section):
         if each.name in seen or each.name in {"", ALWAYS}:
-            problems.append(Problem(path=f"/{index}/name", message=f"The name {each.name!r} is taken.", remedy="Choose another."))
+            problems.append(
+                Problem(
+                    path=f"/{index}/name",
+                    message=f"The name {each.name!r} is taken.",
+                    remedy="Choose another.",
+                )
+            )
         seen.add(each.name)
         problems += calendar.check(rule_of(each), f"/{index}")
     return problems
@@ -81,4 +96,12 @@ def check(section: list[Calendar], _parsed: Parsed) -> list[Problem]:
 
 def declare() -> None:
     """Register the section; called once from `ready`."""
-    register(Section(name="calendars", schema=list[Calendar], help="Named working time: hours, zone, holidays.", default=list, check=check))
+    register(
+        Section(
+            name="calendars",
+            schema=list[Calendar],
+            help="Named working time: hours, zone, holidays.",
+            default=list,
+            check=check,
+        )
+    )

@@ -34,7 +34,11 @@ GIVEN = frozenset(
 )  # fmt: skip
 """Fields that a caller may give; all others follow from what happens to the change."""
 
-_TEXTS = {"description": TEXT_CHARACTERS_MAX, "implementation_plan": TEXT_CHARACTERS_MAX, "backout_plan": TEXT_CHARACTERS_MAX}
+_TEXTS = {
+    "description": TEXT_CHARACTERS_MAX,
+    "implementation_plan": TEXT_CHARACTERS_MAX,
+    "backout_plan": TEXT_CHARACTERS_MAX,
+}
 
 
 def load(work: Work, reference: str) -> Change:
@@ -76,16 +80,27 @@ def create(work: Work, values: Mapping[str, Any], *, organisation: str) -> Chang
 def update(work: Work, change: Change, values: Mapping[str, Any]) -> Change:
     """Edit a change. Editing content after an approval voids it; content of a started change stays."""
     given = _tame(work, values, change.organisation, partial=True)
-    different = {name: value for name, value in given.items() if (getattr(change, name) or None) != (value or None)}
+    different = {
+        name: value for name, value in given.items() if (getattr(change, name) or None) != (value or None)
+    }
     if change.state in states.TERMINAL and different:
         raise Conflict(f"{change.number} is {change.state}.", remedy="Raise a new change.")
     content = sorted(set(different) & set(CONTENT_FIELDS))
     if content and change.state not in states.EDITABLE:
-        raise Conflict(f"{change.number} is in state {change.state!r}: {', '.join(content)} cannot be edited any more.", remedy="Raise a new change.")
+        raise Conflict(
+            f"{change.number} is in state {change.state!r}: {', '.join(content)} cannot be edited any more.",
+            remedy="Raise a new change.",
+        )
     if "type" in different and change.state != "new":
-        raise Conflict("The type is settled when the change is submitted.", remedy="Cancel it and raise a new one.")
+        raise Conflict(
+            "The type is settled when the change is submitted.", remedy="Cancel it and raise a new one."
+        )
     _check_window({**{name: getattr(change, name) for name in ("window_start", "window_end")}, **given})
-    work.change(change, different, why=[Reason(rule="change.update", text=f"Edited by {work.actor.label or work.actor.id}.")])
+    work.change(
+        change,
+        different,
+        why=[Reason(rule="change.update", text=f"Edited by {work.actor.label or work.actor.id}.")],
+    )
     _note_gaps(work, change)
     return change
 
@@ -100,8 +115,19 @@ def assess(work: Work, change: Change, section: ChangeSection) -> Change:
     )  # fmt: skip
     level, reasons = risk.assess(exposure, section.risk)
     told: dict[str, Any] = msgspec.to_builtins(report)
-    told |= {"at": work.now, "risk": level, "changes": _overlapping(change, {*report.cis, *held.graph.affected(report.cis)}, work.now)}
-    work.change(change, {"impact_report": told, "risk": level}, why=[Reason(rule="change.assess", text=f"Impact read from the map {report.graph_version}."), *reasons])
+    told |= {
+        "at": work.now,
+        "risk": level,
+        "changes": _overlapping(change, {*report.cis, *held.graph.affected(report.cis)}, work.now),
+    }
+    work.change(
+        change,
+        {"impact_report": told, "risk": level},
+        why=[
+            Reason(rule="change.assess", text=f"Impact read from the map {report.graph_version}."),
+            *reasons,
+        ],
+    )
     return change
 
 
@@ -115,7 +141,9 @@ def outdated(report: Any, references: list[str], organisation: str, *, by: str) 
     if by == "map":
         return True
     resolved = configuration.resolve(references, organisation=organisation)
-    return bool(report.get("path_version") != graph.subgraph_version(sorted({ci for ci in resolved.values() if ci})))
+    return bool(
+        report.get("path_version") != graph.subgraph_version(sorted({ci for ci in resolved.values() if ci}))
+    )
 
 
 def _overlapping(change: Change, reach: set[str], now: Instant) -> list[dict[str, Any]]:
@@ -127,9 +155,20 @@ def _overlapping(change: Change, reach: set[str], now: Instant) -> list[dict[str
     found: dict[str, dict[str, Any]] = {}
     for ci, planned in schedule.current(change.organisation, now).by_item().items():
         for each in planned:
-            clash = each.starts_at is not None and each.ends_at is not None and each.starts_at < change.window_end and change.window_start < each.ends_at
+            clash = (
+                each.starts_at is not None
+                and each.ends_at is not None
+                and each.starts_at < change.window_end
+                and change.window_start < each.ends_at
+            )
             if ci in reach and clash and each.change != change.id and each.state not in states.TERMINAL:
-                found[each.change] = {"change": each.change, "number": each.number, "starts_at": each.starts_at, "ends_at": each.ends_at, "ci": ci}
+                found[each.change] = {
+                    "change": each.change,
+                    "number": each.number,
+                    "starts_at": each.starts_at,
+                    "ends_at": each.ends_at,
+                    "ci": ci,
+                }
     return [found[key] for key in sorted(found)][:OVERLAPS_LISTED_MAX]
 
 
@@ -151,7 +190,11 @@ def _tame(work: Work, values: Mapping[str, Any], organisation: str, *, partial: 
         elif name == "cis":
             found[name] = value
         elif not isinstance(value, str) or len(value) > _TEXTS.get(name, TITLE_CHARACTERS_MAX):
-            no(name, f"A text of at most {_TEXTS.get(name, TITLE_CHARACTERS_MAX)} characters is needed.", "Shorten it.")
+            no(
+                name,
+                f"A text of at most {_TEXTS.get(name, TITLE_CHARACTERS_MAX)} characters is needed.",
+                "Shorten it.",
+            )
         else:
             found[name] = value.strip()
     if not partial or "title" in values:
@@ -166,7 +209,9 @@ def _tame(work: Work, values: Mapping[str, Any], organisation: str, *, partial: 
     if found.get("incident"):
         found["incident"] = _incident(work, found["incident"], organisation, no)
     if problems:
-        raise Rejected("The change is not accepted.", problems=tuple(problems), remedy="Correct the fields named.")
+        raise Rejected(
+            "The change is not accepted.", problems=tuple(problems), remedy="Correct the fields named."
+        )
     if not partial:
         _check_window(found)
     return found
@@ -176,13 +221,18 @@ def _check_window(values: Mapping[str, Any]) -> None:
     start, end = values.get("window_start"), values.get("window_end")
     if start is not None and end is not None and start >= end:
         raise Rejected(
-            "The window ends before it begins.", problems=(Problem(path="/window_end", message="Not after window_start.", remedy="Swap them."),)
+            "The window ends before it begins.",
+            problems=(Problem(path="/window_end", message="Not after window_start.", remedy="Swap them."),),
         )
 
 
 def _references(value: Any, organisation: str, no: Any) -> list[str]:
     """Return ids of the items named; a name that the map does not know stays as it is, and resolves on arrival."""
-    if not isinstance(value, list) or not all(isinstance(each, str) and each.strip() for each in value) or len(value) > CIS_MAX:
+    if (
+        not isinstance(value, list)
+        or not all(isinstance(each, str) and each.strip() for each in value)
+        or len(value) > CIS_MAX
+    ):
         no("cis", f"A list of at most {CIS_MAX} items is needed.", "Name each by id, key, name or alias.")
         return []
     resolved = configuration.resolve([each.strip() for each in value], organisation=organisation)

@@ -38,10 +38,17 @@ def judge(work: Work, record: RecordModel, seen: Seen) -> None:
     if not isinstance(record, Change) or verdict not in {"approved", "refused"}:
         return
     told = proof.proven(record.id)
-    waiting = Approval.objects.filter(organisation=record.organisation, subject=record.id, state="awaiting").order_by("id").first()
+    waiting = (
+        Approval.objects.filter(organisation=record.organisation, subject=record.id, state="awaiting")
+        .order_by("id")
+        .first()
+    )
     if told is None or not isinstance(waiting, Approval):
         return
-    trusted = any(each.system == seen.connection and told.values["type"] in each.types for each in proof.section().evidence)
+    trusted = any(
+        each.system == seen.connection and told.values["type"] in each.types
+        for each in proof.section().evidence
+    )
     found = Evidence(
         system=seen.connection,
         verdict=verdict,
@@ -93,7 +100,11 @@ def person_named(connection: str, name: str, organisation: str) -> str:
     if not name:
         return ""
     people = Person.objects.filter(organisation=organisation, state="active")[:PEOPLE_MAX]
-    found = [each.id for each in people if isinstance(each.partner_names, dict) and each.partner_names.get(connection) == name]
+    found = [
+        each.id
+        for each in people
+        if isinstance(each.partner_names, dict) and each.partner_names.get(connection) == name
+    ]
     return found[0] if len(found) == 1 else ""
 
 
@@ -106,7 +117,12 @@ def born_there(
     return work.create(
         model,
         organisation=organisation,
-        values={**whole, "state": "new", "authorisation": "not_requested", "content_hash": content_hash(whole)},
+        values={
+            **whole,
+            "state": "new",
+            "authorisation": "not_requested",
+            "content_hash": content_hash(whole),
+        },
         why=why,
         occurred_at=occurred_at,
         cause=cause,

@@ -39,19 +39,41 @@ def create(work: Work, values: Mapping[str, Any], *, organisation: str, source: 
     lists: dict[str, list[str]] = {}
     for key in ("environments", "cis"):
         given = values.get(key) or []
-        if not isinstance(given, list) or len(given) > NAMES_MAX or not all(isinstance(each, str) and each.strip() for each in given):
+        if (
+            not isinstance(given, list)
+            or len(given) > NAMES_MAX
+            or not all(isinstance(each, str) and each.strip() for each in given)
+        ):
             no(key, f"A list of at most {NAMES_MAX} names is needed.", "Leave it empty for everything.")
             continue
         lists[key] = sorted({each.strip() for each in given})
-    unknown = sorted(each for each, ci in configuration.resolve(lists.get("cis", []), organisation=organisation).items() if not ci)
+    unknown = sorted(
+        each
+        for each, ci in configuration.resolve(lists.get("cis", []), organisation=organisation).items()
+        if not ci
+    )
     if unknown:
-        no("cis", f"The map does not know {', '.join(unknown)}.", "A freeze on nothing would freeze nothing: import the item first.")
+        no(
+            "cis",
+            f"The map does not know {', '.join(unknown)}.",
+            "A freeze on nothing would freeze nothing: import the item first.",
+        )
     if problems:
-        raise Rejected("The freeze is not accepted.", problems=tuple(problems), remedy="Correct the fields named.")
+        raise Rejected(
+            "The freeze is not accepted.", problems=tuple(problems), remedy="Correct the fields named."
+        )
     freeze = work.create(
         Freeze,
         organisation=organisation,
-        values={"name": name, "effect": effect, "starts_at": start, "ends_at": end, **lists, "state": "active", "source": source},
+        values={
+            "name": name,
+            "effect": effect,
+            "starts_at": start,
+            "ends_at": end,
+            **lists,
+            "state": "active",
+            "source": source,
+        },
         why=[Reason(rule="change.freeze", text=f"Set by {work.actor.label or work.actor.id}.")],
     )
     _enter(work, organisation, add={freeze.id})
@@ -83,12 +105,20 @@ def active(organisation: str) -> list[dict[str, Any]]:
     return [told for told in found if told["state"] == "active" and told["organisation"] == organisation]
 
 
-def _enter(work: Work, organisation: str, *, add: Set[str] = frozenset(), take: Set[str] = frozenset()) -> None:
+def _enter(
+    work: Work, organisation: str, *, add: Set[str] = frozenset(), take: Set[str] = frozenset()
+) -> None:
     record_id = ChangeCalendar.id_of(organisation)
     held = work.pending.get(record_id)
     calendar = held.record if held is not None else ChangeCalendar.objects.filter(id=record_id).first()
     why = [Reason(rule="change.calendar", text="A freeze was set." if add else "A freeze was lifted.")]
     if not isinstance(calendar, ChangeCalendar):
-        work.create(ChangeCalendar, organisation=organisation, values={"freezes": sorted(add)}, why=why, record_id=record_id)
+        work.create(
+            ChangeCalendar,
+            organisation=organisation,
+            values={"freezes": sorted(add)},
+            why=why,
+            record_id=record_id,
+        )
         return
     work.change(calendar, {"freezes": sorted(({*(calendar.freezes or [])} | add) - take)}, why=why)

@@ -67,7 +67,14 @@ def check(work: Work, request: Mapping[str, Any], *, organisation: str) -> Answe
     return Answer(decision=decision, record=record)
 
 
-def ask(work: Work, request: Mapping[str, Any], *, organisation: str, callback: str = "", wait_for: int | None = None) -> Answer:
+def ask(
+    work: Work,
+    request: Mapping[str, Any],
+    *,
+    organisation: str,
+    callback: str = "",
+    wait_for: int | None = None,
+) -> Answer:
     """Ask asynchronously: where the answer is `wait`, a token to look with, until it is decided or time is up.
 
     `callback` names a connection that is told the answer, once; `wait_for` is in microseconds.
@@ -78,12 +85,27 @@ def ask(work: Work, request: Mapping[str, Any], *, organisation: str, callback: 
     if not SECOND <= wait <= limit:
         raise Rejected(
             "The time to wait is not accepted.",
-            problems=(Problem(path="/wait_seconds", message=f"1 to {limit // SECOND} seconds.", remedy="Ask again later instead."),),
+            problems=(
+                Problem(
+                    path="/wait_seconds",
+                    message=f"1 to {limit // SECOND} seconds.",
+                    remedy="Ask again later instead.",
+                ),
+            ),
         )
     token = secrets.token_urlsafe(32)
     waiting = decision.verdict == "wait"
     expires_at = Instant(work.now + wait)
-    record = _record(work, asked, facts, decision, organisation, token_hash=hash_of(token), expires_at=expires_at, callback=callback)
+    record = _record(
+        work,
+        asked,
+        facts,
+        decision,
+        organisation,
+        token_hash=hash_of(token),
+        expires_at=expires_at,
+        callback=callback,
+    )
     if waiting:
         _look_later(work, record, decision, expires_at)
     else:
@@ -136,7 +158,9 @@ def look_again(work: Work, row: Due, now: Instant) -> None:
 
 def wake(work: Work, change: str, organisation: str) -> None:
     """Have the requests that wait for a change looked at again at once, after this Work is committed."""
-    rows = GateDecision.objects.filter(organisation=organisation, change=change, decision="wait").exclude(token_hash="")
+    rows = GateDecision.objects.filter(organisation=organisation, change=change, decision="wait").exclude(
+        token_hash=""
+    )
     for record in rows.values_list("id", flat=True):
         due.schedule(work, WAIT, record, work.now, organisation=organisation)
 
@@ -144,16 +168,27 @@ def wake(work: Work, change: str, organisation: str) -> None:
 def reconsider(work: Work, record: GateDecision, now: Instant) -> None:
     """Decide a waiting request again as of `now` and write what changed."""
     old = msgspec.convert(record.facts, Facts)
-    request = {"change": old.asked.reference, "environment": old.asked.environment, "artefact_hash": old.asked.artefact_hash, "cis": old.asked.cis}
+    request = {
+        "change": old.asked.reference,
+        "environment": old.asked.environment,
+        "artefact_hash": old.asked.artefact_hash,
+        "cis": old.asked.cis,
+    }
     _, facts, decision = _look(request, record.organisation, now)
     expires_at = Instant(record.expires_at or 0)
     if decision.verdict == "wait" and now >= expires_at:
-        reason = rules.Reason(rule="gate.timeout", verdict="deny", text="Nobody decided in time.", remedy="Ask the gate again.")
+        reason = rules.Reason(
+            rule="gate.timeout", verdict="deny", text="Nobody decided in time.", remedy="Ask the gate again."
+        )
         decision = Decision(verdict="deny", reasons=[*decision.reasons, reason])
     if decision.verdict == "wait":
         _look_later(work, record, decision, expires_at)
         return
-    values = {"decision": decision.verdict, "reasons": msgspec.to_builtins(decision.reasons), "facts": _facts(facts)}
+    values = {
+        "decision": decision.verdict,
+        "reasons": msgspec.to_builtins(decision.reasons),
+        "facts": _facts(facts),
+    }
     work.change(record, values, why=_why(decision), inputs=_inputs(facts))
     _call_back(work, record)
 
@@ -201,7 +236,9 @@ def _why(decision: Decision) -> list[Reason]:
     return [Reason(rule=each.rule, text=each.text) for each in decision.reasons]
 
 
-def _look(request: Mapping[str, Any], organisation: str, now: Instant) -> tuple[Asked, Facts | None, Decision]:
+def _look(
+    request: Mapping[str, Any], organisation: str, now: Instant
+) -> tuple[Asked, Facts | None, Decision]:
     """Return what was asked, the facts and the decision; facts that cannot be had are a denial."""
     asked = _tame(request)
     try:
@@ -219,23 +256,54 @@ def _tame(request: Mapping[str, Any]) -> Asked:
     for name in ("change", "environment", "artefact_hash"):
         value = request.get(name) or ""
         if not isinstance(value, str) or len(value) > REFERENCE_CHARACTERS_MAX:
-            problems.append(Problem(path=f"/{name}", message=f"A text of at most {REFERENCE_CHARACTERS_MAX} characters is needed.", remedy="Correct it."))
+            problems.append(
+                Problem(
+                    path=f"/{name}",
+                    message=f"A text of at most {REFERENCE_CHARACTERS_MAX} characters is needed.",
+                    remedy="Correct it.",
+                )
+            )
         else:
             found[name] = value.strip()
     cis = request.get("cis") or []
-    if not isinstance(cis, list) or len(cis) > CIS_MAX or not all(isinstance(each, str) and each.strip() for each in cis):
-        problems.append(Problem(path="/cis", message=f"A list of at most {CIS_MAX} items is needed.", remedy="Name each by id, key, name or alias."))
+    if (
+        not isinstance(cis, list)
+        or len(cis) > CIS_MAX
+        or not all(isinstance(each, str) and each.strip() for each in cis)
+    ):
+        problems.append(
+            Problem(
+                path="/cis",
+                message=f"A list of at most {CIS_MAX} items is needed.",
+                remedy="Name each by id, key, name or alias.",
+            )
+        )
     if not found.get("change") and not problems:
-        problems.append(Problem(path="/change", message="A change must be named.", remedy="Send its number, e.g. CHG-000042."))
+        problems.append(
+            Problem(
+                path="/change", message="A change must be named.", remedy="Send its number, e.g. CHG-000042."
+            )
+        )
     if problems:
-        raise Rejected("The gate does not understand the question.", problems=tuple(problems), remedy="Correct the fields named.")
-    return Asked(reference=found["change"], environment=found["environment"], artefact_hash=found["artefact_hash"], cis=[each.strip() for each in cis])
+        raise Rejected(
+            "The gate does not understand the question.",
+            problems=tuple(problems),
+            remedy="Correct the fields named.",
+        )
+    return Asked(
+        reference=found["change"],
+        environment=found["environment"],
+        artefact_hash=found["artefact_hash"],
+        cis=[each.strip() for each in cis],
+    )
 
 
 def _resolved(asked: Asked, organisation: str) -> Asked:
     resolved = configuration.resolve(asked.cis, organisation=organisation)
     return msgspec.structs.replace(
-        asked, cis=sorted({ci for ci in resolved.values() if ci}), unresolved=sorted(each for each, ci in resolved.items() if not ci)
+        asked,
+        cis=sorted({ci for ci in resolved.values() if ci}),
+        unresolved=sorted(each for each, ci in resolved.items() if not ci),
     )
 
 
@@ -249,7 +317,9 @@ def gather(asked: Asked, organisation: str, now: Instant) -> Facts:
     change = _told(told, organisation)
     items = set(change.cis)
     report = told.values["impact_report"]
-    assessed = change.type == "emergency" or not drafting.outdated(report, list(told.values["cis"] or []), organisation, by="path")
+    assessed = change.type == "emergency" or not drafting.outdated(
+        report, list(told.values["cis"] or []), organisation, by="path"
+    )
     return Facts(
         now=now,
         asked=asked,
@@ -265,7 +335,19 @@ def gather(asked: Asked, organisation: str, now: Instant) -> Facts:
 def _told(told: proof.Proven, organisation: str) -> Told:
     values = told.values
     resolved = configuration.resolve(values["cis"] or [], organisation=organisation)
-    names = ("id", "number", "type", "state", "authorisation", "risk", "window_start", "window_end", "environment", "artefact_hash", "incident")
+    names = (
+        "id",
+        "number",
+        "type",
+        "state",
+        "authorisation",
+        "risk",
+        "window_start",
+        "window_end",
+        "environment",
+        "artefact_hash",
+        "incident",
+    )
     return Told(
         **{name: values[name] for name in names},
         version=told.version,
@@ -278,11 +360,15 @@ def _told(told: proof.Proven, organisation: str) -> Told:
     )
 
 
-def _calendar(row: Change, change: Told, items: set[str], organisation: str, now: Instant, section: ChangeSection) -> list[Span]:
+def _calendar(
+    row: Change, change: Told, items: set[str], organisation: str, now: Instant, section: ChangeSection
+) -> list[Span]:
     """Return what stands in the calendar now for these items, and the windows of the next days."""
     found = [
         Span(effect=each.effect, name=each.name, starts_at=each.starts_at, ends_at=each.ends_at)  # type: ignore[arg-type]
-        for each in planning.items(now, Instant(now + _LOOK_AHEAD), organisation=organisation, section=section)
+        for each in planning.items(
+            now, Instant(now + _LOOK_AHEAD), organisation=organisation, section=section
+        )
         if (each.effect == "window" or each.starts_at <= now)
         and planning.concerns(each, environment=change.environment, cis=items, organisation=organisation)
     ]
@@ -290,7 +376,14 @@ def _calendar(row: Change, change: Told, items: set[str], organisation: str, now
     for ci in sorted(items):
         for window in held.own(ci, now):
             if window.change != row.id:
-                found.append(Span(effect="maintenance", name=window.number, starts_at=window.starts_at, ends_at=window.ends_at))
+                found.append(
+                    Span(
+                        effect="maintenance",
+                        name=window.number,
+                        starts_at=window.starts_at,
+                        ends_at=window.ends_at,
+                    )
+                )
     return sorted(set(found), key=lambda each: (each.starts_at, each.effect, each.name))
 
 

@@ -44,7 +44,11 @@ def submit(work: Work, change: Change) -> Change:
     states.after("submit", change.state)
     drafting.assess(work, change, section)
     if change.type == "standard" and not _preauthorised(work, change, section):
-        work.change(change, {"type": "normal", "model": ""}, why=_why("model", "Its model does not cover it: it goes the normal way."))
+        work.change(
+            change,
+            {"type": "normal", "model": ""},
+            why=_why("model", "Its model does not cover it: it goes the normal way."),
+        )
         _check_submittable(change, work.now, soft=True)
         if _missing(change, work.now):
             # The reasons are kept although it cannot be handed in yet: it waits as `new` for its plans.
@@ -54,7 +58,9 @@ def submit(work: Work, change: Change) -> Change:
         values: dict[str, Any] = {"state": states.after("submit", change.state)}
         if change.type == "emergency":
             values["review_due_at"] = work.now + microseconds(section.emergency.review_within)
-            due.schedule(work, REVIEW, change.id, Instant(values["review_due_at"]), organisation=change.organisation)
+            due.schedule(
+                work, REVIEW, change.id, Instant(values["review_due_at"]), organisation=change.organisation
+            )
         work.change(change, values, why=_why("submit", f"Submitted by {_who(work)}."))
     return change
 
@@ -105,15 +111,24 @@ def _missing(change: Change, now: Instant) -> list[Problem]:
 def _check_submittable(change: Change, now: Instant, *, soft: bool = False) -> None:
     found = _missing(change, now)
     if found and not soft:
-        raise Rejected(f"{change.number} cannot be submitted yet.", problems=tuple(found), remedy="Complete the fields named.")
+        raise Rejected(
+            f"{change.number} cannot be submitted yet.",
+            problems=tuple(found),
+            remedy="Complete the fields named.",
+        )
 
 
 def request_approval(work: Work, change: Change) -> Change:
     """Ask the change authority; needs an impact report that still speaks about the map."""
     section = proof.section()
     after = states.after("request_approval", change.state)
-    if drafting.outdated(change.impact_report, list(change.cis or []), change.organisation, by=section.outdated_by):
-        raise Conflict("The impact report is missing or outdated: the map has changed.", remedy="Assess the change again.")
+    if drafting.outdated(
+        change.impact_report, list(change.cis or []), change.organisation, by=section.outdated_by
+    ):
+        raise Conflict(
+            "The impact report is missing or outdated: the map has changed.",
+            remedy="Assess the change again.",
+        )
     authority = authority_for(section, change.type, change.risk, overdue=_review_overdue(change, work.now))
     content = content_hash({name: getattr(change, name) for name in CONTENT_FIELDS})
     approval.request(
@@ -147,14 +162,22 @@ def _review_overdue(change: Change, now: Instant) -> bool:
     if change.type != "emergency":
         return False
     owed = Change.objects.filter(
-        organisation=change.organisation, type="emergency", assignment_group=change.assignment_group, review_due_at__lt=now, reviewed_at=None
+        organisation=change.organisation,
+        type="emergency",
+        assignment_group=change.assignment_group,
+        review_due_at__lt=now,
+        reviewed_at=None,
     )
     return owed.exclude(id=change.id).exclude(state="cancelled").exists()
 
 
 def decide(work: Work, change: Change, verdict: str, *, comment: str = "") -> Change:
     """Approve or refuse as the actor: decides the first open decision of this change that they may decide."""
-    waiting = list(Approval.objects.filter(organisation=change.organisation, subject=change.id, state="awaiting").order_by("id"))
+    waiting = list(
+        Approval.objects.filter(
+            organisation=change.organisation, subject=change.id, state="awaiting"
+        ).order_by("id")
+    )
     if not waiting:
         raise Conflict(f"No decision about {change.number} is awaited.", remedy="Request approval first.")
     approval.decide(work, waiting[0], verdict, comment=comment)
@@ -168,17 +191,36 @@ def decided(work: Work, decision: Approval) -> None:
         return
     inputs = [(decision.id, decision.version)]
     if decision.state in {approval_rules.State.REFUSED, approval_rules.State.EXPIRED}:
-        text = "The approval was refused." if decision.state == approval_rules.State.REFUSED else "Nobody decided in time."
-        work.change(change, {"state": states.after("refuse", change.state), "authorisation": "refused"}, why=_why("refused", text), inputs=inputs)
+        text = (
+            "The approval was refused."
+            if decision.state == approval_rules.State.REFUSED
+            else "Nobody decided in time."
+        )
+        work.change(
+            change,
+            {"state": states.after("refuse", change.state), "authorisation": "refused"},
+            why=_why("refused", text),
+            inputs=inputs,
+        )
         approval.void(work, change.id, change.organisation, why=text)
         return
     others = approval.facts_about(change.id, change.organisation)
-    open_ones = [each for each in others if each.content_hash == decision.content_hash and each.state == "awaiting" and each.id != decision.id]
+    open_ones = [
+        each
+        for each in others
+        if each.content_hash == decision.content_hash and each.state == "awaiting" and each.id != decision.id
+    ]
     if open_ones:
         # The change moves its version with every decision, so that two people deciding at once cannot both be "not the last".
-        work.note(change, why=_why("approval", f"Approved in part; {len(open_ones)} more awaited."), inputs=inputs)
+        work.note(
+            change, why=_why("approval", f"Approved in part; {len(open_ones)} more awaited."), inputs=inputs
+        )
         return
-    values: dict[str, Any] = {"state": states.after("approve", change.state), "authorisation": "approved", "authorised_at": work.now}
+    values: dict[str, Any] = {
+        "state": states.after("approve", change.state),
+        "authorisation": "approved",
+        "authorised_at": work.now,
+    }
     if change.type == "emergency":
         values["authorised_until"] = work.now + microseconds(proof.section().emergency.open_for)
     work.change(change, values, why=_why("approved", "Every decision asked for was given."), inputs=inputs)
@@ -190,17 +232,42 @@ def start(work: Work, change: Change) -> Change:
     told = proof.proven(change.id)
     authority = proof.authority(told, proof.section(), work.now) if told is not None else None
     refusals = [] if authority is None else [*authority.reasons, *authority.model_refusals]
-    if told is None or authority is None or not authority.approved or refusals or told.values["authorisation"] != "approved":
-        raise Conflict(f"{change.number} is not authorised. {' '.join(refusals)}".strip(), remedy="Request approval.")
-    return work.change(change, {"state": after, "started_at": work.now}, why=_why("start", f"Started by {_who(work)}."), inputs=[(change.id, told.version)])
+    if (
+        told is None
+        or authority is None
+        or not authority.approved
+        or refusals
+        or told.values["authorisation"] != "approved"
+    ):
+        raise Conflict(
+            f"{change.number} is not authorised. {' '.join(refusals)}".strip(), remedy="Request approval."
+        )
+    return work.change(
+        change,
+        {"state": after, "started_at": work.now},
+        why=_why("start", f"Started by {_who(work)}."),
+        inputs=[(change.id, told.version)],
+    )
 
 
 def implement(work: Work, change: Change, outcome: str) -> Change:
     """End the work with an outcome; `not_implemented` also where it never began."""
     if outcome not in OUTCOMES:
-        raise Rejected(f"{outcome!r} is no outcome.", problems=(Problem(path="/outcome", message="Unknown outcome.", remedy=f"Use {', '.join(OUTCOMES)}."),))
-    after = states.after("abandon" if outcome == "not_implemented" and change.state == "scheduled" else "implement", change.state)
-    return work.change(change, {"state": after, "outcome": outcome, "finished_at": work.now}, why=_why("implement", f"{_who(work)} says: {outcome.replace('_', ' ')}."))
+        raise Rejected(
+            f"{outcome!r} is no outcome.",
+            problems=(
+                Problem(path="/outcome", message="Unknown outcome.", remedy=f"Use {', '.join(OUTCOMES)}."),
+            ),
+        )
+    after = states.after(
+        "abandon" if outcome == "not_implemented" and change.state == "scheduled" else "implement",
+        change.state,
+    )
+    return work.change(
+        change,
+        {"state": after, "outcome": outcome, "finished_at": work.now},
+        why=_why("implement", f"{_who(work)} says: {outcome.replace('_', ' ')}."),
+    )
 
 
 def review(work: Work, change: Change, notes: str, *, outcome: str = "") -> Change:
@@ -209,9 +276,21 @@ def review(work: Work, change: Change, notes: str, *, outcome: str = "") -> Chan
     if work.actor.kind is not ActorKind.PERSON:
         raise Forbidden("A review is done by a person.", remedy="Sign in and review it yourself.")
     if not notes.strip() or len(notes) > NOTES_CHARACTERS_MAX:
-        raise Rejected("A review says what was learned.", problems=(Problem(path="/notes", message=f"1 to {NOTES_CHARACTERS_MAX} characters.", remedy="Write it down."),))
+        raise Rejected(
+            "A review says what was learned.",
+            problems=(
+                Problem(
+                    path="/notes", message=f"1 to {NOTES_CHARACTERS_MAX} characters.", remedy="Write it down."
+                ),
+            ),
+        )
     if outcome and outcome not in OUTCOMES:
-        raise Rejected(f"{outcome!r} is no outcome.", problems=(Problem(path="/outcome", message="Unknown outcome.", remedy=f"Use {', '.join(OUTCOMES)}."),))
+        raise Rejected(
+            f"{outcome!r} is no outcome.",
+            problems=(
+                Problem(path="/outcome", message="Unknown outcome.", remedy=f"Use {', '.join(OUTCOMES)}."),
+            ),
+        )
     values: Mapping[str, Any] = {
         "state": after, "reviewed_at": work.now, "reviewer": work.actor.id, "review_notes": notes.strip(), **({"outcome": outcome} if outcome else {}),
     }  # fmt: skip
@@ -225,21 +304,35 @@ def close(work: Work, change: Change) -> Change:
     if not change.outcome:
         raise Conflict(f"{change.number} has no outcome yet.", remedy="Say how it went.")
     if change.type == "emergency" and change.reviewed_at is None:
-        raise Conflict(f"{change.number} was an emergency: it must be reviewed first.", remedy="Write the review.")
-    return work.change(change, {"state": after, "closed_at": work.now}, why=_why("close", f"Closed by {_who(work)}."))
+        raise Conflict(
+            f"{change.number} was an emergency: it must be reviewed first.", remedy="Write the review."
+        )
+    return work.change(
+        change, {"state": after, "closed_at": work.now}, why=_why("close", f"Closed by {_who(work)}.")
+    )
 
 
 def cancel(work: Work, change: Change, why: str) -> Change:
     """Give a change up. An authorised emergency cannot vanish: it ends through its review."""
     after = states.after("cancel", change.state)
     if not why.strip():
-        raise Rejected("A reason is needed.", problems=(Problem(path="/reason", message="Empty.", remedy="Say why it is given up."),))
+        raise Rejected(
+            "A reason is needed.",
+            problems=(Problem(path="/reason", message="Empty.", remedy="Say why it is given up."),),
+        )
     if change.type == "emergency" and change.authorised_at is not None:
-        raise Conflict(f"{change.number} had opened the gate.", remedy="End it as not implemented, then review and close it.")
+        raise Conflict(
+            f"{change.number} had opened the gate.",
+            remedy="End it as not implemented, then review and close it.",
+        )
     approval.void(work, change.id, change.organisation, why=f"{change.number} was cancelled.")
     due.cancel(work, REVIEW, change.id, organisation=change.organisation)
     authorisation = "void" if change.authorisation in {"requested", "approved"} else change.authorisation
-    return work.change(change, {"state": after, "authorisation": authorisation, "closed_at": work.now}, why=_why("cancel", why.strip()[:1000]))
+    return work.change(
+        change,
+        {"state": after, "authorisation": authorisation, "closed_at": work.now},
+        why=_why("cancel", why.strip()[:1000]),
+    )
 
 
 def keep_content_true(work: Work, change: Change) -> None:
@@ -255,8 +348,14 @@ def keep_content_true(work: Work, change: Change) -> None:
         move = "withdraw" if change.type == "standard" else "void"
         if change.state in states.TRANSITIONS[move]:
             values["state"] = states.after(move, change.state)
-        approval.void(work, change.id, change.organisation, why="The content was edited after it was asked about.")
-    text = "The content was edited: what was asked for or approved is void." if asked else "The content was edited."
+        approval.void(
+            work, change.id, change.organisation, why="The content was edited after it was asked about."
+        )
+    text = (
+        "The content was edited: what was asked for or approved is void."
+        if asked
+        else "The content was edited."
+    )
     work.change(change, values, why=_why("content", text))
 
 

@@ -54,7 +54,11 @@ def calendar(start: Instant, end: Instant, *, organisation: str) -> CalendarPage
     """Return everything planned in `[start, end)` with what collides."""
     if not start < end <= start + DAYS_MAX * DAY:
         raise Rejected(f"A calendar shows at most {DAYS_MAX} days.", remedy="Give from before to.")
-    planned = [each for each in schedule.current(organisation, end).planned if each.state != "cancelled" and _inside(each, start, end)]
+    planned = [
+        each
+        for each in schedule.current(organisation, end).planned
+        if each.state != "cancelled" and _inside(each, start, end)
+    ]
     changes = [
         Item(
             effect="change", name=each.number, starts_at=each.starts_at or 0, ends_at=each.ends_at or 0, id=each.change, state=each.state,
@@ -63,14 +67,23 @@ def calendar(start: Instant, end: Instant, *, organisation: str) -> CalendarPage
         for each in planned
     ]  # fmt: skip
     standing = items(start, end, organisation=organisation, section=proof.section())
-    found = sorted([*changes, *standing], key=lambda each: (each.starts_at, each.effect, each.name))[:ITEMS_MAX]
+    found = sorted([*changes, *standing], key=lambda each: (each.starts_at, each.effect, each.name))[
+        :ITEMS_MAX
+    ]
     return CalendarPage(items=found, conflicts=_conflicts(changes, standing, organisation))
 
 
 def items(start: Instant, end: Instant, *, organisation: str, section: ChangeSection) -> list[Item]:
     """Return windows, freezes and peaks that overlap `[start, end)`: the blueprint's and those that people set."""
     found = [
-        Item(effect=each.effect, name=each.name, starts_at=begin, ends_at=stop, environments=each.environments, cis=each.cis)
+        Item(
+            effect=each.effect,
+            name=each.name,
+            starts_at=begin,
+            ends_at=stop,
+            environments=each.environments,
+            cis=each.cis,
+        )
         for each in section.calendar
         for begin, stop in occurrences(each, start, end)
     ]
@@ -104,11 +117,20 @@ def concerns(item: Item, *, environment: str, cis: set[str], organisation: str) 
 
 
 def next_slot(
-    duration: int, *, cis: Iterable[str], environment: str, after: Instant, until: Instant, high_risk: bool, organisation: str
+    duration: int,
+    *,
+    cis: Iterable[str],
+    environment: str,
+    after: Instant,
+    until: Instant,
+    high_risk: bool,
+    organisation: str,
 ) -> Span | None:
     """Return the first stretch of `duration` microseconds that no freeze, peak or other change stands against."""
     if not 0 < duration <= until - after <= DAYS_MAX * DAY:
-        raise Rejected(f"Give a duration and a stretch of at most {DAYS_MAX} days to look in.", remedy="Shorten it.")
+        raise Rejected(
+            f"Give a duration and a stretch of at most {DAYS_MAX} days to look in.", remedy="Shorten it."
+        )
     starts = {ci for ci in configuration.resolve(cis, organisation=organisation).values() if ci}
     about = [
         each
@@ -119,13 +141,26 @@ def next_slot(
     blocked = [(Instant(each.starts_at), Instant(each.ends_at)) for each in about if each.effect in effects]
     blocked += _busy(starts, organisation, after)
     windows = [(Instant(each.starts_at), Instant(each.ends_at)) for each in about if each.effect == "window"]
-    return next_free(after, duration, until=until, allowed=windows if _windowed(starts, environment, organisation) else None, blocked=blocked)
+    return next_free(
+        after,
+        duration,
+        until=until,
+        allowed=windows if _windowed(starts, environment, organisation) else None,
+        blocked=blocked,
+    )
 
 
 def _windowed(cis: set[str], environment: str, organisation: str) -> bool:
     return any(
         concerns(
-            Item(effect="window", name=each.name, starts_at=0, ends_at=0, environments=each.environments, cis=each.cis),
+            Item(
+                effect="window",
+                name=each.name,
+                starts_at=0,
+                ends_at=0,
+                environments=each.environments,
+                cis=each.cis,
+            ),
             environment=environment,
             cis=cis,
             organisation=organisation,
@@ -146,18 +181,27 @@ def _busy(cis: set[str], organisation: str, now: Instant) -> list[Span]:
         (Instant(each.starts_at), Instant(each.ends_at))
         for ci in cis
         for each in by_item.get(ci, ())
-        if each.starts_at is not None and each.ends_at is not None and each.state not in {"closed", "cancelled", "review"}
+        if each.starts_at is not None
+        and each.ends_at is not None
+        and each.state not in {"closed", "cancelled", "review"}
     ]
 
 
 def _inside(each: schedule.Planned, start: Instant, end: Instant) -> bool:
-    return each.starts_at is not None and each.ends_at is not None and each.starts_at < end and each.ends_at > start
+    return (
+        each.starts_at is not None
+        and each.ends_at is not None
+        and each.starts_at < end
+        and each.ends_at > start
+    )
 
 
 def _conflicts(changes: list[Item], standing: list[Item], organisation: str) -> list[Collision]:
     held = configuration.snapshot_of(organisation)
     open_ones = [each for each in changes if each.state not in {"closed", "review"}]
-    own = {each.id: {ci for reference in each.cis if (ci := held.index.resolve(reference))} for each in open_ones}
+    own = {
+        each.id: {ci for reference in each.cis if (ci := held.index.resolve(reference))} for each in open_ones
+    }
     reach = {each.id: held.graph.affected(own[each.id]) for each in open_ones}
     found: list[Collision] = []
     for index, first in enumerate(open_ones):
@@ -166,13 +210,24 @@ def _conflicts(changes: list[Item], standing: list[Item], organisation: str) -> 
                 continue
             shared = sorted((reach[first.id] & own[second.id]) | (own[first.id] & reach[second.id]))
             if shared:
-                found.append(Collision(first=first.name, second=second.name, why="Both touch the same items at one time.", shared=shared[:20]))
+                found.append(
+                    Collision(
+                        first=first.name,
+                        second=second.name,
+                        why="Both touch the same items at one time.",
+                        shared=shared[:20],
+                    )
+                )
         for item in standing:
-            clash = item.effect != "window" and item.starts_at < first.ends_at and first.starts_at < item.ends_at
+            clash = (
+                item.effect != "window" and item.starts_at < first.ends_at and first.starts_at < item.ends_at
+            )
             environment = first.environments[0] if first.environments else ""
             about = clash and (item.effect == "freeze" or first.risk == "high")
-            if about and concerns(item, environment=environment, cis=own[first.id], organisation=organisation):
-                found.append(Collision(first=first.name, second=item.name, why=f"The window lies in a {item.effect}."))
+            if about and concerns(
+                item, environment=environment, cis=own[first.id], organisation=organisation
+            ):
+                found.append(
+                    Collision(first=first.name, second=item.name, why=f"The window lies in a {item.effect}.")
+                )
     return found
-
-

@@ -39,7 +39,13 @@ def proven(record_id: str, row: Change | None = None) -> Proven | None:
     told = reading.as_of(Change, record_id)
     if told is None:
         return None
-    differs = [] if row is None else sorted(each.name for each in CHANGE.fields if _plain(getattr(row, each.name)) != _plain(told[each.name]))
+    differs = (
+        []
+        if row is None
+        else sorted(
+            each.name for each in CHANGE.fields if _plain(getattr(row, each.name)) != _plain(told[each.name])
+        )
+    )
     if row is not None and row.organisation != told["organisation"]:
         differs.append("organisation")
     return Proven(
@@ -61,10 +67,16 @@ def authority(change: Proven, section: ChangeSection, now: Instant) -> Authority
     if values["type"] == "standard":
         refusals = [each.text for each in model_refusals(values, section)]
         pinned = values["evidence"] if isinstance(values["evidence"], dict) else {}
-        reasons = [] if pinned.get("content_hash") == change.content_hash else ["The content was edited after the model covered it."]
+        reasons = (
+            []
+            if pinned.get("content_hash") == change.content_hash
+            else ["The content was edited after the model covered it."]
+        )
         return Authority(approved=not reasons, awaiting=False, reasons=reasons, model_refusals=refusals)
     facts = approval.facts_about(str(values["id"]), str(values["organisation"]))
-    found = approval_rules.standing(facts, content_hash=change.content_hash, requesters=change.requesters, now=now)
+    found = approval_rules.standing(
+        facts, content_hash=change.content_hash, requesters=change.requesters, now=now
+    )
     return Authority(approved=found.approved, awaiting=found.awaiting, reasons=found.reasons)
 
 
@@ -78,7 +90,11 @@ def model_refusals(values: dict[str, Any], section: ChangeSection) -> list[Reaso
         name=model.name, ci_classes=model.ci_classes, environments=model.environments, dependants_max=model.dependants_max,
         allow_shared=model.allow_shared, failures_max=model.failures_max,
     )  # fmt: skip
-    return eligibility.refusals(terms, touched(list(values["cis"] or []), str(values["environment"]), organisation), outcomes(model, organisation))
+    return eligibility.refusals(
+        terms,
+        touched(list(values["cis"] or []), str(values["environment"]), organisation),
+        outcomes(model, organisation),
+    )
 
 
 def touched(references: list[str], environment: str, organisation: str) -> Touched:
@@ -97,10 +113,16 @@ def touched(references: list[str], environment: str, organisation: str) -> Touch
 
 def outcomes(model: Model, organisation: str) -> list[str]:
     """Return the outcomes of the model's closed changes, newest first, as far as its present version goes."""
-    rows = Change.objects.filter(organisation=organisation, model=model.name, state="closed", synthetic=False).order_by("-closed_at", "-id")
+    rows = Change.objects.filter(
+        organisation=organisation, model=model.name, state="closed", synthetic=False
+    ).order_by("-closed_at", "-id")
     version = version_of(model)
     found = rows.values_list("outcome", "evidence")[:_OUTCOMES_READ]
-    return [outcome for outcome, evidence in found if isinstance(evidence, dict) and evidence.get("model_version") == version]
+    return [
+        outcome
+        for outcome, evidence in found
+        if isinstance(evidence, dict) and evidence.get("model_version") == version
+    ]
 
 
 def section() -> ChangeSection:

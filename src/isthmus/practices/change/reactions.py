@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from isthmus.hub import due
+from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work, register_preparer
 from isthmus.practices.approval import service as approval
 from isthmus.practices.approval.service import Content, Subject
 from isthmus.practices.change import drafting, evidence, gate, lifecycle, proof
 from isthmus.practices.change.models import CalendarRevision, Change, Freeze
-from isthmus.kernel.record import Reason
 
 
 def content_of(change: str) -> Content | None:
@@ -20,9 +20,19 @@ def content_of(change: str) -> Content | None:
     blocked: list[Reason] = []
     organisation, references = str(told.values["organisation"]), list(told.values["cis"] or [])
     if drafting.outdated(told.values["impact_report"], references, organisation, by=section.outdated_by):
-        blocked.append(Reason(rule="change.assessment", text="The impact report is missing or outdated: the map has changed. Assess the change again."))
+        blocked.append(
+            Reason(
+                rule="change.assessment",
+                text="The impact report is missing or outdated: the map has changed. Assess the change again.",
+            )
+        )
     if told.values["state"] != "authorisation":
-        blocked.append(Reason(rule="change.state", text=f"The change is in state {told.values['state']!r}, not up for approval."))
+        blocked.append(
+            Reason(
+                rule="change.state",
+                text=f"The change is in state {told.values['state']!r}, not up for approval.",
+            )
+        )
     return Content(content_hash=told.content_hash, requesters=told.requesters, blocked=tuple(blocked))
 
 

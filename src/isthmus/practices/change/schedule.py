@@ -95,11 +95,17 @@ class Schedule:
 
     def own(self, ci: str, now: Instant) -> list[Window]:
         """Return the authorised windows of changes that name `ci` itself and are open at `now`."""
-        return [_window(each) for each in self.by_item().get(ci, ()) if _covers(each, now) and self._is_authorised(each)]
+        return [
+            _window(each)
+            for each in self.by_item().get(ci, ())
+            if _covers(each, now) and self._is_authorised(each)
+        ]
 
     def covering(self, ci: str, now: Instant) -> list[Window]:
         """Return the authorised windows that cover `ci` at `now`, dependants of a change's items included."""
-        running = {item for item, items in self.by_item().items() if any(_covers(each, now) for each in items)}
+        running = {
+            item for item, items in self.by_item().items() if any(_covers(each, now) for each in items)
+        }
         if not running or not ci:
             return []
         needed = {ci, *configuration.snapshot_of(self.organisation).graph.upstream([ci])}
@@ -113,7 +119,10 @@ class Schedule:
             return []
         held = configuration.snapshot_of(self.organisation)
         starts = sorted(set(cis))
-        reach = {**{node: (each.hops, each.path) for node, each in held.graph.upstream(starts, hops).items()}, **{ci: (0, (ci,)) for ci in starts}}
+        reach = {
+            **{node: (each.hops, each.path) for node, each in held.graph.upstream(starts, hops).items()},
+            **{ci: (0, (ci,)) for ci in starts},
+        }
         found: dict[str, OnPath] = {}
         for ci, (distance, path) in sorted(reach.items(), key=lambda item: item[1][0]):
             for each in items.get(ci, ()):
@@ -121,7 +130,11 @@ class Schedule:
                 if moment is None or each.change in found:
                     continue
                 name = held.cis[ci].name
-                place = "on this item" if not distance else f"{distance} hop{'s' if distance > 1 else ''} upstream on {name}"
+                place = (
+                    "on this item"
+                    if not distance
+                    else f"{distance} hop{'s' if distance > 1 else ''} upstream on {name}"
+                )
                 found[each.change] = OnPath(
                     change=each.change, number=each.number, hops=distance, path=path, state=each.state, at=moment,
                     reason=f"Change {each.number} {place}, {_age(moment, now)} ({each.state}).",
@@ -170,7 +183,10 @@ _held: OrderedDict[tuple[str, str], tuple[int, Schedule]] = OrderedDict()
 
 def current(organisation: str, now: Instant) -> Schedule:
     """Return the schedule of one organisation."""
-    revision = CalendarRevision.objects.filter(organisation=organisation).values_list("revision", flat=True).first() or 0
+    revision = (
+        CalendarRevision.objects.filter(organisation=organisation).values_list("revision", flat=True).first()
+        or 0
+    )
     key = (str(connection.settings_dict["NAME"]), organisation)
     with _lock:
         known = _held.get(key)
@@ -197,7 +213,22 @@ def _read(organisation: str, now: Instant) -> tuple[Planned, ...]:
 
 
 def _planned(row: tuple[Any, ...]) -> Planned:
-    record, number, kind, state, risk, authorisation, starts, ends, finished, environment, cis, opened, until, version = row
+    (
+        record,
+        number,
+        kind,
+        state,
+        risk,
+        authorisation,
+        starts,
+        ends,
+        finished,
+        environment,
+        cis,
+        opened,
+        until,
+        version,
+    ) = row
     if kind == "emergency":
         starts, ends = opened, until
     return Planned(

@@ -11,7 +11,6 @@ from isthmus.ledger import scope
 from isthmus.ledger.work import Work
 from isthmus.practices.change import calendars, drafting, freezes, lifecycle, planning, proof, schedule
 from isthmus.practices.change.models import Change, Freeze
-from isthmus.practices.change.planning import CalendarPage
 from isthmus.practices.change.rules import states
 from isthmus.practices.change.schedule import OnPath, Window
 
@@ -34,7 +33,9 @@ def assess(work: Work, change: Change) -> Change:
 
 def report_outdated(change: Change) -> bool:
     """Return whether the impact report is missing, or the map has changed since."""
-    return drafting.outdated(change.impact_report, list(change.cis or []), change.organisation, by=proof.section().outdated_by)
+    return drafting.outdated(
+        change.impact_report, list(change.cis or []), change.organisation, by=proof.section().outdated_by
+    )
 
 
 # The way of a change ------------------------------------------------------------------------------------------
@@ -60,7 +61,9 @@ def refuse(work: Work, change: Change, *, comment: str = "") -> Change:
 
 def next_actions(state: str) -> tuple[str, ...]:
     """Return what can be done with a change in this state, for buttons and messages."""
-    return tuple(action for action, moves in states.TRANSITIONS.items() if state in moves and action not in _INNER)
+    return tuple(
+        action for action, moves in states.TRANSITIONS.items() if state in moves and action not in _INNER
+    )
 
 
 _INNER = frozenset({"preauthorise", "void", "withdraw", "abandon"})
@@ -86,7 +89,11 @@ def windows_covering(ci: str, now: Instant, *, organisation: str = "") -> list[W
 
     Only what entries call approved counts: an unauthorised change suppresses nothing.
     """
-    return [window for each in _organisations(organisation) for window in schedule.current(each, now).covering(ci, now)]
+    return [
+        window
+        for each in _organisations(organisation)
+        for window in schedule.current(each, now).covering(ci, now)
+    ]
 
 
 def recent_on_path(
@@ -104,7 +111,11 @@ def recent_on_path(
     """
     after = Instant(now - hours * HOUR) if since is None else since
     wanted = list(ci_ids)
-    found = [near for each in _organisations(organisation) for near in schedule.current(each, now).on_path(wanted, now, since=after, hops=hops)]
+    found = [
+        near
+        for each in _organisations(organisation)
+        for near in schedule.current(each, now).on_path(wanted, now, since=after, hops=hops)
+    ]
     return sorted(found, key=lambda each: (each.hops, -each.at))
 
 

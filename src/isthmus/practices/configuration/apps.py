@@ -8,6 +8,7 @@ class ConfigurationConfig(AppConfig):
     label = "configuration"
 
     def ready(self) -> None:
-        from isthmus.practices.configuration import blueprint
+        from isthmus.practices.configuration import blueprint, reactions
 
         blueprint.declare()
+        reactions.declare()

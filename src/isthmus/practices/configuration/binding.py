@@ -20,7 +20,17 @@ NAME_KEYS = ("name", "names", "host", "hostname", "instance", "node", "device", 
 ADDRESS_KEYS = ("address", "addresses", "ip")
 RELATED_KEYS = ("related", "service", "cluster", "parent", "application")
 
-CONFIDENCE = {"id": 100, "key": 100, "name": 95, "alias": 90, "address": 80, "short_name": 70, "topology": 50, "none": 0, "ambiguous": 0}
+CONFIDENCE = {
+    "id": 100,
+    "key": 100,
+    "name": 95,
+    "alias": 90,
+    "address": 80,
+    "short_name": 70,
+    "topology": 50,
+    "none": 0,
+    "ambiguous": 0,
+}
 """Confidence in percent by the way an item was found: a name says more than an address, which moves."""
 
 CANDIDATES_MAX = 20
@@ -103,7 +113,9 @@ class Index:
             self._ways["alias"][normal(alias)].append(each.id)
         for address in each.addresses:
             self._ways["address"][address].append(each.id)
-        for name in {normal(name).partition(".")[0] for name in (each.name, *each.aliases) if not as_address(name)}:
+        for name in {
+            normal(name).partition(".")[0] for name in (each.name, *each.aliases) if not as_address(name)
+        }:
             self._ways["short_name"][name].append(each.id)
 
     def look_up(self, way: str, text: str) -> Sequence[str]:
@@ -145,7 +157,13 @@ def bind(hints: Mapping[str, Any], index: Index, graph: Graph) -> Binding:
     asked = ""
     for way, text in _questions(hints):
         asked = asked or text
-        found = [text] if way == "id" and text in index.by_id else list(index.look_up(way, text)) if way != "id" else []
+        found = (
+            [text]
+            if way == "id" and text in index.by_id
+            else list(index.look_up(way, text))
+            if way != "id"
+            else []
+        )
         found = sorted(set(found))
         if len(found) > 1 and environment:
             found = [each for each in found if normal(index.by_id[each].environment) == environment] or found
@@ -166,7 +184,11 @@ def _questions(hints: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return (way, text) in the order of confidence."""
     ids = _texts(hints, ID_KEYS)
     names = [without_port(each) for each in _texts(hints, NAME_KEYS)]
-    addresses = [found for found in (as_address(without_port(each)) for each in (*_texts(hints, ADDRESS_KEYS), *names)) if found]
+    addresses = [
+        found
+        for found in (as_address(without_port(each)) for each in (*_texts(hints, ADDRESS_KEYS), *names))
+        if found
+    ]
     plain = [normal(each) for each in names if not as_address(each)]
     return [
         *(("id", each) for each in ids),

@@ -87,7 +87,10 @@ BUILT_IN_RELATIONS = (
     RelationRule(type="depends_on"),
     RelationRule(
         type="runs_on",
-        pairs=[Pair(source="application", target="infrastructure"), Pair(source="infrastructure", target="infrastructure")],
+        pairs=[
+            Pair(source="application", target="infrastructure"),
+            Pair(source="infrastructure", target="infrastructure"),
+        ],
         acyclic=True,
     ),
     RelationRule(
@@ -121,13 +124,29 @@ def check(section: Configuration, _parsed: Parsed) -> list[Problem]:
     for index, each in enumerate(section.classes):
         path = f"/classes/{index}"
         if each.name != "ci" and each.parent not in known:
-            problems.append(Problem(path=f"{path}/parent", message=f"There is no class {each.parent!r}.", remedy="Declare it, or use 'ci'."))
+            problems.append(
+                Problem(
+                    path=f"{path}/parent",
+                    message=f"There is no class {each.parent!r}.",
+                    remedy="Declare it, or use 'ci'.",
+                )
+            )
         elif _inherits_from_itself(each.name, known):
-            problems.append(Problem(path=f"{path}/parent", message=f"{each.name!r} inherits from itself.", remedy="Break the circle."))
+            problems.append(
+                Problem(
+                    path=f"{path}/parent",
+                    message=f"{each.name!r} inherits from itself.",
+                    remedy="Break the circle.",
+                )
+            )
         for place, name in enumerate(each.required):
             if name not in REQUIRABLE:
                 problems.append(
-                    Problem(path=f"{path}/required/{place}", message=f"{name!r} cannot be required.", remedy=f"Possible: {', '.join(REQUIRABLE)}.")
+                    Problem(
+                        path=f"{path}/required/{place}",
+                        message=f"{name!r} cannot be required.",
+                        remedy=f"Possible: {', '.join(REQUIRABLE)}.",
+                    )
                 )
     for index, rule in enumerate(section.relations):
         for place, pair in enumerate(rule.pairs):
@@ -141,7 +160,13 @@ def check(section: Configuration, _parsed: Parsed) -> list[Problem]:
                         )
                     )
     if section.service_class not in known:
-        problems.append(Problem(path="/service_class", message=f"There is no class {section.service_class!r}.", remedy="Declare it under classes."))
+        problems.append(
+            Problem(
+                path="/service_class",
+                message=f"There is no class {section.service_class!r}.",
+                remedy="Declare it under classes.",
+            )
+        )
     return problems
 
 

@@ -50,7 +50,9 @@ class OpenGaps:
     def _find(self, hints: list[str]) -> dict[str, Gap]:
         missing = [hint for hint in hints if hint not in self._by_hint]
         for start in range(0, len(missing), _AT_ONCE):
-            rows = Gap.objects.filter(organisation=self._organisation, state="open", hint__in=missing[start : start + _AT_ONCE])
+            rows = Gap.objects.filter(
+                organisation=self._organisation, state="open", hint__in=missing[start : start + _AT_ONCE]
+            )
             self._by_hint.update({each.hint: each for each in rows if each.id not in self._written})
         return {hint: self._by_hint[hint] for hint in hints if hint in self._by_hint}
 

@@ -38,4 +38,6 @@ def _facts(organisation: str, recorded: Instant | None) -> Iterator[EdgeFact]:
         for entry in entries.order_by("record", "version"):
             change = decode_body(bytes(entry.body)).changes.get("state")
             if change is not None:
-                yield EdgeFact(edge=edited[entry.record], at=Instant(entry.occurred_at), present=change[1] == "live")
+                yield EdgeFact(
+                    edge=edited[entry.record], at=Instant(entry.occurred_at), present=change[1] == "live"
+                )

@@ -72,9 +72,17 @@ def report(held: Snapshot, references: Iterable[str]) -> ImpactReport:
 def _reached(held: Snapshot, ci: str, hops: int, path: tuple[str, ...]) -> Reached:
     facts = held.cis[ci]
     return Reached(
-        id=ci, name=facts.name, ci_class=facts.ci_class, criticality=facts.criticality, users=facts.users, hops=hops, path=list(path)
+        id=ci,
+        name=facts.name,
+        ci_class=facts.ci_class,
+        criticality=facts.criticality,
+        users=facts.users,
+        hops=hops,
+        path=list(path),
     )
 
 
 def _ordered(items: Iterable[Reached]) -> list[Reached]:
-    return sorted(items, key=lambda each: (each.hops, CRITICALITY_ORDER.get(each.criticality, 9), each.name, each.id))
+    return sorted(
+        items, key=lambda each: (each.hops, CRITICALITY_ORDER.get(each.criticality, 9), each.name, each.id)
+    )

@@ -16,9 +16,9 @@ from typing import Any
 from isthmus.kernel.chain import encode
 from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.graph import Edge, first_closing_edge
+from isthmus.kernel.kinds.configuration import CI
 from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
-from isthmus.kernel.kinds.configuration import CI
 from isthmus.practices.configuration import rules, snapshot
 from isthmus.practices.configuration.binding import CiFacts, normal
 from isthmus.practices.configuration.gaps import OpenGaps, names_of
@@ -118,7 +118,10 @@ class _Desk:
 
     def load(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Read the records that these rows may change, in few queries."""
-        wanted = sorted({found for row in rows if "source_ci" not in row and (found := self.match(row))} - set(self.records))
+        wanted = sorted(
+            {found for row in rows if "source_ci" not in row and (found := self.match(row))}
+            - set(self.records)
+        )
         for start in range(0, len(wanted), _AT_ONCE):
             self.records.update(Ci.objects.in_bulk(wanted[start : start + _AT_ONCE]))
 
@@ -139,10 +142,17 @@ class _Desk:
         if key and (found := self.keys.get(key) or self.map.keys.get(key)):
             return found
         name, ci_class = normal(str(row.get("name") or "")), str(row.get("ci_class") or "").strip()
-        candidates = {*self.map.index.look_up("name", name), *filter(None, [self.namesakes.get((name, ci_class))])}
+        candidates = {
+            *self.map.index.look_up("name", name),
+            *filter(None, [self.namesakes.get((name, ci_class))]),
+        }
         for each in sorted(candidates):
             facts = self.facts(each)
-            if facts is not None and facts.ci_class == ci_class and not (key and facts.external_key not in {"", key}):
+            if (
+                facts is not None
+                and facts.ci_class == ci_class
+                and not (key and facts.external_key not in {"", key})
+            ):
                 return each
         return ""
 
@@ -153,7 +163,9 @@ class _Desk:
         self.report.results.append(RowResult(index=index, what=what, record=record, problems=tuple(problems)))
 
 
-def import_rows(work: Work, rows: Sequence[Mapping[str, Any]], *, organisation: str, source: str) -> ImportReport:
+def import_rows(
+    work: Work, rows: Sequence[Mapping[str, Any]], *, organisation: str, source: str
+) -> ImportReport:
     """Take rows into the map of `organisation` and return what became of each.
 
     A row of kind `ci` (the default where `source_ci` is absent) carries fields of an item and is matched by
@@ -161,7 +173,10 @@ def import_rows(work: Work, rows: Sequence[Mapping[str, Any]], *, organisation: 
     carries `source_ci`, `target_ci` (id, key, name or alias) and `type`. `source` names who says so.
     """
     if len(rows) > ROWS_MAX:
-        raise Rejected(f"More than {ROWS_MAX} rows at once.", remedy="Cut the import into parts; it resumes where it stopped.")
+        raise Rejected(
+            f"More than {ROWS_MAX} rows at once.",
+            remedy="Cut the import into parts; it resumes where it stopped.",
+        )
     desk = _Desk(work, organisation, source)
     desk.load(rows)
     ties: list[tuple[int, Mapping[str, Any]]] = []
@@ -175,10 +190,18 @@ def import_rows(work: Work, rows: Sequence[Mapping[str, Any]], *, organisation: 
     taken = [tie for index, row in ties if (tie := _take_relation(desk, index, row)) is not None]
     for pending in waiting:
         work.remove(PendingReference, {"organisation": organisation, "fingerprint": pending.fingerprint})
-    revived = [tie for pending in waiting if (tie := _take_relation(desk, -1, pending.row, pending.source)) is not None]
+    revived = [
+        tie
+        for pending in waiting
+        if (tie := _take_relation(desk, -1, pending.row, pending.source)) is not None
+    ]
     _write_relations(desk, [*taken, *revived])
-    desk.report.resolved = [each.record for each in desk.report.results if each.index < 0 and each.what == "accepted"]
-    desk.report.results = sorted((each for each in desk.report.results if each.index >= 0), key=lambda each: each.index)
+    desk.report.resolved = [
+        each.record for each in desk.report.results if each.index < 0 and each.what == "accepted"
+    ]
+    desk.report.results = sorted(
+        (each for each in desk.report.results if each.index >= 0), key=lambda each: each.index
+    )
     if desk.touched:
         touch(work, organisation)
     return desk.report
@@ -209,7 +232,11 @@ def _take_ci(desk: _Desk, index: int, row: Mapping[str, Any]) -> None:
         record = desk.work.create(Ci, organisation=desk.organisation, values=values, why=why)
     else:
         # Who says so is kept with what was said: a repeat by another source is no change.
-        different = {name: value for name, value in values.items() if name != "source" and (before[name] or None) != (value or None)}
+        different = {
+            name: value
+            for name, value in values.items()
+            if name != "source" and (before[name] or None) != (value or None)
+        }
         if not different:
             desk.say(index, "unchanged", record.id)
             return
@@ -231,12 +258,20 @@ def _pending_of(desk: _Desk) -> list[PendingReference]:
 
 def _take_relation(desk: _Desk, index: int, row: Mapping[str, Any], source: str = "") -> _Tie | None:
     """Return the relation if both ends are known and allowed; park or reject the row otherwise."""
-    problems = [Problem(path=f"/{key}", message=f"There is no field {key!r}.", remedy="Leave it out.") for key in row if key not in _RELATION_KEYS]
+    problems = [
+        Problem(path=f"/{key}", message=f"There is no field {key!r}.", remedy="Leave it out.")
+        for key in row
+        if key not in _RELATION_KEYS
+    ]
     ends: list[str] = []
     for name in ("source_ci", "target_ci"):
         raw = row.get(name)
         if not isinstance(raw, str) or not raw.strip() or len(raw) > rules.NAME_CHARACTERS_MAX:
-            problems.append(Problem(path=f"/{name}", message="An item must be named.", remedy="Give its key, name or alias."))
+            problems.append(
+                Problem(
+                    path=f"/{name}", message="An item must be named.", remedy="Give its key, name or alias."
+                )
+            )
         else:
             ends.append(raw.strip())
     if problems:
@@ -249,9 +284,13 @@ def _take_relation(desk: _Desk, index: int, row: Mapping[str, Any], source: str 
         return None
     classes = [facts.ci_class for ci in found if (facts := desk.facts(ci)) is not None]
     edge = Edge(found[0], found[1], str(row.get("type") or "depends_on"))
-    problems = rules.check_relation(edge.type, classes[0], classes[1], same=found[0] == found[1], schema=desk.map.schema)
+    problems = rules.check_relation(
+        edge.type, classes[0], classes[1], same=found[0] == found[1], schema=desk.map.schema
+    )
     if row.get("state") not in {None, "", "live", "removed"}:
-        problems.append(Problem(path="/state", message=f"{row['state']!r} is no state.", remedy="Use live or removed."))
+        problems.append(
+            Problem(path="/state", message=f"{row['state']!r} is no state.", remedy="Use live or removed.")
+        )
     if problems:
         desk.say(index, "rejected", problems=problems)
         return None
@@ -270,7 +309,17 @@ def _park(desk: _Desk, index: int, row: Mapping[str, Any], missing: str, source:
         {"wanted": normal(missing), "row": kept, "source": source or desk.source, "since": desk.work.now},
     )
     desk.gaps.report(missing)
-    desk.say(index, "parked", problems=[Problem(path="/", message=f"{missing!r} is not in the map.", remedy="Import this item; the relation follows by itself.")])
+    desk.say(
+        index,
+        "parked",
+        problems=[
+            Problem(
+                path="/",
+                message=f"{missing!r} is not in the map.",
+                remedy="Import this item; the relation follows by itself.",
+            )
+        ],
+    )
 
 
 def _remove(desk: _Desk, index: int, edge: Edge) -> None:
@@ -279,7 +328,11 @@ def _remove(desk: _Desk, index: int, edge: Edge) -> None:
         desk.say(index, "unchanged", known[0] if known else "")
         return
     record = _relation_record(desk, known[0])
-    desk.work.change(record, {"state": "removed"}, why=[Reason(rule="configuration.import", text=f"{desk.source} withdrew this relation.")])
+    desk.work.change(
+        record,
+        {"state": "removed"},
+        why=[Reason(rule="configuration.import", text=f"{desk.source} withdrew this relation.")],
+    )
     desk.tied(record)
     desk.touched = True
     desk.say(index, "accepted", record.id)
@@ -304,10 +357,18 @@ def _write_relations(desk: _Desk, ties: Sequence[_Tie]) -> None:
         why = [Reason(rule="configuration.import", text=f"{tie.source or 'An import'} states this relation.")]
         known = desk.relation(tie.edge)
         if known is not None:
-            record = desk.work.change(_relation_record(desk, known[0]), {"state": "live", "source": tie.source}, why=why)
+            record = desk.work.change(
+                _relation_record(desk, known[0]), {"state": "live", "source": tie.source}, why=why
+            )
         else:
             source, target, kind = tie.edge
-            values = {"source_ci": source, "target_ci": target, "type": kind, "source": tie.source, "state": "live"}
+            values = {
+                "source_ci": source,
+                "target_ci": target,
+                "type": kind,
+                "source": tie.source,
+                "state": "live",
+            }
             record = desk.work.create(Relation, organisation=desk.organisation, values=values, why=why)
         desk.tied(record)
         desk.touched = True
@@ -318,8 +379,14 @@ def _without_cycles(desk: _Desk, ties: Sequence[_Tie]) -> list[_Tie]:
     """Return the ties in row order without those that would close a forbidden cycle; those are rejected."""
     kept = [tie for tie in ties if not desk.map.schema.acyclic(tie.edge.type)]
     for kind in sorted({tie.edge.type for tie in ties} - {tie.edge.type for tie in kept}):
-        standing = [edge for edge in desk.map.graph.edges if edge.type == kind and desk.edges.get(edge, ("", "live"))[1] == "live"]
-        standing += [Edge(*ends) for ends, (_, state) in desk.edges.items() if ends[2] == kind and state == "live"]
+        standing = [
+            edge
+            for edge in desk.map.graph.edges
+            if edge.type == kind and desk.edges.get(edge, ("", "live"))[1] == "live"
+        ]
+        standing += [
+            Edge(*ends) for ends, (_, state) in desk.edges.items() if ends[2] == kind and state == "live"
+        ]
         wanted = [tie for tie in ties if tie.edge.type == kind]
         while wanted and (bad := first_closing_edge(standing, [tie.edge for tie in wanted])) is not None:
             tie = wanted.pop(bad)

@@ -18,7 +18,19 @@ NAME_CHARACTERS_MAX = 255
 NAMES_MAX = 200
 """Most aliases or addresses of one item."""
 
-_TEXTS = frozenset({"name", "ci_class", "external_key", "environment", "criticality", "owner", "support_group", "source", "state"})
+_TEXTS = frozenset(
+    {
+        "name",
+        "ci_class",
+        "external_key",
+        "environment",
+        "criticality",
+        "owner",
+        "support_group",
+        "source",
+        "state",
+    }
+)
 _SETS = frozenset({"aliases", "addresses"})
 _TRUE, _FALSE = frozenset({"true", "yes", "1", "y"}), frozenset({"false", "no", "0", "n", ""})
 
@@ -33,7 +45,8 @@ class Schema:
         self._lines = {name: self._line(name) for name in self._classes}
         self._attributes = {name: self._inherited(name) for name in self._classes}
         self._required = {
-            name: sorted({each for above in line for each in self._classes[above].required}) for name, line in self._lines.items()
+            name: sorted({each for above in line for each in self._classes[above].required})
+            for name, line in self._lines.items()
         }
 
     def _line(self, name: str) -> tuple[str, ...]:
@@ -80,7 +93,9 @@ class Schema:
     def pair_problem(self, relation_type: str, source_class: str, target_class: str) -> Problem | None:
         """Return why `source_class → target_class` is not allowed for this type, or None if it is."""
         pairs = self._relations[relation_type].pairs
-        if not pairs or any(self.is_a(source_class, pair.source) and self.is_a(target_class, pair.target) for pair in pairs):
+        if not pairs or any(
+            self.is_a(source_class, pair.source) and self.is_a(target_class, pair.target) for pair in pairs
+        ):
             return None
         allowed = "; ".join(f"{pair.source} → {pair.target}" for pair in pairs)
         return Problem(
@@ -102,7 +117,11 @@ def tame_ci(row: Mapping[str, Any], schema: Schema) -> tuple[dict[str, Any], lis
         if key not in CI.by_name:
             near = difflib.get_close_matches(key, CI.by_name, n=1)
             problems.append(
-                Problem(path=f"/{key}", message=f"There is no field {key!r}.", remedy=f"Did you mean {near[0]!r}?" if near else "Put it under attributes.")
+                Problem(
+                    path=f"/{key}",
+                    message=f"There is no field {key!r}.",
+                    remedy=f"Did you mean {near[0]!r}?" if near else "Put it under attributes.",
+                )
             )
             continue
         try:
@@ -152,7 +171,11 @@ def _text(raw: Any) -> str:
 def _integer(raw: Any) -> int | None:
     if raw is None or raw == "":
         return None
-    if isinstance(raw, bool) or not isinstance(raw, int | str) or not str(raw).strip().lstrip("-").isdecimal():
+    if (
+        isinstance(raw, bool)
+        or not isinstance(raw, int | str)
+        or not str(raw).strip().lstrip("-").isdecimal()
+    ):
         raise ValueError("A whole number is needed.")
     if not 0 <= int(raw) < 2**53:
         raise ValueError("A number from 0 on is needed.")
@@ -193,7 +216,9 @@ def check_ci(values: Mapping[str, Any], schema: Schema) -> list[Problem]:
     problems: list[Problem] = []
     ci_class = values.get("ci_class") or ""
     if not values.get("name"):
-        problems.append(Problem(path="/name", message="A name is needed.", remedy="Give the name that people use."))
+        problems.append(
+            Problem(path="/name", message="A name is needed.", remedy="Give the name that people use.")
+        )
     if ci_class not in schema.names():
         near = difflib.get_close_matches(ci_class, schema.names(), n=1)
         problems.append(
@@ -205,9 +230,17 @@ def check_ci(values: Mapping[str, Any], schema: Schema) -> list[Problem]:
         )
         return problems
     if values.get("criticality") and values["criticality"] not in CRITICALITIES:
-        problems.append(Problem(path="/criticality", message=f"{values['criticality']!r} is no criticality.", remedy=f"Use {', '.join(CRITICALITIES)}."))
+        problems.append(
+            Problem(
+                path="/criticality",
+                message=f"{values['criticality']!r} is no criticality.",
+                remedy=f"Use {', '.join(CRITICALITIES)}.",
+            )
+        )
     if values.get("state") and values["state"] not in {"live", "retired"}:
-        problems.append(Problem(path="/state", message=f"{values['state']!r} is no state.", remedy="Use live or retired."))
+        problems.append(
+            Problem(path="/state", message=f"{values['state']!r} is no state.", remedy="Use live or retired.")
+        )
     problems += [
         Problem(path=f"/{name}", message=f"Class {ci_class!r} requires {name}.", remedy="Give a value.")
         for name in schema.required(ci_class)
@@ -219,7 +252,11 @@ def check_ci(values: Mapping[str, Any], schema: Schema) -> list[Problem]:
 def _check_attributes(attributes: Mapping[str, Any], ci_class: str, schema: Schema) -> list[Problem]:
     known = schema.attributes(ci_class)
     problems = [
-        Problem(path=f"/attributes/{name}", message=f"Class {ci_class!r} requires the attribute {name!r}.", remedy="Give a value.")
+        Problem(
+            path=f"/attributes/{name}",
+            message=f"Class {ci_class!r} requires the attribute {name!r}.",
+            remedy="Give a value.",
+        )
         for name, rule in known.items()
         if rule.required and attributes.get(name) in (None, "")
     ]
@@ -227,7 +264,13 @@ def _check_attributes(attributes: Mapping[str, Any], ci_class: str, schema: Sche
     for name, value in attributes.items():
         if not known:
             if isinstance(value, float):
-                problems.append(Problem(path=f"/attributes/{name}", message="Fractions are not kept.", remedy="Write it as a text."))
+                problems.append(
+                    Problem(
+                        path=f"/attributes/{name}",
+                        message="Fractions are not kept.",
+                        remedy="Write it as a text.",
+                    )
+                )
             continue
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -239,19 +282,39 @@ def _check_attributes(attributes: Mapping[str, Any], ci_class: str, schema: Sche
                 )
             )
         elif value is not None and type(value) is not types[known[name].type]:
-            problems.append(Problem(path=f"/attributes/{name}", message=f"{name!r} must be {known[name].type}.", remedy="Correct the value."))
+            problems.append(
+                Problem(
+                    path=f"/attributes/{name}",
+                    message=f"{name!r} must be {known[name].type}.",
+                    remedy="Correct the value.",
+                )
+            )
         elif known[name].choices and value not in (None, "", *known[name].choices):
             problems.append(
-                Problem(path=f"/attributes/{name}", message=f"{value!r} is not one of the choices.", remedy=f"Use {', '.join(known[name].choices)}.")
+                Problem(
+                    path=f"/attributes/{name}",
+                    message=f"{value!r} is not one of the choices.",
+                    remedy=f"Use {', '.join(known[name].choices)}.",
+                )
             )
     return problems
 
 
-def check_relation(relation_type: str, source_class: str, target_class: str, *, same: bool, schema: Schema) -> list[Problem]:
+def check_relation(
+    relation_type: str, source_class: str, target_class: str, *, same: bool, schema: Schema
+) -> list[Problem]:
     """Return what is wrong with a relation; cycles are judged over the whole graph elsewhere."""
     if relation_type not in RELATION_TYPES:
-        return [Problem(path="/type", message=f"There is no relation {relation_type!r}.", remedy=f"Use {', '.join(RELATION_TYPES)}.")]
+        return [
+            Problem(
+                path="/type",
+                message=f"There is no relation {relation_type!r}.",
+                remedy=f"Use {', '.join(RELATION_TYPES)}.",
+            )
+        ]
     if same:
-        return [Problem(path="/target", message="An item cannot depend on itself.", remedy="Name another target.")]
+        return [
+            Problem(path="/target", message="An item cannot depend on itself.", remedy="Name another target.")
+        ]
     found = schema.pair_problem(relation_type, source_class, target_class)
     return [found] if found is not None else []

@@ -86,7 +86,10 @@ def create_ci(work: Work, values: Mapping[str, Any], *, organisation: str, sourc
     for each in held.index.look_up("name", normal(str(values.get("name") or ""))):
         known = known or (each if held.cis[each].ci_class == values.get("ci_class") else "")
     if known:
-        raise Conflict("An item with this key, or this name and class, exists already.", remedy=f"Change {known} instead.")
+        raise Conflict(
+            "An item with this key, or this name and class, exists already.",
+            remedy=f"Change {known} instead.",
+        )
     return _one(work, Ci, {**values, "id": ""}, organisation, source or "manual")
 
 
@@ -125,7 +128,9 @@ def gap(work: Work, hint: str, *, organisation: str, found_by: str = "") -> Gap:
 def _one(work: Work, model: type[Any], row: Mapping[str, Any], organisation: str, source: str) -> Any:
     result = import_rows(work, [row], organisation=organisation, source=source).results[0]
     if result.what in {"rejected", "parked"}:
-        raise Rejected("The map does not accept this.", problems=result.problems, remedy="Correct the fields named.")
+        raise Rejected(
+            "The map does not accept this.", problems=result.problems, remedy="Correct the fields named."
+        )
     held = work.pending.get(result.record)
     if held is not None:
         return held.record

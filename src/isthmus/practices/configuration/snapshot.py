@@ -63,8 +63,18 @@ class Snapshot:
     def services_of(self, ci: str) -> list[str]:
         """Return the services that need `ci` (itself, if it is one): most critical first, then nearest."""
         reach = {ci: 0, **{node: each.hops for node, each in self.graph.downstream([ci]).items()}}
-        found = [node for node in reach if node in self.cis and self.schema.is_service(self.cis[node].ci_class)]
-        return sorted(found, key=lambda node: (CRITICALITY_ORDER.get(self.cis[node].criticality, 9), reach[node], self.cis[node].name, node))
+        found = [
+            node for node in reach if node in self.cis and self.schema.is_service(self.cis[node].ci_class)
+        ]
+        return sorted(
+            found,
+            key=lambda node: (
+                CRITICALITY_ORDER.get(self.cis[node].criticality, 9),
+                reach[node],
+                self.cis[node].name,
+                node,
+            ),
+        )
 
     def bind(self, hints: Mapping[str, Any]) -> Binding:
         """Return the item and its service for these hints; see `binding.bind`."""
@@ -75,7 +85,9 @@ class Snapshot:
         service = self.index.resolve(named) if isinstance(named, str) and named else ""
         if not service or not self.schema.is_service(self.cis[service].ci_class):
             service = self._first_service(found.ci)
-        return Binding(ci=found.ci, how=found.how, confidence=found.confidence, service=service, hint=found.hint)
+        return Binding(
+            ci=found.ci, how=found.how, confidence=found.confidence, service=service, hint=found.hint
+        )
 
     @cached_property
     def _services(self) -> dict[str, str]:
@@ -119,11 +131,17 @@ _cache = _Cache()
 
 
 def _revision(organisations: frozenset[str] | None) -> tuple[tuple[str, int], ...]:
-    rows = MapRevision.objects.all() if organisations is None else MapRevision.objects.filter(organisation__in=organisations)
+    rows = (
+        MapRevision.objects.all()
+        if organisations is None
+        else MapRevision.objects.filter(organisation__in=organisations)
+    )
     return tuple(sorted(rows.values_list("organisation", "revision")))
 
 
-def _read(organisations: frozenset[str] | None, revision: tuple[tuple[str, int], ...], schema: Schema) -> Snapshot:
+def _read(
+    organisations: frozenset[str] | None, revision: tuple[tuple[str, int], ...], schema: Schema
+) -> Snapshot:
     # The counter was read first: rows newer than it cost one more refresh, older ones cannot be missed.
     with scope.everywhere("the map") if organisations is None else scope.within(organisations):
         cis = {row[0]: _facts(row) for row in Ci.objects.values_list(*_COLUMNS).iterator(2000)}
@@ -152,7 +170,9 @@ def current(organisation: str = "") -> Snapshot:
     visible = scope.current()
     if organisation:
         if visible is not None and organisation not in visible:
-            return Snapshot(revision=(), cis={}, relations={}, schema=Schema(blueprint.current().section("configuration")))
+            return Snapshot(
+                revision=(), cis={}, relations={}, schema=Schema(blueprint.current().section("configuration"))
+            )
         return _cache.get(frozenset({organisation}))
     return _cache.get(visible)
 

@@ -61,7 +61,10 @@ def refusals(terms: ModelTerms, touched: Touched, outcomes: Sequence[str]) -> li
         no("environment", f"The model does not cover the environment {touched.environment or 'unknown'!r}.")
     failed = sum(each in FAILED for each in outcomes[:OUTCOMES_LOOKED_AT])
     if failed >= terms.failures_max:
-        no("suspended", f"The model is suspended: {failed} of its last {min(len(outcomes), OUTCOMES_LOOKED_AT)} changes failed.")
+        no(
+            "suspended",
+            f"The model is suspended: {failed} of its last {min(len(outcomes), OUTCOMES_LOOKED_AT)} changes failed.",
+        )
     return found
 
 

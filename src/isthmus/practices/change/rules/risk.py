@@ -40,11 +40,20 @@ def assess(exposure: Exposure, thresholds: Thresholds) -> tuple[str, list[Reason
     elif exposure.criticality in thresholds.medium_criticalities:
         found.append(("medium", f"A service of criticality {exposure.criticality} depends on it."))
     if exposure.dependants >= thresholds.high_dependants:
-        found.append(("high", f"{exposure.dependants} items depend on it (high from {thresholds.high_dependants})."))
+        found.append(
+            ("high", f"{exposure.dependants} items depend on it (high from {thresholds.high_dependants}).")
+        )
     elif exposure.dependants >= thresholds.medium_dependants:
-        found.append(("medium", f"{exposure.dependants} items depend on it (medium from {thresholds.medium_dependants})."))
+        found.append(
+            (
+                "medium",
+                f"{exposure.dependants} items depend on it (medium from {thresholds.medium_dependants}).",
+            )
+        )
     if exposure.users >= thresholds.high_users:
         found.append(("high", f"{exposure.users} users depend on it (high from {thresholds.high_users})."))
     level = next((each for each in ("high", "medium") if any(risk == each for risk, _ in found)), "low")
-    texts = [text for risk, text in found if risk == level] or ["Few items and no important service depend on it."]
+    texts = [text for risk, text in found if risk == level] or [
+        "Few items and no important service depend on it."
+    ]
     return level, [Reason(rule="change.risk", text=text, facts={"risk": level}) for text in texts]

@@ -18,7 +18,12 @@ TRANSITIONS: dict[str, dict[str, str]] = {
     "abandon": {"scheduled": "review"},
     "review": {"review": "review"},
     "close": {"review": "closed"},
-    "cancel": {"new": "cancelled", "assessment": "cancelled", "authorisation": "cancelled", "scheduled": "cancelled"},
+    "cancel": {
+        "new": "cancelled",
+        "assessment": "cancelled",
+        "authorisation": "cancelled",
+        "scheduled": "cancelled",
+    },
 }
 """action → {state before: state after}. `withdraw`: a standard change edited after its model covered it. `abandon`: authorised, then not done; an emergency is reviewed even so."""
 
@@ -34,9 +39,13 @@ def after(action: str, state: str) -> str:
         possible = sorted(each for each, moves in TRANSITIONS.items() if state in moves)
         raise Conflict(
             f"A change in state {state!r} cannot {action.replace('_', ' ')}.",
-            remedy=f"Possible now: {', '.join(possible)}." if possible else "It is finished; raise a new one.",
+            remedy=f"Possible now: {', '.join(possible)}."
+            if possible
+            else "It is finished; raise a new one.",
         )
     return found
 
 
-assert {state for moves in TRANSITIONS.values() for pair in moves.items() for state in pair} == set(CHANGE_STATES)  # noqa: S101 - the table has no holes
+assert {state for moves in TRANSITIONS.values() for pair in moves.items() for state in pair} == set(
+    CHANGE_STATES
+)  # noqa: S101 - the table has no holes
