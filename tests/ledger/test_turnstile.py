@@ -106,8 +106,12 @@ def test_row_level_security_hides_other_organisations_from_raw_sql(book):
 
     def visible():
         with connection.cursor() as cursor:
+            cursor.execute("SELECT record FROM ledger_entry WHERE kind = 'incident' ORDER BY record")
+            entries = [row[0] for row in cursor.fetchall()]
             cursor.execute("SELECT id FROM incident_incident ORDER BY id")
-            return [row[0] for row in cursor.fetchall()]
+            records = [row[0] for row in cursor.fetchall()]
+        assert records == entries
+        return records
 
     with connection.cursor() as cursor:
         cursor.execute("DROP ROLE IF EXISTS ordinary")

@@ -11,4 +11,5 @@ class LedgerConfig(AppConfig):
     def ready(self) -> None:
         from isthmus.ledger import rowlevel
 
-        post_migrate.connect(rowlevel.install, dispatch_uid="isthmus.rowlevel")
+        # Sent per app once all migrations are done: one of them is enough for every table.
+        post_migrate.connect(rowlevel.install, sender=self, dispatch_uid="isthmus.rowlevel")

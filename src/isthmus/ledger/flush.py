@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, OperationalError, connection
 
 from isthmus.ledger import scope, visibility
 from isthmus.ledger.beside import SideRows
@@ -23,6 +23,9 @@ _ENTRY_COLUMNS = (
     "seq", "organisation", "kind", "record", "version", "occurred_at", "recorded_at", "actor", "channel",
     "connection", "synthetic", "cause", "trace", "generation", "body",
 )  # fmt: skip
+
+_PASSING = frozenset({"40P01", "40001"})
+"""PostgreSQL's states of a deadlock and of a serialisation failure: the same Work may succeed again."""
 
 
 def flush(prepared: Prepared) -> None:
@@ -38,6 +41,10 @@ def flush(prepared: Prepared) -> None:
     try:
         with connection.wrap_database_errors:
             _write(raw, prepared)
+    except OperationalError as cause:
+        if getattr(cause.__cause__, "sqlstate", "") in _PASSING:
+            raise StaleRecord("Two writers waited for each other.", remedy="The act is run again.") from cause
+        raise
     except IntegrityError as cause:
         raise StaleRecord(
             "Another writer was first with the same key.", remedy="Read again, then decide again."

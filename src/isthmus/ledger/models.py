@@ -5,8 +5,17 @@ from __future__ import annotations
 from django.db import models
 
 from isthmus.kernel.kinds import KINDS
+from isthmus.ledger import scope, visibility
 from isthmus.ledger.columns import JsonColumn
 from isthmus.ledger.records import RecordModel
+
+
+class EntryManager(models.Manager["Entry"]):
+    """Tells row-level security what the open scope shows; the queries themselves say what they want."""
+
+    def get_queryset(self) -> models.QuerySet[Entry]:
+        visibility.apply(scope.current_or_all())
+        return super().get_queryset()
 
 
 class Entry(models.Model):
@@ -32,6 +41,8 @@ class Entry(models.Model):
     trace = models.CharField(max_length=32)
     generation = models.IntegerField()
     body = models.BinaryField()
+
+    objects = EntryManager()
 
     class Meta:
         db_table = "ledger_entry"

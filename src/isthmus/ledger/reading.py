@@ -16,11 +16,11 @@ from isthmus.kernel.errors import Rejected
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.kinds import KINDS
 from isthmus.kernel.record import FieldType, Json, Reason
-from isthmus.ledger import scope
+from isthmus.ledger import scope, shapes
 from isthmus.ledger.body import Body, decode_body
 from isthmus.ledger.columns import open_json, open_text
 from isthmus.ledger.models import Entry
-from isthmus.ledger.records import RecordModel, kind_of
+from isthmus.ledger.records import RecordModel
 
 LIMIT_MAX = 500
 TRACE_MAX = 5_000
@@ -157,23 +157,12 @@ def as_of(
         return None
     if occurred is not None:
         entries.sort(key=lambda each: (each.occurred_at, each.version))
-    found: dict[str, Any] = {each.name: _absent(each.type) for each in kind_of(model).fields}
+    found: dict[str, Any] = {name: each.blank for name, each in shapes.of(model).fields.items()}
     found |= {"id": record_id, "organisation": entries[0].organisation}
     for each in entries:
         found |= {name: new for name, (_, new) in each.changes.items()}
         found["version"] = each.version
     return found
-
-
-def _absent(kind: FieldType) -> Any:
-    match kind:
-        case FieldType.TEXT | FieldType.CHOICE | FieldType.REFERENCE:
-            return ""
-        case FieldType.BOOLEAN:
-            return False
-        case FieldType.SET:
-            return []
-    return None
 
 
 def _visible() -> QuerySet[Entry]:

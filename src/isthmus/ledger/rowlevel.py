@@ -1,6 +1,6 @@
 """PostgreSQL row-level security: the second wall behind the scoped querysets.
 
-Each projection shows a connection only rows of the organisations named in the setting
+Entries and projections show a connection only rows of the organisations named in the setting
 `isthmus.organisations` (`*`: all, as the hub's own loops open it), and rows shared with them. A connection
 that never opened a scope sees nothing. Superusers pass every policy: run the hub as an ordinary role.
 """
@@ -26,21 +26,23 @@ DO $$ BEGIN
     ) WITH CHECK (true);
 END $$;
 """
-_SHARED = """OR id IN (
+_SHARED = """OR {id} IN (
             SELECT shared_record FROM ledger_share
             WHERE view <> '' AND shared_with = ANY (string_to_array(current_setting('{setting}', true), ','))
         )"""
-_SHARE_POLICY = "OR shared_with = ANY (string_to_array(current_setting('{setting}', true), ','))"
+_SHARE_ITSELF = "OR shared_with = ANY (string_to_array(current_setting('{setting}', true), ','))"
 
 
 def install(**_: Any) -> None:
-    """Put the policy on every projection; called after each migration, does nothing on SQLite."""
+    """Put the policy on entries and every projection; called after each migration, does nothing on SQLite."""
     if connection.vendor != "postgresql":
         return
     existing = set(connection.introspection.table_names())
+    shown = {str(model._meta.db_table): _SHARED for model in models_by_kind().values()}  # noqa: SLF001 - Django's documented API
+    shown |= {"ledger_share": _SHARE_ITSELF, "ledger_entry": _SHARED}
     with connection.cursor() as cursor:
-        for model in models_by_kind().values():
-            table = model._meta.db_table  # noqa: SLF001 - Django's documented API
+        for table, shared in shown.items():
             if table in existing:
-                shared = (_SHARE_POLICY if table == "ledger_share" else _SHARED).format(setting=SETTING)
-                cursor.execute(_POLICY.format(table=table, setting=SETTING, shared=shared))
+                owner = "record" if table == "ledger_entry" else "id"
+                shared_too = shared.format(setting=SETTING, id=owner)
+                cursor.execute(_POLICY.format(table=table, setting=SETTING, shared=shared_too))

@@ -67,6 +67,7 @@ class RecordShape:
     columns: tuple[str, ...]
     pick: Callable[[Mapping[str, Any]], tuple[Any, ...]]
     blanks: Mapping[str, Any]
+    shared: tuple[str, ...]
     fields: Mapping[str, FieldShape]
     extras: frozenset[str]
     json_at: tuple[int, ...]
@@ -141,6 +142,7 @@ def of(model: type[RecordModel]) -> RecordShape:
         columns=columns,
         pick=itemgetter(*by_name),
         blanks=blanks,
+        shared=tuple(name for name, blank in blanks.items() if isinstance(blank, list | dict)),
         fields=fields,
         extras=frozenset(by_name) - fields.keys() - set(ENVELOPE_COLUMNS),
         json_at=tuple(i for i, each in enumerate(by_name.values()) if isinstance(each, JsonColumn)),

@@ -91,6 +91,8 @@ class Work(SideRowsOfWork):
         record_id = record_id or source.new_id()
         occurred = self.now if occurred_at is None else occurred_at
         state = dict(shape.blanks)
+        for name in shape.shared:
+            state[name] = state[name].copy()
         changes: dict[str, list[Json]] = {}
         fields = shape.fields
         for name, value in values.items():

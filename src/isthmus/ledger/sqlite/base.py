@@ -25,7 +25,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self._turn is None and not turnstile.held():
             self._turn = turnstile.acquire(Path(str(self.settings_dict["NAME"])))
         try:
-            super()._start_transaction_under_autocommit()
+            super()._start_transaction_under_autocommit()  # type: ignore[misc]
         except BaseException:
             self._give_back()
             raise
@@ -37,12 +37,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _commit(self) -> None:
         # A commit that fails is followed by a rollback, which gives the turn back.
-        super()._commit()
+        super()._commit()  # type: ignore[misc]
         self._give_back()
 
     def _rollback(self) -> None:
         try:
-            super()._rollback()
+            super()._rollback()  # type: ignore[misc]
         finally:
             self._give_back()
 
