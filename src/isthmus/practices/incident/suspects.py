@@ -15,6 +15,7 @@ from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
 from isthmus.practices.configuration import service as configuration
 from isthmus.practices.incident.models import Incident, Suspect
+from isthmus.practices.incident.nearby import ChangesNear
 
 if TYPE_CHECKING:
     from isthmus.practices.incident.blueprint import IncidentSection
@@ -27,12 +28,17 @@ SUSPECTS_MAX = 20
 def propose(work: Work, organisation: str, incidents: Sequence[Incident], section: IncidentSection) -> None:
     """Put recent and pending changes on the path of each incident on its list. Equal items are searched once."""
     searched: dict[str, list[Any]] = {}
+    near = ChangesNear(organisation, work.now)
     for incident in incidents:
         start = incident.ci or incident.service
         if not start:
             continue
         if start not in searched:
-            searched[start] = _on_path(organisation, start, work.now, section.suspect_days)
+            searched[start] = (
+                []
+                if not near.on_path(start)
+                else _on_path(organisation, start, work.now, section.suspect_days)
+            )
         for found in searched[start][:SUSPECTS_MAX]:
             work.create(
                 Suspect,

@@ -8,6 +8,7 @@ from functools import cached_property
 from isthmus.kernel.instant import Instant
 from isthmus.practices.configuration import service as configuration
 from isthmus.practices.configuration.service import Binding
+from isthmus.practices.incident.nearby import ChangesNear
 from isthmus.practices.monitoring.models import Alert
 from isthmus.practices.monitoring.models import Silence as SilenceRecord
 from isthmus.practices.monitoring.plan import Plan
@@ -71,7 +72,7 @@ class Surroundings:
 
     def windows(self, ci: str) -> tuple[Window, ...]:
         """Return the authorised windows that cover an item now."""
-        if not ci or not self.plan.section.suppression.maintenance:
+        if not ci or not self.plan.section.suppression.maintenance or ci not in self._near.covered:
             return ()
         if ci not in self._windows:
             # Change enablement looks at incidents too: the import must wait until both are there.
@@ -89,6 +90,10 @@ class Surroundings:
                 for each in change.windows_covering(ci, self.now, organisation=self.organisation)
             )
         return self._windows[ci]
+
+    @cached_property
+    def _near(self) -> ChangesNear:
+        return ChangesNear(self.organisation, self.now, self.snapshot)
 
     @cached_property
     def silences(self) -> tuple[Silence, ...]:
