@@ -19,7 +19,9 @@ import pytest
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 # The desk with its people and records is the one of the page tests; test folders are no packages.
-_spec = importlib.util.spec_from_file_location("isthmus_web_desk", Path(__file__).parent.parent / "web" / "conftest.py")
+_spec = importlib.util.spec_from_file_location(
+    "isthmus_web_desk", Path(__file__).parent.parent / "web" / "conftest.py"
+)
 assert _spec is not None
 assert _spec.loader is not None
 _web = importlib.util.module_from_spec(_spec)
@@ -56,8 +58,18 @@ class Site:
 
         client = self.desk.client(role)
         size = {"width": 390, "height": 844} if phone else {"width": 1360, "height": 900}
-        context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light", has_touch=phone)
-        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": client.cookies[settings.SESSION_COOKIE_NAME].value, "url": self.url}])
+        context = browser.new_context(
+            viewport=size, color_scheme="dark" if dark else "light", has_touch=phone
+        )
+        context.add_cookies(
+            [
+                {
+                    "name": settings.SESSION_COOKIE_NAME,
+                    "value": client.cookies[settings.SESSION_COOKIE_NAME].value,
+                    "url": self.url,
+                }
+            ]
+        )
         page = context.new_page()
         page.set_default_timeout(10_000)
         return page

@@ -24,7 +24,13 @@ def _forget():
 def add(book, username="ada", roles=("agent",), organisation=""):
     return book.perform(
         lambda work: people.create_user(
-            work, organisation=organisation or book.organisation, username=username, password=PASSWORD, roles=roles, name="Ada", email="ada@x.example"
+            work,
+            organisation=organisation or book.organisation,
+            username=username,
+            password=PASSWORD,
+            roles=roles,
+            name="Ada",
+            email="ada@x.example",
         )
     )
 
@@ -37,12 +43,17 @@ def actor_of(book, person):
 def test_a_person_gets_what_their_role_gives_and_nothing_more(book):
     actor = actor_of(book, add(book))
     for permission in PERMISSIONS:
-        assert permissions.allowed(actor, permission, book.organisation) == (permission in ROLES["agent"]), permission
+        assert permissions.allowed(actor, permission, book.organisation) == (permission in ROLES["agent"]), (
+            permission
+        )
 
 
 def test_a_role_holds_below_its_organisation_and_not_above_or_beside(book):
     below, beside = book.add_organisation("Below"), book.add_organisation("Beside")
-    everywhere, one = actor_of(book, add(book, "boss")), actor_of(book, add(book, "local", organisation=below))
+    everywhere, one = (
+        actor_of(book, add(book, "boss")),
+        actor_of(book, add(book, "local", organisation=below)),
+    )
     assert permissions.allowed(everywhere, "incident:write", below)
     assert permissions.allowed(one, "incident:write", below)
     assert not permissions.allowed(one, "incident:write", beside)
@@ -64,7 +75,9 @@ def test_a_revoked_role_stops_within_two_seconds(book):
     person = add(book)
     user = User.objects.get(person=person.id)
     assert permissions.allowed(people.actor_of(user, book.clock.now())[0], "incident:write")
-    book.perform(lambda work: people.revoke(work, holder=person.id, role="agent", organisation=book.organisation))
+    book.perform(
+        lambda work: people.revoke(work, holder=person.id, role="agent", organisation=book.organisation)
+    )
     book.clock.forward(seconds=2)
     assert not permissions.allowed(people.actor_of(user, book.clock.now())[0], "incident:write")
 
@@ -85,15 +98,21 @@ def test_a_grant_edited_or_invented_in_the_store_gives_nothing(book):
 def test_a_service_account_edited_in_the_store_opens_nothing_more(book):
     from django.db import connection
 
-    account, token = book.perform(lambda work: tokens.issue(work, organisation=book.organisation, name="x", scopes=["incident:read"]))
+    account, token = book.perform(
+        lambda work: tokens.issue(work, organisation=book.organisation, name="x", scopes=["incident:read"])
+    )
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE identity_service_account SET scopes = %s WHERE id = %s", ['["audit:read"]', account.id])
+        cursor.execute(
+            "UPDATE identity_service_account SET scopes = %s WHERE id = %s", ['["audit:read"]', account.id]
+        )
     tokens.forget()
     assert tokens.authenticate(token, book.clock.now()).scopes == {"incident:read"}
 
 
 def test_the_token_is_not_in_the_store(book):
-    _, token = book.perform(lambda work: tokens.issue(work, organisation=book.organisation, name="x", scopes=["incident:read"]))
+    _, token = book.perform(
+        lambda work: tokens.issue(work, organisation=book.organisation, name="x", scopes=["incident:read"])
+    )
     secret = token.rpartition("_")[2].encode()
     for path in book.directory.rglob("*"):
         if path.is_file():
@@ -111,13 +130,17 @@ def test_personal_values_are_not_readable_in_the_store(book):
 def test_nobody_hands_out_what_they_do_not_hold(book):
     with pytest.raises(Forbidden):
         book.perform(
-            lambda work: tokens.issue(work, organisation=book.organisation, name="x", scopes=["audit:export"]),
+            lambda work: tokens.issue(
+                work, organisation=book.organisation, name="x", scopes=["audit:export"]
+            ),
             actor=book.actor("agent"),
         )
     assert not ServiceAccount.objects.exists()
 
 
-@pytest.mark.parametrize("scopes", [[], ["*"], ["incident:*"], ["nonsense"], *[[each] for each in sorted(NEVER_BY_TOKEN)]])
+@pytest.mark.parametrize(
+    "scopes", [[], ["*"], ["incident:*"], ["nonsense"], *[[each] for each in sorted(NEVER_BY_TOKEN)]]
+)
 def test_scopes_that_are_none_are_refused(book, scopes):
     with pytest.raises(Rejected):
         book.perform(lambda work: tokens.issue(work, organisation=book.organisation, name="x", scopes=scopes))
@@ -129,7 +152,12 @@ def test_an_administrator_does_not_approve_by_being_powerful():
 
 
 def test_partners_hold_nothing_and_the_hub_holds_everything(book):
-    partner = Actor(kind=ActorKind.PARTNER, id="p", organisations=frozenset({book.organisation}), roles=frozenset({"administrator"}))
+    partner = Actor(
+        kind=ActorKind.PARTNER,
+        id="p",
+        organisations=frozenset({book.organisation}),
+        roles=frozenset({"administrator"}),
+    )
     assert not permissions.allowed(partner, "incident:read", book.organisation)
     assert permissions.allowed(system("pump"), "people:write", book.organisation)
 
@@ -144,7 +172,11 @@ def test_two_people_cannot_share_a_user_name_and_short_passwords_are_refused(boo
     with pytest.raises(Conflict):
         add(book)
     with pytest.raises(Rejected):
-        book.perform(lambda work: people.create_user(work, organisation=book.organisation, username="x", password="short"))
+        book.perform(
+            lambda work: people.create_user(
+                work, organisation=book.organisation, username="x", password="short"
+            )
+        )
 
 
 def test_secrets_are_read_from_where_the_reference_says(tmp_path, monkeypatch):

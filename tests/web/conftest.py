@@ -54,7 +54,11 @@ class Desk:
     def add_person(self, username: str, *roles: str, organisation: str = "") -> str:
         person = self.book.perform(
             lambda work: people.create_user(
-                work, organisation=organisation or self.book.organisation, username=username, password=PASSWORD, roles=roles
+                work,
+                organisation=organisation or self.book.organisation,
+                username=username,
+                password=PASSWORD,
+                roles=roles,
             )
         )
         self.people[username] = person.id
@@ -74,10 +78,12 @@ def desk(book: Any) -> Iterator[Desk]:
     rows = [
         {"name": "shop", "ci_class": "service", "criticality": "gold", "users": 900},
         {"name": "db1", "ci_class": "server", "environment": "production"},
-        {"source": "shop", "target": "db1", "type": "depends_on"},
+        {"source_ci": "shop", "target_ci": "db1", "type": "depends_on"},
     ]
-    report = book.perform(lambda work: configuration.import_rows(work, rows, organisation=book.organisation, source="test"))
-    assert report is not None
+    report = book.perform(
+        lambda work: configuration.import_rows(work, rows, organisation=book.organisation, source="test")
+    )
+    assert {each.what for each in report.results} == {"accepted"}, report
     snapshot.forget()
     desk.cis = configuration.resolve(["shop", "db1"])
     values = {"title": "Checkout is slow", "impact": "2", "urgency": "2", "ci": desk.cis["db1"]}

@@ -14,7 +14,11 @@ def call(desk, method, path, *, token="", body=None, **headers):
     if token:
         extra["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     data = json.dumps(body) if body is not None else ""
-    return getattr(client, method)(f"/api/v1{path}", data, content_type="application/json", **extra) if method != "get" else client.get(f"/api/v1{path}", **extra)
+    return (
+        getattr(client, method)(f"/api/v1{path}", data, content_type="application/json", **extra)
+        if method != "get"
+        else client.get(f"/api/v1{path}", **extra)
+    )
 
 
 READS = {
@@ -29,7 +33,11 @@ def test_every_resource_answers_whoever_may_read_it_and_refuses_everybody_else(d
     client = desk.client(role)
     for path, permission in READS.items():
         answer = client.get(f"/api/v1{path}")
-        assert answer.status_code == (200 if permission in ROLES[role] else 403), (path, role, answer.content[:500])
+        assert answer.status_code == (200 if permission in ROLES[role] else 403), (
+            path,
+            role,
+            answer.content[:500],
+        )
 
 
 def test_without_a_token_every_resource_says_401_as_a_problem(desk):
@@ -71,13 +79,24 @@ def test_a_revoked_token_is_refused_within_two_seconds_even_where_it_was_remembe
 
 def test_a_made_up_token_is_refused(desk):
     good = desk.token("incident:read")
-    for token in ("", "x", "ist_", good[:-1] + ("A" if good[-1] != "A" else "B"), good.replace("ist_", "abc_"), good + "x"):
+    for token in (
+        "",
+        "x",
+        "ist_",
+        good[:-1] + ("A" if good[-1] != "A" else "B"),
+        good.replace("ist_", "abc_"),
+        good + "x",
+    ):
         assert call(desk, "get", "/incidents", token=token or "nonsense").status_code == 401
 
 
 def test_issuing_and_revoking_by_the_api(desk):
     client = desk.client("administrator")
-    made = client.post("/api/v1/tokens", {"name": "pipeline", "scopes": ["gate:check"], "days": 7}, content_type="application/json")
+    made = client.post(
+        "/api/v1/tokens",
+        {"name": "pipeline", "scopes": ["gate:check"], "days": 7},
+        content_type="application/json",
+    )
     assert made.status_code == 201
     token = made.json()["token"]
     assert "token_hash" not in made.json()
@@ -91,14 +110,18 @@ def test_issuing_and_revoking_by_the_api(desk):
 def test_wildcards_and_human_permissions_are_never_scopes(desk):
     client = desk.client("administrator")
     for scope in ("*", "incident:*", "approval:decide", "people:write", "nonsense"):
-        answer = client.post("/api/v1/tokens", {"name": "x", "scopes": [scope]}, content_type="application/json")
+        answer = client.post(
+            "/api/v1/tokens", {"name": "x", "scopes": [scope]}, content_type="application/json"
+        )
         assert answer.status_code == 422, scope
         assert answer.json()["errors"][0]["pointer"] == "/body/scopes"
 
 
 def test_a_session_needs_its_csrf_token_and_a_service_token_does_not(desk):
     client = desk.client("agent", enforce_csrf_checks=True)
-    answer = client.post(f"/api/v1/incidents/{desk.incident.id}/comments", {"body": "x"}, content_type="application/json")
+    answer = client.post(
+        f"/api/v1/incidents/{desk.incident.id}/comments", {"body": "x"}, content_type="application/json"
+    )
     assert answer.status_code == 403
     token = desk.token("incident:write", "incident:read")
     answer = call(desk, "post", f"/incidents/{desk.incident.id}/comments", token=token, body={"body": "x"})
@@ -112,7 +135,9 @@ def test_the_same_key_repeats_the_answer_and_another_body_is_refused(desk):
     again = call(desk, "post", "/incidents", token=token, body=given, idempotency_key="k-1")
     assert first.status_code == again.status_code == 201, first.content
     assert first.json() == again.json()
-    other = call(desk, "post", "/incidents", token=token, body={**given, "title": "Other"}, idempotency_key="k-1")
+    other = call(
+        desk, "post", "/incidents", token=token, body={**given, "title": "Other"}, idempotency_key="k-1"
+    )
     assert other.status_code == 409
     titles = [each["title"] for each in call(desk, "get", "/incidents", token=token).json()["items"]]
     assert titles.count("Printer on fire") == 1
@@ -145,7 +170,10 @@ def test_pages_are_followed_by_the_link_header(desk):
 
 def test_a_wrong_cursor_limit_or_path_is_a_problem_with_a_pointer(desk):
     token = desk.token("people:read")
-    assert call(desk, "get", "/people?cursor=%21%21", token=token).json()["errors"][0]["pointer"] == "/query/cursor"
+    assert (
+        call(desk, "get", "/people?cursor=%21%21", token=token).json()["errors"][0]["pointer"]
+        == "/query/cursor"
+    )
     assert call(desk, "get", "/people?limit=0", token=token).status_code == 422
     answer = call(desk, "get", "/nowhere", token=token)
     assert answer.status_code == 404

@@ -7,7 +7,9 @@ from isthmus.practices.incident import service as incidents
 
 def test_a_comment_written_on_the_page_is_in_the_story(desk):
     client = desk.client("agent")
-    answer = client.post(f"/incidents/{desk.incident.id}/comment", {"body": "Looking at <b>db1</b>"}, follow=True)
+    answer = client.post(
+        f"/incidents/{desk.incident.id}/comment", {"body": "Looking at <b>db1</b>"}, follow=True
+    )
     text = answer.content.decode()
     assert "Looking at &lt;b&gt;db1&lt;/b&gt;" in text
     assert "<b>db1</b>" not in text
@@ -23,7 +25,9 @@ def test_resolving_without_saying_how_is_refused_and_changes_nothing(desk):
 def test_resolving_says_so_in_the_record_and_on_the_page(desk):
     client = desk.client("agent")
     client.post(f"/incidents/{desk.incident.id}/change", {"state": "in_progress"})
-    answer = client.post(f"/incidents/{desk.incident.id}/resolve", {"code": "solved", "notes": "Added an index"}, follow=True)
+    answer = client.post(
+        f"/incidents/{desk.incident.id}/resolve", {"code": "solved", "notes": "Added an index"}, follow=True
+    )
     found = type(desk.incident).objects.get(id=desk.incident.id)
     assert found.state == "resolved", answer.content.decode()[-3000:]
     assert "Added an index" in answer.content.decode()

@@ -40,7 +40,14 @@ def test_records_of_another_organisation_do_not_exist_for_a_reader(desk):
 
 def test_pages_of_records_render(desk):
     client = desk.client("administrator")
-    for path in (f"/incidents/{desk.incident.id}", f"/map/{desk.cis['db1']}", f"/trace/{desk.incident.number}", "/changes/calendar", "/changes/gate", "/changes/new"):
+    for path in (
+        f"/incidents/{desk.incident.id}",
+        f"/map/{desk.cis['db1']}",
+        f"/trace/{desk.incident.number}",
+        "/changes/calendar",
+        "/changes/gate",
+        "/changes/new",
+    ):
         answer = client.get(path)
         assert answer.status_code == 200, (path, answer.content[:3000])
 

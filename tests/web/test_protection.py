@@ -18,7 +18,11 @@ def test_every_page_carries_the_strict_policy(desk):
 
 def test_no_page_needs_an_inline_script_or_style(desk):
     client = desk.client("administrator")
-    paths = [each.path for each in SCREENS] + [f"/incidents/{desk.incident.id}", f"/map/{desk.cis['db1']}", "/accounts/login/"]
+    paths = [each.path for each in SCREENS] + [
+        f"/incidents/{desk.incident.id}",
+        f"/map/{desk.cis['db1']}",
+        "/accounts/login/",
+    ]
     for path in paths:
         text = client.get(path).content.decode()
         assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>", text), path
@@ -64,6 +68,8 @@ def test_an_administrator_without_a_second_factor_reaches_only_its_set_up(desk):
 
 def test_a_form_cannot_send_the_reader_elsewhere(desk):
     client = desk.client("agent")
-    answer = client.post(f"/incidents/{desk.incident.id}/comment", {"body": "x", "next": "https://evil.example/"})
+    answer = client.post(
+        f"/incidents/{desk.incident.id}/comment", {"body": "x", "next": "https://evil.example/"}
+    )
     assert answer.status_code == 303
     assert answer["Location"] == f"/incidents/{desk.incident.id}"

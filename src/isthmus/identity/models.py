@@ -102,7 +102,7 @@ class ServiceAccount(RecordModel):
         indexes = [models.Index(fields=["organisation", "state"], name="service_account_state")]
 
 
-class IdempotencyKey(models.Model):
+class IdempotencyKey(models.Model):  # noqa: DJ008 - never shown
     """The answer that an actor got for one Idempotency-Key (`hub.http.idempotency`)."""
 
     actor = models.CharField(max_length=64)

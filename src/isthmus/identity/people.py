@@ -83,7 +83,9 @@ def grant(work: Work, *, holder: str, role: str, organisation: str) -> RoleGrant
             problems=(Problem(path="/body/role", message="not a role"),),
         )
     found = RoleGrant.objects.filter(organisation=organisation, holder=holder, role=role).first()
-    why = [Reason(rule="identity.grant", text=f"{work.actor.label or work.actor.id} granted the role {role}.")]
+    why = [
+        Reason(rule="identity.grant", text=f"{work.actor.label or work.actor.id} granted the role {role}.")
+    ]
     if found is None:
         values = {"holder": holder, "role": role, "state": "granted"}
         return work.create(RoleGrant, organisation=organisation, values=values, why=why)
@@ -92,10 +94,14 @@ def grant(work: Work, *, holder: str, role: str, organisation: str) -> RoleGrant
 
 def revoke(work: Work, *, holder: str, role: str, organisation: str) -> None:
     """Take a role away; every process stops honouring it within two seconds."""
-    found = RoleGrant.objects.filter(organisation=organisation, holder=holder, role=role, state="granted").first()
+    found = RoleGrant.objects.filter(
+        organisation=organisation, holder=holder, role=role, state="granted"
+    ).first()
     if found is None:
         raise NotFound("There is no such grant.")
-    why = [Reason(rule="identity.revoke", text=f"{work.actor.label or work.actor.id} revoked the role {role}.")]
+    why = [
+        Reason(rule="identity.revoke", text=f"{work.actor.label or work.actor.id} revoked the role {role}.")
+    ]
     work.change(found, {"state": "revoked"}, why=why)
     forget(holder)
 

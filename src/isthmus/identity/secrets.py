@@ -41,5 +41,7 @@ def _from_file(path: Path) -> str:
     except OSError:
         return ""
     if len(raw) > BYTES_MAX:
-        raise NeedsOperator(f"The secret file {path} is larger than {BYTES_MAX} bytes.", remedy="Name another file.")
+        raise NeedsOperator(
+            f"The secret file {path} is larger than {BYTES_MAX} bytes.", remedy="Name another file."
+        )
     return raw.decode("utf-8", "strict").rstrip("\r\n")

@@ -129,9 +129,13 @@ def _check(actor: Actor, organisation: str, name: str, scopes: list[str], days: 
         problems.append(Problem(path="/body/scopes", message="at least one scope"))
     for each in scopes:
         if each not in PERMISSIONS:
-            problems.append(Problem(path="/body/scopes", message=f"{each!r} is not a scope", remedy="No wildcards."))
+            problems.append(
+                Problem(path="/body/scopes", message=f"{each!r} is not a scope", remedy="No wildcards.")
+            )
         elif each in NEVER_BY_TOKEN:
-            problems.append(Problem(path="/body/scopes", message=f"{each} needs a person and is never given to tokens"))
+            problems.append(
+                Problem(path="/body/scopes", message=f"{each} needs a person and is never given to tokens")
+            )
     if problems:
         raise Rejected("The token cannot be issued like this.", problems=tuple(problems))
     beyond = [each for each in scopes if not allowed(actor, each, organisation)]

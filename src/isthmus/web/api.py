@@ -49,7 +49,9 @@ class SignedIn(AuthBase):
     def __call__(self, request: HttpRequest) -> Any:
         actor = callers.of(request)
         if not callers.caller(request).by_token and check_csrf(request) is not None:
-            raise Forbidden("The CSRF token is missing or wrong.", remedy="Send the cookie's value as X-CSRFToken.")
+            raise Forbidden(
+                "The CSRF token is missing or wrong.", remedy="Send the cookie's value as X-CSRFToken."
+            )
         return actor
 
 

@@ -56,7 +56,9 @@ _TONE: Final[Mapping[str, str]] = {"down": "node-bad", "degraded": "node-warn", 
 _MARK: Final[Mapping[str, str]] = {"down": "▲", "degraded": "◆", "change": "◐", "healthy": "●"}
 
 
-def draw(nodes: Sequence[Node], edges: Iterable[Edge], *, focus: str, title: str, name: str = "map") -> SafeString:
+def draw(
+    nodes: Sequence[Node], edges: Iterable[Edge], *, focus: str, title: str, name: str = "map"
+) -> SafeString:
     """Return the drawing; edges whose ends are not drawn are left out."""
     placed = _place(nodes)
     drawing = Drawing(placed.width, placed.height)
@@ -71,7 +73,7 @@ def draw(nodes: Sequence[Node], edges: Iterable[Edge], *, focus: str, title: str
         x = (distance - first) * (NODE_WIDTH + GAP_X) + 8
         drawing.add("text", f"and {count} more, see the table", x=x, y=placed.height - 6)
     description = f"{len(nodes)} configuration items; left: what it stands on; right: what depends on it."
-    return drawing.finish(title=title, description=description, name=name)
+    return drawing.finish(title=title, description=description, name=name, natural=True)
 
 
 def _place(nodes: Sequence[Node]) -> _Placed:
@@ -90,7 +92,10 @@ def _place(nodes: Sequence[Node]) -> _Placed:
             placed.hidden[distance] = len(layer) - LAYER_MAX
         top = (placed.height - len(shown) * (NODE_HEIGHT + GAP_Y)) // 2
         for i, each in enumerate(shown):
-            placed.at[each.id] = ((distance - first) * (NODE_WIDTH + GAP_X) + 8, top + i * (NODE_HEIGHT + GAP_Y) + GAP_Y // 2)
+            placed.at[each.id] = (
+                (distance - first) * (NODE_WIDTH + GAP_X) + 8,
+                top + i * (NODE_HEIGHT + GAP_Y) + GAP_Y // 2,
+            )
     if placed.hidden:
         placed.height += 20
     return placed
@@ -129,7 +134,17 @@ def _node(drawing: Drawing, node: Node, at: tuple[int, int], *, is_focus: bool) 
         )  # fmt: skip
         drawing.add("polygon", class_=style, points=" ".join(f"{px},{py}" for px, py in points))
     else:
-        drawing.add("rect", class_=style, x=x, y=y, width=NODE_WIDTH, height=NODE_HEIGHT, rx=3 if node.health == "degraded" else 12)
-    drawing.add("text", f"{_MARK.get(node.health, '●')} {cut(node.name, 20)}", class_="label", x=x + 12, y=y + 17)
+        drawing.add(
+            "rect",
+            class_=style,
+            x=x,
+            y=y,
+            width=NODE_WIDTH,
+            height=NODE_HEIGHT,
+            rx=3 if node.health == "degraded" else 12,
+        )
+    drawing.add(
+        "text", f"{_MARK.get(node.health, '●')} {cut(node.name, 20)}", class_="label", x=x + 12, y=y + 17
+    )
     drawing.add("text", cut(node.note or node.kind.replace("_", " "), 25), x=x + 12, y=y + 32)
     drawing.close("a")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import sys
@@ -105,7 +104,7 @@ def checks() -> list[Check]:
         )
     )
     keys = ISTHMUS.keys_path
-    private = keys.exists() and not os.stat(keys.parent).st_mode & 0o077
+    private = keys.exists() and not keys.parent.stat().st_mode & 0o077
     found.append(
         Check(
             name="keys",

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django.apps import apps
 
-from isthmus.ledger.records import RecordModel
+from isthmus.ledger.records import RecordModel, kind_of
 
 PATHS: Final = {
     "incident": "/incidents/", "change": "/changes/", "ci": "/map/", "alert": "/alerts/", "conflict": "/conflicts/",
@@ -24,7 +24,9 @@ READ: Final = {
 def models() -> dict[str, type[RecordModel]]:
     """Return the projection of every kind that has one."""
     return {
-        model.kind: model for model in apps.get_models() if issubclass(model, RecordModel) and not model._meta.abstract
+        kind_of(model).name: model
+        for model in apps.get_models()
+        if issubclass(model, RecordModel) and not model._meta.abstract  # noqa: SLF001 - Django's documented API
     }
 
 

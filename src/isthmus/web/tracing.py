@@ -70,7 +70,10 @@ def story(wanted: str) -> Story:
     starts = resolve(wanted)
     entries = reading.by_trace(wanted) if _TRACE.match(wanted) else []
     if not starts and not entries:
-        raise NotFound(f"Nothing that you may see answers to “{wanted[:80]}”.", remedy="Check the id, or ask who may see it.")
+        raise NotFound(
+            f"Nothing that you may see answers to “{wanted[:80]}”.",
+            remedy="Check the id, or ask who may see it.",
+        )
     found = Story(asked=wanted)
     _gather(found, [*starts, *((each.kind, each.record) for each in entries)])
     _read(found, entries)
@@ -89,7 +92,9 @@ def resolve(wanted: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for kind, name in _TEXT_KEYS:
         text = wanted.upper() if name == "number" else wanted
-        found += [(kind, each) for each in records.of(kind).filter(**{name: text}).values_list("id", flat=True)[:20]]
+        found += [
+            (kind, each) for each in records.of(kind).filter(**{name: text}).values_list("id", flat=True)[:20]
+        ]
     return found
 
 
@@ -122,7 +127,10 @@ def _forward(loaded: dict[str, tuple[str, Any]]) -> dict[str, str]:
             target = getattr(record, name)
             if not target:
                 continue
-            named = {"record": getattr(record, "record_kind", ""), "subject": getattr(record, "subject_kind", "")}
+            named = {
+                "record": getattr(record, "record_kind", ""),
+                "subject": getattr(record, "subject_kind", ""),
+            }
             found[target] = named.get(name) or {"parent": kind}.get(name, name)
     return {key: kind for key, kind in found.items() if kind in records.models()}
 
@@ -158,14 +166,22 @@ def _find_gaps(found: Story) -> None:
             text = f"{kind} {record.id}: entries {', '.join(map(str, missing[:10]))} are missing from the journal."
             found.gaps.append(Gap(at=record.updated_at, text=text, remedy="Run isthmus audit verify."))
     links = [each.id for each in found.external if each.state == "active"]
-    silent = set(visible.rows(LinkRun).filter(link__in=links, last_seen_at=None).values_list("link", flat=True)) if links else set()
+    silent = (
+        set(visible.rows(LinkRun).filter(link__in=links, last_seen_at=None).values_list("link", flat=True))
+        if links
+        else set()
+    )
     for each in found.external:
         if each.id in silent:
             text = f"{each.connection} has never answered for this link: what it holds is unknown."
             found.gaps.append(Gap(at=each.created_at, text=text, remedy="See the connection under Systems."))
-    keys = {f"{each.external_kind}:{each.external_key}" for each in found.external} | {each.external_key for each in found.external}
+    keys = {f"{each.external_kind}:{each.external_key}" for each in found.external} | {
+        each.external_key for each in found.external
+    }
     if keys:
-        parked = visible.rows(ParkedMessage).filter(subject__in=keys, state="parked").order_by("parked_at")[:50]
+        parked = (
+            visible.rows(ParkedMessage).filter(subject__in=keys, state="parked").order_by("parked_at")[:50]
+        )
         for each in parked:
             text = f"A message of {each.connection} about this is parked: {each.cause}"
             found.gaps.append(Gap(at=each.parked_at, text=text, remedy=each.remedy))

@@ -50,7 +50,9 @@ def act(
     if len(key) > KEY_LENGTH_MAX:
         raise Rejected(
             "The Idempotency-Key is too long.",
-            problems=(Problem(path="/header/Idempotency-Key", message=f"at most {KEY_LENGTH_MAX} characters"),),
+            problems=(
+                Problem(path="/header/Idempotency-Key", message=f"at most {KEY_LENGTH_MAX} characters"),
+            ),
         )
     digest = _digest(request)
 

@@ -67,12 +67,13 @@ def limited(limit: int | str | None) -> int:
     return size
 
 
-def cut(rows: QuerySet[M], *, cursor: str = "", limit: int | str | None = None, order: str = "-id") -> Slice[M]:
+def cut(
+    rows: QuerySet[M], *, cursor: str = "", limit: int | str | None = None, order: str = "-id"
+) -> Slice[M]:
     """Return one page of `rows` ordered by `order` (`-` for descending) and then by id."""
     size = limited(limit)
     descending = order.startswith("-")
-    field = order.lstrip("-")
-    key = field if field == "pk" else field
+    key = order.lstrip("-")
     beyond = "lt" if descending else "gt"
     if cursor:
         value, row_id = decode(cursor)
@@ -80,7 +81,9 @@ def cut(rows: QuerySet[M], *, cursor: str = "", limit: int | str | None = None, 
             if key == "id":
                 rows = rows.filter(**{f"id__{beyond}": row_id})
             else:
-                rows = rows.filter(Q(**{f"{key}__{beyond}": value}) | Q(**{key: value, f"id__{beyond}": row_id}))
+                rows = rows.filter(
+                    Q(**{f"{key}__{beyond}": value}) | Q(**{key: value, f"id__{beyond}": row_id})
+                )
         except (ValueError, TypeError) as cause:
             raise Rejected("The cursor belongs to another list.", remedy="Start again without it.") from cause
     sign = "-" if descending else ""

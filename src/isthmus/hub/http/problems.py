@@ -97,7 +97,11 @@ def from_error(request: HttpRequest, error: Exception) -> HttpResponse:
     if status == 500:
         _LOG.error("unexpected error answering %s", request.path, exc_info=error)
         return problem(
-            request, 500, slug, "Something went wrong on our side.", remedy="Give the trace id to an operator."
+            request,
+            500,
+            slug,
+            "Something went wrong on our side.",
+            remedy="Give the trace id to an operator.",
         )
     found = [
         {"pointer": each.path, "message": each.message, "remedy": each.remedy}
@@ -138,7 +142,9 @@ def register(api: NinjaAPI) -> None:
 
     def plain(request: HttpRequest, error: Exception) -> HttpResponse:
         status = getattr(error, "status_code", 400)
-        return problem(request, status, {401: "unauthenticated", 403: "forbidden"}.get(status, "request"), str(error))
+        return problem(
+            request, status, {401: "unauthenticated", 403: "forbidden"}.get(status, "request"), str(error)
+        )
 
     def missing(request: HttpRequest, _error: Exception) -> HttpResponse:
         return problem(request, 404, "not-found", "There is no such thing, or none that you may see.")

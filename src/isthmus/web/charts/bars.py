@@ -20,7 +20,9 @@ class Bar:
     tone: str = "now"
 
 
-def bars(name: str, *, title: str, description: str, definition: str, column: str, lines: Sequence[Bar]) -> Chart:
+def bars(
+    name: str, *, title: str, description: str, definition: str, column: str, lines: Sequence[Bar]
+) -> Chart:
     """Return a bar chart; bars are as long as their share of the greatest value."""
     top = max((each.value for each in lines), default=0) or 1
     drawing = Drawing(_WIDTH, max(1, len(lines)) * _LINE + 4)

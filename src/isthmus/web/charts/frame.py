@@ -40,10 +40,11 @@ class Drawing:
     def close(self, tag: str) -> None:
         self._parts.append(f"</{tag}>")
 
-    def finish(self, *, title: str, description: str, name: str) -> SafeString:
-        """Return the whole drawing with its accessible title and description."""
+    def finish(self, *, title: str, description: str, name: str, natural: bool = False) -> SafeString:
+        """Return the whole drawing with its accessible title and description; `natural` keeps its own size."""
+        size = f' width="{self._width}" height="{self._height}"' if natural else ""
         head = (
-            f'<svg class="chart" viewBox="0 0 {self._width} {self._height}" role="group" '
+            f'<svg class="chart{" natural" if natural else ""}"{size} viewBox="0 0 {self._width} {self._height}" role="group" '
             f'aria-labelledby="{escape(name)}-title {escape(name)}-description">'
             f'<title id="{escape(name)}-title">{escape(title)}</title>'
             f'<desc id="{escape(name)}-description">{escape(description)}</desc>'
@@ -52,7 +53,9 @@ class Drawing:
 
 
 def _attributes(attributes: dict[str, object]) -> str:
-    return "".join(f' {name.rstrip("_").replace("_", "-")}="{escape(str(value))}"' for name, value in attributes.items())
+    return "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{escape(str(value))}"' for name, value in attributes.items()
+    )
 
 
 def cut(text: str, characters_max: int) -> str:

@@ -31,7 +31,15 @@ def shares(
         for each in parts:
             width = (_WIDTH - _LEFT) * each.count / whole if whole else 0
             if width:
-                drawing.add("rect", class_=f"f-{each.tone}", x=round(x, 1), y=y + 17, width=round(max(width - 2, 1), 1), height=12, rx=2)
+                drawing.add(
+                    "rect",
+                    class_=f"f-{each.tone}",
+                    x=round(x, 1),
+                    y=y + 17,
+                    width=round(max(width - 2, 1), 1),
+                    height=12,
+                    rx=2,
+                )
             rows.append((line, each.label, each.count, percent(each.count, whole)))
             x += width
         if not whole:

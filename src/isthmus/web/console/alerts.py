@@ -1,4 +1,4 @@
-"""Alerts: what is firing, and what became of it?"""
+"""Alerts: what is firing, and what became of it."""
 
 from __future__ import annotations
 
@@ -76,14 +76,27 @@ def silence(request: HttpRequest, alert_id: str) -> HttpResponse:
     comment = request.POST.get("comment", "").strip()
 
     def do(work: Work) -> Any:
-        matchers = [{"label": name, "op": "=", "value": str(labels[name])} for name in chosen if name in labels]
+        matchers = [
+            {"label": name, "op": "=", "value": str(labels[name])} for name in chosen if name in labels
+        ]
         minutes = _minutes(request.POST.get("minutes", ""))
         now = source.now()
         return service.silence(
-            work, organisation=alert.organisation, matchers=matchers, starts_at=now, ends_at=now + minutes * MINUTE, comment=comment
+            work,
+            organisation=alert.organisation,
+            matchers=matchers,
+            starts_at=now,
+            ends_at=now + minutes * MINUTE,
+            comment=comment,
         )
 
-    act(request, do, permission="alert:write", organisation=alert.organisation, done="Matching alerts are silenced.")
+    act(
+        request,
+        do,
+        permission="alert:write",
+        organisation=alert.organisation,
+        done="Matching alerts are silenced.",
+    )
     return back(request, f"/alerts/{alert_id}")
 
 

@@ -1,4 +1,4 @@
-"""Audit: can I believe this?"""
+"""Audit: can I believe this."""
 
 from __future__ import annotations
 
@@ -102,8 +102,10 @@ def _instant(text: str) -> Instant | None:
         return None
     text = text.strip()
     try:
-        return from_rfc3339(text if "Z" in text or "+" in text else f"{text}Z" if "T" in text else f"{text}T00:00:00Z")
+        return from_rfc3339(
+            text if "Z" in text or "+" in text else f"{text}Z" if "T" in text else f"{text}T00:00:00Z"
+        )
     except Rejected as cause:
-        raise Rejected(f"{text[:40]!r} is not a time.", remedy="Use e.g. 2026-11-20 or 2026-11-20T15:00Z.") from cause
-
-
+        raise Rejected(
+            f"{text[:40]!r} is not a time.", remedy="Use e.g. 2026-11-20 or 2026-11-20T15:00Z."
+        ) from cause

@@ -63,7 +63,13 @@ def sheet(view: str, wanted: str, now: Instant, time_zone: str) -> Sheet:
         title = f"{middle:%B %Y}"
         before = middle.replace(day=1) - dt.timedelta(days=1)
         after = (middle.replace(day=28) + dt.timedelta(days=4)).replace(day=1)
-    weeks = [[Day(date=each, inside=view == "week" or each.month == middle.month, today=each == today) for each in week] for week in dates]
+    weeks = [
+        [
+            Day(date=each, inside=view == "week" or each.month == middle.month, today=each == today)
+            for each in week
+        ]
+        for week in dates
+    ]
     _fill([day for week in weeks for day in week], zone)
     return Sheet(title=title, weeks=weeks, before=before.isoformat(), after=after.isoformat())
 
@@ -71,7 +77,11 @@ def sheet(view: str, wanted: str, now: Instant, time_zone: str) -> Sheet:
 def _fill(days: list[Day], zone: dt.tzinfo) -> None:
     start = _midnight(days[0].date, zone)
     end = _midnight(days[-1].date + dt.timedelta(days=1), zone)
-    freezes = records.of("freeze").filter(state="active", starts_at__lt=end, ends_at__gt=start).order_by("starts_at")
+    freezes = (
+        records.of("freeze")
+        .filter(state="active", starts_at__lt=end, ends_at__gt=start)
+        .order_by("starts_at")
+    )
     changes = list(
         records.of("change")
         .filter(window_start__lt=end, window_end__gt=start)
@@ -82,12 +92,24 @@ def _fill(days: list[Day], zone: dt.tzinfo) -> None:
     spans: list[tuple[int, int, Entry]] = []
     for each in freezes:
         tone = "bad" if each.effect == "freeze" else "warn"
-        spans.append((each.starts_at, each.ends_at, Entry(label=f"{each.effect}: {each.name}", href="", tone=tone, title=each.name)))
+        spans.append(
+            (
+                each.starts_at,
+                each.ends_at,
+                Entry(label=f"{each.effect}: {each.name}", href="", tone=tone, title=each.name),
+            )
+        )
     for each in changes:
         clash = clashing.get(each.id, "")
         title = f"{each.number} {each.title}{f' ({clash})' if clash else ''}"
         label = f"{'◆ ' if clash else ''}{each.number} {each.title}"
-        spans.append((each.window_start, each.window_end, Entry(label=label, href=f"/changes/{each.id}", tone="warn" if clash else "now", title=title)))
+        spans.append(
+            (
+                each.window_start,
+                each.window_end,
+                Entry(label=label, href=f"/changes/{each.id}", tone="warn" if clash else "now", title=title),
+            )
+        )
     for day in days:
         first, last = _midnight(day.date, zone), _midnight(day.date + dt.timedelta(days=1), zone)
         here = [entry for begins, ends, entry in spans if begins < last and ends > first]

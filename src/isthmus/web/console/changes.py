@@ -1,4 +1,4 @@
-"""Changes: what will touch what, and may it?"""
+"""Changes: what will touch what, and may it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,15 @@ from isthmus.web import records
 from isthmus.web.console import calendar_view, incident_view
 from isthmus.web.console.screen import act, back, found, page, refused, screen
 
-_FIELDS: Final = ("title", "description", "type", "environment", "artefact_hash", "implementation_plan", "backout_plan")
+_FIELDS: Final = (
+    "title",
+    "description",
+    "type",
+    "environment",
+    "artefact_hash",
+    "implementation_plan",
+    "backout_plan",
+)
 _RISK_TONE: Final = {"low": "good", "medium": "warn", "high": "bad"}
 
 Form = tuple[tuple[str, str, bool], ...]
@@ -34,7 +42,11 @@ ACTIONS: Final[dict[str, tuple[str, str, Form]]] = {
     "submit": ("Submit", "change:write", ()),
     "request_approval": ("Request approval", "change:write", ()),
     "start": ("Start", "change:manage", ()),
-    "implement": ("Report the outcome", "change:manage", (("outcome", f"Outcome: {', '.join(OUTCOMES)}", True),)),
+    "implement": (
+        "Report the outcome",
+        "change:manage",
+        (("outcome", f"Outcome: {', '.join(OUTCOMES)}", True),),
+    ),
     "review": ("Review", "change:manage", (("notes", "What was learned", True),)),
     "close": ("Close", "change:manage", ()),
     "cancel": ("Cancel the change", "change:write", (("why", "Why", True),)),
@@ -70,7 +82,9 @@ def index(request: HttpRequest) -> HttpResponse:
 @screen("change:read")
 def calendar(request: HttpRequest) -> HttpResponse:
     view = "week" if request.GET.get("view") == "week" else "month"
-    sheet = calendar_view.sheet(view, request.GET.get("date", ""), source.now(), callers.caller(request).time_zone)
+    sheet = calendar_view.sheet(
+        view, request.GET.get("date", ""), source.now(), callers.caller(request).time_zone
+    )
     return page(request, "console/changes.html", {"title": "Change calendar", "view": view, "sheet": sheet})
 
 
@@ -80,7 +94,11 @@ def gate(request: HttpRequest) -> HttpResponse:
     if (decision := request.GET.get("decision", "")) in {"allow", "deny", "wait"}:
         rows = rows.filter(decision=decision)
     cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"))
-    return page(request, "console/changes.html", {"title": "Gate decisions", "view": "gate", "decisions": cut.items, "next": cut.next})
+    return page(
+        request,
+        "console/changes.html",
+        {"title": "Gate decisions", "view": "gate", "decisions": cut.items, "next": cut.next},
+    )
 
 
 @screen("change:read")
@@ -91,7 +109,14 @@ def one(request: HttpRequest, change_id: str) -> HttpResponse:
     approvals = list(records.of("approval").filter(subject=change.id).order_by("-id")[:20])
     history = reading.history(change.id)
     comments = list(records.of("comment").filter(record=change.id, state="shown").order_by("id"))
-    names = people.labels([change.requester, *(each.approver for each in approvals), *(each.requester for each in approvals), *(each.actor for each in history)])
+    names = people.labels(
+        [
+            change.requester,
+            *(each.approver for each in approvals),
+            *(each.requester for each in approvals),
+            *(each.actor for each in history),
+        ]
+    )
     report = change.impact_report
     possible = service.next_actions(change.state)
     context = {
@@ -104,7 +129,8 @@ def one(request: HttpRequest, change_id: str) -> HttpResponse:
         "actions": [
             (name, label, fields)
             for name, (label, permission, fields) in ACTIONS.items()
-            if (name in possible or (name == "assess" and change.state in states.EDITABLE)) and permissions.allowed(held, permission, change.organisation)
+            if (name in possible or (name == "assess" and change.state in states.EDITABLE))
+            and permissions.allowed(held, permission, change.organisation)
         ],
         "report": report,
         "outdated": bool(report) and service.report_outdated(change),
@@ -123,7 +149,11 @@ def one(request: HttpRequest, change_id: str) -> HttpResponse:
 def new(request: HttpRequest) -> HttpResponse:
     """The form, and what it sends; a refusal keeps what was typed."""
     if request.method != "POST":
-        return page(request, "console/change_new.html", {"title": "Raise a change", "types": CHANGE_TYPES, "given": {"type": "normal"}})
+        return page(
+            request,
+            "console/change_new.html",
+            {"title": "Raise a change", "types": CHANGE_TYPES, "given": {"type": "normal"}},
+        )
     where = callers.organisation(request, "change:write", request.POST.get("organisation", ""))
 
     def do(work: Work) -> Any:
@@ -179,11 +209,15 @@ def decide(request: HttpRequest, approval_id: str) -> HttpResponse:
 
 def _values(request: HttpRequest) -> dict[str, Any]:
     values: dict[str, Any] = {name: request.POST.get(name, "").strip() for name in _FIELDS}
-    named = [each.strip() for each in request.POST.get("cis", "").replace(",", "\n").splitlines() if each.strip()]
+    named = [
+        each.strip() for each in request.POST.get("cis", "").replace(",", "\n").splitlines() if each.strip()
+    ]
     resolved = configuration.resolve(named)
     unknown = [each for each, ci in resolved.items() if not ci]
     if unknown:
-        raise Rejected(f"Not on the map: {', '.join(unknown[:10])}.", remedy="Use names, aliases or keys of the map.")
+        raise Rejected(
+            f"Not on the map: {', '.join(unknown[:10])}.", remedy="Use names, aliases or keys of the map."
+        )
     values["cis"] = sorted(set(resolved.values()))
     for name in ("window_start", "window_end"):
         values[name] = _instant(request.POST.get(name, ""))
@@ -200,6 +234,8 @@ def _collisions(change: Any) -> list[Any]:
     if change.window_start is None or change.window_end is None:
         return []
     rows = records.of("change").filter(window_start__lt=change.window_end, window_end__gt=change.window_start)
-    rows = rows.exclude(id=change.id).exclude(state__in=("cancelled", "closed")).order_by("window_start")[:200]
+    rows = (
+        rows.exclude(id=change.id).exclude(state__in=("cancelled", "closed")).order_by("window_start")[:200]
+    )
     mine = set(change.cis or ())
     return [each for each in rows if mine & set(each.cis or ())]

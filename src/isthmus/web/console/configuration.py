@@ -82,7 +82,13 @@ def apply(request: HttpRequest) -> HttpResponse:
     def do(work: Work) -> Any:
         return service.apply(work, read(text), expected=expected)
 
-    act(request, do, permission="configuration:write", organisation=organisations.root(), done="The blueprint is in force within a second.")
+    act(
+        request,
+        do,
+        permission="configuration:write",
+        organisation=organisations.root(),
+        done="The blueprint is in force within a second.",
+    )
     return back(request, "/configuration")
 
 
@@ -100,13 +106,17 @@ def rollback(request: HttpRequest, sequence: int) -> HttpResponse:
 def read(text: str) -> Source:
     """Return the sections that a pasted YAML text holds."""
     if len(text.encode()) > BYTES_MAX:
-        raise Rejected(f"The text is larger than {BYTES_MAX} bytes.", remedy="Apply the directory by the command line.")
+        raise Rejected(
+            f"The text is larger than {BYTES_MAX} bytes.", remedy="Apply the directory by the command line."
+        )
     try:
         found = YAML(typ="safe").load(text)
     except YAMLError as cause:
         raise Rejected(f"This is not YAML: {cause}"[:500], remedy="Correct the line named.") from cause
     if not isinstance(found, dict):
-        raise Rejected("A blueprint is a mapping of sections.", remedy="Start with a section's name and a colon.")
+        raise Rejected(
+            "A blueprint is a mapping of sections.", remedy="Start with a section's name and a colon."
+        )
     return Source(sections=found)
 
 
@@ -121,7 +131,11 @@ def _authors(generations: list[Any]) -> dict[str, str]:
     from isthmus.ledger import reading, scope
 
     with scope.everywhere("who applied a generation is shown beside it"):
-        first = {each.record: each.actor for each in reading.histories([each.id for each in generations]) if each.version == 1}
+        first = {
+            each.record: each.actor
+            for each in reading.histories([each.id for each in generations])
+            if each.version == 1
+        }
     names = people.labels(first.values())
     return {record: names.get(actor, actor) for record, actor in first.items()}
 
@@ -132,5 +146,3 @@ def _yaml(plain: object) -> str:
     writer.default_flow_style = False
     writer.dump(plain, out)
     return out.getvalue()
-
-

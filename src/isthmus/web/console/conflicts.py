@@ -1,4 +1,4 @@
-"""Conflicts: which value is right?"""
+"""Conflicts: which value is right."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def decide(request: HttpRequest, conflict_id: str) -> HttpResponse:
             return service.restore_loser(work, fresh)
         if winner not in {"ours", "theirs", "other"}:
             raise Rejected("Say which value wins.", remedy="Choose ours, theirs or another value.")
-        return service.decide(work, fresh, winner, request.POST.get("value", "") if winner == "other" else None)
+        return service.decide(
+            work, fresh, winner, request.POST.get("value", "") if winner == "other" else None
+        )
 
     done = "Decided: the value goes here and to every linked system."
     act(request, do, permission="conflict:decide", organisation=conflict.organisation, done=done)
@@ -66,7 +68,9 @@ def _with_places(conflicts: list[Any]) -> list[tuple[Any, str, str, str]]:
     links = records.by_ids("link", [each.link for each in conflicts])
     names: dict[str, str] = {}
     for kind in {each.record_kind for each in conflicts} & {"incident", "change"}:
-        names.update(records.titles(kind, [each.record for each in conflicts if each.record_kind == kind], "number"))
+        names.update(
+            records.titles(kind, [each.record for each in conflicts if each.record_kind == kind], "number")
+        )
     return [
         (
             each,

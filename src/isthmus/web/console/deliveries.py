@@ -1,4 +1,4 @@
-"""Deliveries: what is waiting or stuck, why, and what fixes it?"""
+"""Deliveries: what is waiting or stuck, why, and what fixes it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def index(request: HttpRequest) -> HttpResponse:
     for name in ("connection", "record", "fault"):
         if value := request.GET.get(name, "").strip():
             rows = rows.filter(**{name: value})
-    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"), order="-updated_at")
+    cut = paging.cut(
+        rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"), order="-updated_at"
+    )
     context = {
         "title": "Deliveries",
         "lanes": _lanes(),
@@ -67,7 +69,11 @@ def retry(request: HttpRequest) -> HttpResponse:
 def retry_all(request: HttpRequest) -> HttpResponse:
     """Try every dead delivery of one lane again, oldest first."""
     connection = request.POST.get("connection", "")
-    dead = visible.rows(Delivery).filter(connection=connection, state="dead").order_by("created_at")[:RETRIED_MAX]
+    dead = (
+        visible.rows(Delivery)
+        .filter(connection=connection, state="dead")
+        .order_by("created_at")[:RETRIED_MAX]
+    )
     _retry(request, list(dead))
     return back(request, "/deliveries")
 
@@ -98,22 +104,42 @@ def _retry(request: HttpRequest, deliveries: list[Any]) -> None:
         def do(work: Work, delivery_id: str = each.id) -> Any:
             return service.retry(work, delivery_id)
 
-        act(request, do, permission="delivery:retry", organisation=each.organisation, done=f"{each.connection}: {each.verb or each.kind} is tried again.")
+        act(
+            request,
+            do,
+            permission="delivery:retry",
+            organisation=each.organisation,
+            done=f"{each.connection}: {each.verb or each.kind} is tried again.",
+        )
 
 
 def _parked(request: HttpRequest) -> HttpResponse:
     rows = visible.rows(ParkedMessage).filter(state="parked")
-    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"), order="-parked_at")
-    context = {"title": "Parked messages", "crumbs": [("Deliveries", "/deliveries"), ("Parked messages", "")], "parked": cut.items, "next": cut.next}
+    cut = paging.cut(
+        rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"), order="-parked_at"
+    )
+    context = {
+        "title": "Parked messages",
+        "crumbs": [("Deliveries", "/deliveries"), ("Parked messages", "")],
+        "parked": cut.items,
+        "next": cut.next,
+    }
     return page(request, "console/parked.html", context)
 
 
 def _lanes() -> list[dict[str, Any]]:
     """Return per connection: counts by state and the age of the oldest open delivery; one query."""
     lanes: dict[str, dict[str, Any]] = {}
-    rows = visible.rows(Delivery).exclude(state="done").values("connection", "state").annotate(count=Count("id"), oldest=Min("created_at"))
+    rows = (
+        visible.rows(Delivery)
+        .exclude(state="done")
+        .values("connection", "state")
+        .annotate(count=Count("id"), oldest=Min("created_at"))
+    )
     for row in rows:
-        lane = lanes.setdefault(row["connection"], {"connection": row["connection"], "open": 0, "dead": 0, "oldest": None})
+        lane = lanes.setdefault(
+            row["connection"], {"connection": row["connection"], "open": 0, "dead": 0, "oldest": None}
+        )
         lane["dead" if row["state"] == "dead" else "open"] += row["count"]
         lane["oldest"] = min(filter(None, (lane["oldest"], row["oldest"])), default=None)
     return sorted(lanes.values(), key=lambda each: (-each["dead"], each["connection"]))
@@ -123,6 +149,8 @@ def _names(deliveries: list[Any]) -> dict[str, tuple[str, str]]:
     """Return record id → (what people call it, its page)."""
     found_names: dict[str, tuple[str, str]] = {}
     for kind in {each.record_kind for each in deliveries} & {"incident", "change"}:
-        numbers = records.titles(kind, [each.record for each in deliveries if each.record_kind == kind], "number")
+        numbers = records.titles(
+            kind, [each.record for each in deliveries if each.record_kind == kind], "number"
+        )
         found_names.update({key: (number, records.path_of(kind, key)) for key, number in numbers.items()})
     return found_names

@@ -14,7 +14,9 @@ def csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     del exception  # its text may name what exists elsewhere
-    return _failure(request, 404, "There is no such page or record, or none that you may see.", "Search for it (press /).")
+    return _failure(
+        request, 404, "There is no such page or record, or none that you may see.", "Search for it (press /)."
+    )
 
 
 def broken(request: HttpRequest) -> HttpResponse:
@@ -22,5 +24,10 @@ def broken(request: HttpRequest) -> HttpResponse:
 
 
 def _failure(request: HttpRequest, status: int, text: str, remedy: str, detail: str = "") -> HttpResponse:
-    context = {"error": {"text": text, "remedy": remedy}, "detail": detail, "status": status, "title": "This did not work"}
+    context = {
+        "error": {"text": text, "remedy": remedy},
+        "detail": detail,
+        "status": status,
+        "title": "This did not work",
+    }
     return render(request, "console/refused.html", context, status=status)

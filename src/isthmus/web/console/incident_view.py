@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from isthmus.identity import people
-from isthmus.kernel.kinds.incident import INCIDENT_STATES, LEVELS
 from isthmus.hub.lanes.models import OPEN_STATES, Delivery
 from isthmus.hub.sync.models import LinkRun
+from isthmus.identity import people
+from isthmus.kernel.kinds.incident import INCIDENT_STATES, LEVELS
 from isthmus.ledger import reading
 from isthmus.practices.incident import service
 from isthmus.web import records, visible
@@ -96,7 +96,9 @@ def context(incident: Any) -> dict[str, Any]:
     }
 
 
-def story(history: Sequence[Any], comments: Sequence[Any], alerts: Sequence[Any], names: dict[str, str]) -> list[Item]:
+def story(
+    history: Sequence[Any], comments: Sequence[Any], alerts: Sequence[Any], names: dict[str, str]
+) -> list[Item]:
     """Return every source of the incident's story in one order, newest first."""
     items = [_entry(each, names) for each in history]
     items += [
@@ -126,11 +128,15 @@ def story(history: Sequence[Any], comments: Sequence[Any], alerts: Sequence[Any]
 
 
 def _entry(entry: Any, names: dict[str, str]) -> Item:
-    shown = [(field, _text(old), _text(new)) for field, (old, new) in entry.changes.items() if field not in _QUIET]
+    shown = [
+        (field, _text(old), _text(new)) for field, (old, new) in entry.changes.items() if field not in _QUIET
+    ]
     return Item(
         at=entry.occurred_at,
         kind="entry" if entry.changes else "decision",
-        title="Opened" if entry.version == 1 else ", ".join(field.replace("_", " ") for field, _, _ in shown) or "Decision",
+        title="Opened"
+        if entry.version == 1
+        else ", ".join(field.replace("_", " ") for field, _, _ in shown) or "Decision",
         who=names.get(entry.actor, entry.actor),
         where=entry.connection or entry.channel,
         why=[each.text for each in entry.why],
@@ -149,7 +155,15 @@ def _spokes(links: Sequence[Any]) -> list[Spoke]:
     """Return the linked systems; two queries for all of them."""
     ids = [each.id for each in links]
     runs = {each.link: each for each in visible.rows(LinkRun).filter(link__in=ids)} if ids else {}
-    waiting = Counter(visible.rows(Delivery).filter(subject__in=ids, state__in=OPEN_STATES).values_list("subject", flat=True)) if ids else {}
+    waiting = (
+        Counter(
+            visible.rows(Delivery)
+            .filter(subject__in=ids, state__in=OPEN_STATES)
+            .values_list("subject", flat=True)
+        )
+        if ids
+        else {}
+    )
     return [_spoke(each, runs.get(each.id), waiting.get(each.id, 0)) for each in links]
 
 
@@ -177,5 +191,4 @@ def _with_changes(suspects: Sequence[Any]) -> list[tuple[Any, Any]]:
 
 def _next_states(state: str) -> list[str]:
     """Return the states that a person may pick; resolving has a form of its own."""
-    return [each for each in service.next_states(state) if each not in {"resolved"}]
-
+    return [each for each in service.next_states(state) if each != "resolved"]

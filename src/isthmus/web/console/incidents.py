@@ -43,7 +43,9 @@ def index(request: HttpRequest) -> HttpResponse:
         "title": "Incidents",
         "incidents": cut.items,
         "next": cut.next,
-        "cis": records.titles("ci", [each.ci for each in cut.items] + [each.service for each in cut.items], "name"),
+        "cis": records.titles(
+            "ci", [each.ci for each in cut.items] + [each.service for each in cut.items], "name"
+        ),
         "people": people.labels(each.assignee for each in cut.items),
         "links": incident_view.links_of_many([each.id for each in cut.items]),
         "state": state,
@@ -91,7 +93,13 @@ def change(request: HttpRequest, incident_id: str) -> HttpResponse:
         fresh = _fresh(incident_id)
         return service.update(work, fresh, {k: v for k, v in values.items() if getattr(fresh, k) != v})
 
-    act(request, do, permission="incident:write", organisation=incident.organisation, done="The incident is changed.")
+    act(
+        request,
+        do,
+        permission="incident:write",
+        organisation=incident.organisation,
+        done="The incident is changed.",
+    )
     return back(request, f"/incidents/{incident_id}")
 
 
@@ -117,7 +125,13 @@ def reopen(request: HttpRequest, incident_id: str) -> HttpResponse:
     def do(work: Work) -> Any:
         return service.reopen(work, _fresh(incident_id))
 
-    act(request, do, permission="incident:write", organisation=incident.organisation, done="The incident is open again.")
+    act(
+        request,
+        do,
+        permission="incident:write",
+        organisation=incident.organisation,
+        done="The incident is open again.",
+    )
     return back(request, f"/incidents/{incident_id}")
 
 
@@ -129,14 +143,25 @@ def many(request: HttpRequest) -> HttpResponse:
     group = request.POST.get("assignment_group", "").strip()
     chosen = list(records.of("incident").filter(id__in=ids).order_by("id"))
     if request.POST.get("confirmed") != "yes":
-        context = {"title": "Assign incidents", "chosen": chosen, "group": group, "crumbs": [("Incidents", "/incidents"), ("Assign", "")]}
+        context = {
+            "title": "Assign incidents",
+            "chosen": chosen,
+            "group": group,
+            "crumbs": [("Incidents", "/incidents"), ("Assign", "")],
+        }
         return page(request, "console/incidents_many.html", context)
     for each in chosen:
 
         def do(work: Work, incident_id: str = each.id) -> Any:
             return service.update(work, _fresh(incident_id), {"assignment_group": group})
 
-        act(request, do, permission="incident:write", organisation=each.organisation, done=f"{each.number} is with {group or 'nobody'}.")
+        act(
+            request,
+            do,
+            permission="incident:write",
+            organisation=each.organisation,
+            done=f"{each.number} is with {group or 'nobody'}.",
+        )
     return back(request, "/incidents")
 
 

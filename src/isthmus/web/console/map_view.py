@@ -46,9 +46,14 @@ def around(focus: str, depth: int) -> Neighbourhood:
         state, note = sick.get(node, ("healthy", ""))
         nodes.append(
             graph_svg.Node(
-                id=node, name=ci.name, kind=ci.ci_class, distance=distances[node], href=f"/map/{node}?depth={depth}",
-                health=state, note=note,
-            )  # fmt: skip
+                id=node,
+                name=ci.name,
+                kind=ci.ci_class,
+                distance=distances[node],
+                href=f"/map/{node}?depth={depth}",
+                health=state,
+                note=note,
+            )
         )
     inside = set(kept)
     edges = [
@@ -56,7 +61,9 @@ def around(focus: str, depth: int) -> Neighbourhood:
         for (a, b, kind), (_, state) in shot.relations.items()
         if state != "removed" and a in inside and b in inside
     ]
-    return Neighbourhood(focus=focus, nodes=nodes, edges=edges, more=len(distances) - len(kept), version=graph.version)
+    return Neighbourhood(
+        focus=focus, nodes=nodes, edges=edges, more=len(distances) - len(kept), version=graph.version
+    )
 
 
 def health(ids: list[str], now: Instant) -> dict[str, tuple[str, str]]:
@@ -87,7 +94,11 @@ def drawn(around_it: Neighbourhood, *, title: str, name: str = "map") -> SafeStr
 def small(focus: str) -> SafeString | str:
     """Return the one-hop drawing for a side rail ("" if the item is not on the map)."""
     found = around(focus, 1)
-    return drawn(found, title="What it stands on and what depends on it", name="small-map") if found.nodes else ""
+    return (
+        drawn(found, title="What it stands on and what depends on it", name="small-map")
+        if found.nodes
+        else ""
+    )
 
 
 def facts(focus: str) -> Any:

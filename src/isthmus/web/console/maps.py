@@ -1,4 +1,4 @@
-"""The map: what depends on this?"""
+"""The map: what depends on this."""
 
 from __future__ import annotations
 
@@ -68,7 +68,11 @@ def _impact(ci_id: str) -> Impact:
     shot = snapshot.current()
     services = [shot.cis[each] for each in shot.services_of(ci_id)]
     reached = shot.graph.affected([ci_id])
-    incidents = records.of("incident").filter(ci__in=list(reached)[:5000], state__in=("new", "in_progress", "on_hold"))
+    incidents = records.of("incident").filter(
+        ci__in=list(reached)[:5000], state__in=("new", "in_progress", "on_hold")
+    )
     return Impact(
-        services=services, users=sum(each.users for each in services), incidents=list(incidents.order_by("priority", "id")[:INCIDENTS_MAX])
+        services=services,
+        users=sum(each.users for each in services),
+        incidents=list(incidents.order_by("priority", "id")[:INCIDENTS_MAX]),
     )

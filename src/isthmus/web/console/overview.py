@@ -1,4 +1,4 @@
-"""Overview: what needs me now?"""
+"""Overview: what needs me now."""
 
 from __future__ import annotations
 
@@ -73,7 +73,11 @@ def _needs(actor: Actor, cards: Iterable[systems.Card], now: Instant) -> list[Ne
 
 
 def _late_incidents(now: Instant) -> list[Need]:
-    rows = records.of("incident").filter(state__in=OPEN_STATES, resolve_by__lt=now + SOON).order_by("resolve_by")[:PER_KIND_MAX]
+    rows = (
+        records.of("incident")
+        .filter(state__in=OPEN_STATES, resolve_by__lt=now + SOON)
+        .order_by("resolve_by")[:PER_KIND_MAX]
+    )
     return [
         Need(
             rank="breach" if each.resolve_by <= now else "soon",
@@ -95,21 +99,30 @@ def _sick(card: systems.Card) -> Need:
         tone="bad",
         label="System",
         text=f"{card.name}: {card.status()[1]}",
-        why=f"{fault.text} {fault.remedy}" if fault is not None else f"{card.state.last_error} {card.state.last_error_remedy}",
+        why=f"{fault.text} {fault.remedy}"
+        if fault is not None
+        else f"{card.state.last_error} {card.state.last_error_remedy}",
         href="/systems",
         at=(card.state.last_error_at or 0) if card.state is not None else 0,
     )
 
 
 def _approvals(actor: Actor) -> list[Need]:
-    rows = list(records.of("approval").filter(state="awaiting").exclude(requester=actor.id).order_by("id")[:PER_KIND_MAX])
+    rows = list(
+        records.of("approval")
+        .filter(state="awaiting")
+        .exclude(requester=actor.id)
+        .order_by("id")[:PER_KIND_MAX]
+    )
     changes = records.by_ids("change", [each.subject for each in rows])
     return [
         Need(
             rank="approval",
             tone="now",
             label="Approval",
-            text=f"{changes[each.subject].number} {changes[each.subject].title}" if each.subject in changes else each.subject,
+            text=f"{changes[each.subject].number} {changes[each.subject].title}"
+            if each.subject in changes
+            else each.subject,
             why=f"waits for {each.authority or 'an approver'}",
             href=f"/changes/{each.subject}",
             at=each.created_at,
@@ -142,10 +155,21 @@ def _parked() -> list[Need]:
 
 def _became(now: Instant) -> Chart:
     alerts = records.of("alert").filter(created_at__gte=now - LOOK_BACK, synthetic=False)
-    decided: dict[str, int] = {row["decision"]: row["count"] for row in alerts.values("decision").annotate(count=Count("id"))}
+    decided: dict[str, int] = {
+        row["decision"]: row["count"] for row in alerts.values("decision").annotate(count=Count("id"))
+    }
     total = sum(decided.values())
-    quiet = sum(count for decision, count in decided.items() if decision.startswith("suppressed") or decision in {"informational", "recorded_only"})
-    opened = records.of("incident").filter(created_at__gte=now - LOOK_BACK, synthetic=False).exclude(correlation_key="").count()
+    quiet = sum(
+        count
+        for decision, count in decided.items()
+        if decision.startswith("suppressed") or decision in {"informational", "recorded_only"}
+    )
+    opened = (
+        records.of("incident")
+        .filter(created_at__gte=now - LOOK_BACK, synthetic=False)
+        .exclude(correlation_key="")
+        .count()
+    )
     return funnel(
         "became",
         title="What alerts became",
@@ -177,11 +201,21 @@ def _backlog(cards: Iterable[systems.Card]) -> Chart:
 
 
 def _targets(now: Instant) -> Chart:
-    rows = records.of("incident").filter(opened_at__gte=now - LOOK_BACK, synthetic=False).exclude(state="cancelled")
+    rows = (
+        records.of("incident")
+        .filter(opened_at__gte=now - LOOK_BACK, synthetic=False)
+        .exclude(state="cancelled")
+    )
     lines: dict[str, list[int]] = {level: [0, 0, 0] for level in ("1", "2", "3", "4")}
     for level, resolve_by, resolved_at in rows.values_list("priority", "resolve_by", "resolved_at")[:50_000]:
         if level in lines and resolve_by is not None:
-            place = 2 if resolved_at is None and resolve_by > now else 0 if resolved_at is not None and resolved_at <= resolve_by else 1
+            place = (
+                2
+                if resolved_at is None and resolve_by > now
+                else 0
+                if resolved_at is not None and resolved_at <= resolve_by
+                else 1
+            )
             lines[level][place] += 1
     return shares(
         "targets",
@@ -189,7 +223,14 @@ def _targets(now: Instant) -> Chart:
         description="Incidents opened in the last seven days",
         definition="In time: resolved before the target. Late: resolved after it, or still open beyond it. Cancelled and probes are left out.",
         lines=[
-            (f"P{level}", [Part(label="in time", count=a, tone="good"), Part(label="late", count=b, tone="bad"), Part(label="running", count=c, tone="quiet")])
+            (
+                f"P{level}",
+                [
+                    Part(label="in time", count=a, tone="good"),
+                    Part(label="late", count=b, tone="bad"),
+                    Part(label="running", count=c, tone="now"),
+                ],
+            )
             for level, (a, b, c) in lines.items()
         ],
     )
@@ -207,7 +248,10 @@ def _changes(now: Instant) -> Chart:
         description="Closed in the last thirty days",
         definition="Successful: closed with outcome successful. Not: backed out, failed, or with an incident it caused.",
         lines=[
-            (kind.capitalize(), [Part(label="successful", count=a, tone="good"), Part(label="not", count=b, tone="bad")])
+            (
+                kind.capitalize(),
+                [Part(label="successful", count=a, tone="good"), Part(label="not", count=b, tone="bad")],
+            )
             for kind, (a, b) in lines.items()
         ],
     )

@@ -21,9 +21,15 @@ from isthmus.web.console.screen import act, back, found, me, page, screen
 @screen("people:read")
 def index(request: HttpRequest) -> HttpResponse:
     """People with their roles, and the table that says what each role may do."""
-    cut = paging.cut(records.of("person").all(), cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"))
+    cut = paging.cut(
+        records.of("person").all(), cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit")
+    )
     grants: dict[str, list[Any]] = {}
-    for each in records.of("role_grant").filter(holder__in=[each.id for each in cut.items], state="granted").order_by("role"):
+    for each in (
+        records.of("role_grant")
+        .filter(holder__in=[each.id for each in cut.items], state="granted")
+        .order_by("role")
+    ):
         grants.setdefault(each.holder, []).append(each)
     context = {
         "title": "People",
@@ -31,7 +37,10 @@ def index(request: HttpRequest) -> HttpResponse:
         "next": cut.next,
         "grants": grants,
         "roles": sorted(ROLES),
-        "matrix": [(name, text, [name in ROLES[role] for role in sorted(ROLES)]) for name, text in PERMISSIONS.items()],
+        "matrix": [
+            (name, text, [name in ROLES[role] for role in sorted(ROLES)])
+            for name, text in PERMISSIONS.items()
+        ],
         "organisations": _organisations(request, "people:write"),
     }
     return page(request, "console/people.html", context)
@@ -46,7 +55,9 @@ def add(request: HttpRequest) -> HttpResponse:
     password, role = request.POST.get("password", ""), request.POST.get("role", "")
 
     def do(work: Work) -> Any:
-        return people.create_user(work, organisation=where, password=password, roles=[role] if role else [], **given)
+        return people.create_user(
+            work, organisation=where, password=password, roles=[role] if role else [], **given
+        )
 
     act(request, do, permission="people:write", organisation=where, done=f"{given['username']} can sign in.")
     return back(request, "/people")
@@ -82,13 +93,21 @@ def revoke(request: HttpRequest, grant_id: str) -> HttpResponse:
 
 @screen("token:read")
 def list_tokens(request: HttpRequest) -> HttpResponse:
-    cut = paging.cut(records.of("service_account").all(), cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"))
+    cut = paging.cut(
+        records.of("service_account").all(),
+        cursor=request.GET.get("cursor", ""),
+        limit=request.GET.get("limit"),
+    )
     context = {
         "title": "Tokens",
         "tokens": cut.items,
         "next": cut.next,
         "owners": people.labels(each.owner for each in cut.items),
-        "scopes": [(name, text) for name, text in PERMISSIONS.items() if name not in NEVER_BY_TOKEN and permissions.allowed(me(request), name)],
+        "scopes": [
+            (name, text)
+            for name, text in PERMISSIONS.items()
+            if name not in NEVER_BY_TOKEN and permissions.allowed(me(request), name)
+        ],
         "organisations": _organisations(request, "token:write"),
         "days": tokens.DAYS_DEFAULT,
         "days_max": tokens.DAYS_MAX,
@@ -117,7 +136,9 @@ def issue(request: HttpRequest) -> HttpResponse:
         return back(request, "/tokens")
     account, token = issued
     list(messages.get_messages(request))
-    return page(request, "console/token_issued.html", {"title": "Token issued", "account": account, "token": token})
+    return page(
+        request, "console/token_issued.html", {"title": "Token issued", "account": account, "token": token}
+    )
 
 
 @require_POST

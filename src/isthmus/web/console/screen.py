@@ -53,7 +53,12 @@ def refused(request: HttpRequest, error: IsthmusError) -> HttpResponse:
 
 
 def act(
-    request: HttpRequest, do: Callable[[Work], T], *, permission: str, organisation: str, done: str | Callable[[T], str]
+    request: HttpRequest,
+    do: Callable[[Work], T],
+    *,
+    permission: str,
+    organisation: str,
+    done: str | Callable[[T], str],
 ) -> T | None:
     """Run an action as the page's actor in a Work of its own and say what came of it.
 
@@ -74,7 +79,9 @@ def act(
 def back(request: HttpRequest, fallback: str) -> HttpResponse:
     """Return to the page the form came from (field `next`, own host only), else to `fallback`."""
     wanted = request.POST.get("next", "")
-    safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    safe = url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
     return HttpResponseRedirect(wanted if wanted and safe else fallback, status=303)
 
 

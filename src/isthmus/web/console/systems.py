@@ -1,4 +1,4 @@
-"""Systems: is every spoke healthy?"""
+"""Systems: is every spoke healthy."""
 
 from __future__ import annotations
 
@@ -66,7 +66,11 @@ def index(request: HttpRequest) -> HttpResponse:
     listed = cards(source.now())
     order = {"bad": 0, "warn": 1, "quiet": 2, "good": 3}
     listed.sort(key=lambda each: (order[each.status()[0]], each.name))
-    return page(request, "console/systems.html", {"title": "Systems", "cards": [(each, *each.status()) for each in listed]})
+    return page(
+        request,
+        "console/systems.html",
+        {"title": "Systems", "cards": [(each, *each.status()) for each in listed]},
+    )
 
 
 @require_POST
@@ -91,7 +95,13 @@ def resume(request: HttpRequest, name: str) -> HttpResponse:
     def do(work: Work) -> Any:
         lanes.resume(work, name)
 
-    act(request, do, permission="system:write", organisation=card.organisation, done=f"Calls to {name} go out again, oldest first.")
+    act(
+        request,
+        do,
+        permission="system:write",
+        organisation=card.organisation,
+        done=f"Calls to {name} go out again, oldest first.",
+    )
     return back(request, "/systems")
 
 
@@ -102,13 +112,18 @@ def cards(now: Instant) -> list[Card]:
     states = {(each.organisation, each.connection): each for each in visible.rows(ConnectionState)}
     waiting = {
         each["lane"]: each
-        for each in visible.rows(Due).exclude(lane="").values("lane").annotate(count=Count("id"), oldest=Min("due_at"))
+        for each in visible.rows(Due)
+        .exclude(lane="")
+        .values("lane")
+        .annotate(count=Count("id"), oldest=Min("due_at"))
     }
     found_cards = []
     for name, connection in connections.in_force().items():
         if seen is not None and connection.organisation not in seen:
             continue
-        state = states.get((connection.organisation, name)) or ConnectionState(organisation=connection.organisation, connection=name)
+        state = states.get((connection.organisation, name)) or ConnectionState(
+            organisation=connection.organisation, connection=name
+        )
         queue = waiting.get(name, {"count": 0, "oldest": None})
         found_cards.append(
             Card(
@@ -124,7 +139,8 @@ def cards(now: Instant) -> list[Card]:
         )
     if seen is None or _is_root_reader(seen):
         found_cards += [
-            Card(name=name, organisation="", fault=each.error, state=ConnectionState()) for name, each in connections.faulty().items()
+            Card(name=name, organisation="", fault=each.error, state=ConnectionState())
+            for name, each in connections.faulty().items()
         ]
     return found_cards
 
@@ -157,9 +173,15 @@ def probe(request: HttpRequest, name: str) -> HttpResponse:
         else:
             health.succeeded(work, card.organisation, name, work.now)
         text = f"{name} was probed: {failed.text if failed else 'it answers'}."
-        work.journal(card.organisation, f"connection:{name}", {}, [Reason(rule="connection.probed", text=text)])
+        work.journal(
+            card.organisation, f"connection:{name}", {}, [Reason(rule="connection.probed", text=text)]
+        )
 
-    done = f"{name} answers. {answer or ''}".strip() if failed is None else f"{name} was probed and does not answer: {failed}"
+    done = (
+        f"{name} answers. {answer or ''}".strip()
+        if failed is None
+        else f"{name} was probed and does not answer: {failed}"
+    )
     act(request, do, permission="system:write", organisation=card.organisation, done=done)
     return back(request, "/systems")
 

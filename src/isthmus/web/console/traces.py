@@ -32,13 +32,17 @@ def one(request: HttpRequest, wanted: str) -> HttpResponse:
     found = tracing.story(wanted)
     if request.GET.get("format") == "json":
         answer = JsonResponse(as_json(found), json_dumps_params={"indent": 2})
-        answer["Content-Disposition"] = f'attachment; filename="trace-{"".join(filter(str.isalnum, wanted))[:64]}.json"'
+        answer["Content-Disposition"] = (
+            f'attachment; filename="trace-{"".join(filter(str.isalnum, wanted))[:64]}.json"'
+        )
         return answer
     context = {
         "title": f"Trace of {wanted}",
         "crumbs": [("Trace", "/trace"), (wanted, "")],
         "story": found,
-        "members": [(kind, each, name_of(each), records.path_of(kind, each.id)) for kind, each in found.members],
+        "members": [
+            (kind, each, name_of(each), records.path_of(kind, each.id)) for kind, each in found.members
+        ],
         "names": {each.id: name_of(each) for _, each in found.members},
         "people": people.labels({each.actor for each in found.entries}),
     }
@@ -60,10 +64,11 @@ def find(request: HttpRequest) -> HttpResponse:
     ]
     if len(matches) == 1:
         return HttpResponseRedirect(records.path_of(*matches[0]))
-    found: list[Any] = []
-    for kind in {kind for kind, _ in matches}:
-        for each in records.by_ids(kind, [key for its, key in matches if its == kind]).values():
-            found.append((kind, each, name_of(each), records.path_of(kind, each.id)))
+    found = [
+        (kind, each, name_of(each), records.path_of(kind, each.id))
+        for kind in sorted({kind for kind, _ in matches})
+        for each in records.by_ids(kind, [key for its, key in matches if its == kind]).values()
+    ]
     return page(request, "console/find.html", {"title": "Found", "wanted": wanted, "found": found})
 
 
@@ -71,7 +76,10 @@ def _by_words(actor: Actor, wanted: str) -> list[tuple[str, str]]:
     """Return records by words: names on the map, and sealed titles through their keyed index."""
     if not wanted:
         return []
-    found = [("ci", each) for each in records.of("ci").filter(name__icontains=wanted).values_list("id", flat=True)[:MATCHES_MAX]]
+    found = [
+        ("ci", each)
+        for each in records.of("ci").filter(name__icontains=wanted).values_list("id", flat=True)[:MATCHES_MAX]
+    ]
     ids: list[str] = []
     for organisation in sorted(actor.organisations)[:ORGANISATIONS_SEARCHED_MAX]:
         ids += search.find(organisation, wanted)[:MATCHES_MAX]
@@ -82,8 +90,16 @@ def _by_words(actor: Actor, wanted: str) -> list[tuple[str, str]]:
 
 def name_of(record: Any) -> str:
     """Return what people call a record."""
-    parts = [getattr(record, name, "") for name in ("number", "title", "name", "summary", "connection", "external_label", "field", "decision")]
-    return " ".join(str(each) for each in parts if each)[:160] or str(record.id)
+    parts = [
+        getattr(record, name, "")
+        for name in ("number", "title", "name", "summary", "external_label", "field")
+    ]
+    if getattr(record, "external_label", None) is not None:
+        parts.insert(0, record.connection)
+    return (
+        " ".join(str(each) for each in parts if each)[:160]
+        or f"{record.kind.replace('_', ' ')} {record.id[-6:]}"
+    )
 
 
 def as_json(found: tracing.Story) -> dict[str, Any]:

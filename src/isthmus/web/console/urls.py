@@ -5,7 +5,19 @@ from __future__ import annotations
 from django.urls import path
 
 from isthmus.web.console import (
-    alerts, audit, changes, configuration, conflicts, deliveries, incidents, live, maps, overview, people, systems, traces,
+    alerts,
+    audit,
+    changes,
+    configuration,
+    conflicts,
+    deliveries,
+    incidents,
+    live,
+    maps,
+    overview,
+    people,
+    systems,
+    traces,
 )  # fmt: skip
 
 urlpatterns = [

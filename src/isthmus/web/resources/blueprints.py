@@ -47,7 +47,12 @@ def apply(request: HttpRequest, payload: Candidate) -> HttpResponse:
     _allowed(request)
 
     def do(work: Work) -> Any:
-        return service.apply(work, Source(sections=payload.sections), expected=payload.expected, approved_by=payload.approved_by)
+        return service.apply(
+            work,
+            Source(sections=payload.sections),
+            expected=payload.expected,
+            approved_by=payload.approved_by,
+        )
 
     return idempotency.act(request, do, out=_generation)
 
@@ -55,7 +60,10 @@ def apply(request: HttpRequest, payload: Candidate) -> HttpResponse:
 @router.get("/blueprint/generations", summary="Generations, newest first")
 def generations(request: HttpRequest, limit: int = 50) -> dict[str, Any]:
     callers.require(request, "configuration:read")
-    return {"items": [shapes.record(each, without=("content",)) for each in service.history(limit=limit)], "next": ""}
+    return {
+        "items": [shapes.record(each, without=("content",)) for each in service.history(limit=limit)],
+        "next": "",
+    }
 
 
 @router.post("/blueprint/generations/{sequence}/rollback", summary="Apply an earlier content again")
@@ -77,7 +85,10 @@ def _plan(found: Plan) -> dict[str, Any]:
     return {
         "base_generation": found.base_generation,
         "content_hash": found.content_hash,
-        "steps": [{"pointer": each.pointer, "action": each.action, "old": each.old, "new": each.new} for each in found.steps],
+        "steps": [
+            {"pointer": each.pointer, "action": each.action, "old": each.old, "new": each.new}
+            for each in found.steps
+        ],
         "affects": list(found.affects),
         "high_tier": list(found.high_tier),
     }
@@ -85,4 +96,8 @@ def _plan(found: Plan) -> dict[str, Any]:
 
 def _generation(found: Any) -> dict[str, Any]:
     """None means that nothing differed, so no generation was made."""
-    return {"changed": False} if found is None else {"changed": True, **shapes.record(found, without=("content",))}
+    return (
+        {"changed": False}
+        if found is None
+        else {"changed": True, **shapes.record(found, without=("content",))}
+    )

@@ -27,7 +27,14 @@ class Decision(Schema):
 
 
 @router.get("/conflicts", summary="Conflicts, newest first")
-def index(request: HttpRequest, response: HttpResponse, state: str = "", record: str = "", cursor: str = "", limit: int = paging.LIMIT_DEFAULT) -> dict[str, Any]:
+def index(
+    request: HttpRequest,
+    response: HttpResponse,
+    state: str = "",
+    record: str = "",
+    cursor: str = "",
+    limit: int = paging.LIMIT_DEFAULT,
+) -> dict[str, Any]:
     callers.require(request, "conflict:read")
     rows = records.of("conflict")
     for name, value in (("state", state), ("record", record)):

@@ -22,7 +22,22 @@ from isthmus.web.resources import shapes
 
 router = Router(tags=["deliveries"])
 RETRIED_MAX = 500
-_FIELDS = ("id", "organisation", "connection", "kind", "record_kind", "record", "verb", "state", "attempts", "trace", "fault", "cause", "remedy", "outcome")
+_FIELDS = (
+    "id",
+    "organisation",
+    "connection",
+    "kind",
+    "record_kind",
+    "record",
+    "verb",
+    "state",
+    "attempts",
+    "trace",
+    "fault",
+    "cause",
+    "remedy",
+    "outcome",
+)
 _TIMES = ("created_at", "updated_at", "done_at", "next_at")
 
 
@@ -33,7 +48,15 @@ class Chosen(Schema):
 
 
 @router.get("/deliveries", summary="Deliveries, last changed first")
-def index(request: HttpRequest, response: HttpResponse, state: str = "", connection: str = "", record: str = "", cursor: str = "", limit: int = paging.LIMIT_DEFAULT) -> dict[str, Any]:
+def index(
+    request: HttpRequest,
+    response: HttpResponse,
+    state: str = "",
+    connection: str = "",
+    record: str = "",
+    cursor: str = "",
+    limit: int = paging.LIMIT_DEFAULT,
+) -> dict[str, Any]:
     callers.require(request, "delivery:read")
     rows = visible.rows(Delivery)
     for name, value in (("state", state), ("connection", connection), ("record", record)):
@@ -43,7 +66,13 @@ def index(request: HttpRequest, response: HttpResponse, state: str = "", connect
 
 
 @router.get("/deliveries/parked", summary="Messages that could not be taken")
-def parked(request: HttpRequest, response: HttpResponse, connection: str = "", cursor: str = "", limit: int = paging.LIMIT_DEFAULT) -> dict[str, Any]:
+def parked(
+    request: HttpRequest,
+    response: HttpResponse,
+    connection: str = "",
+    cursor: str = "",
+    limit: int = paging.LIMIT_DEFAULT,
+) -> dict[str, Any]:
     callers.require(request, "delivery:read")
     rows = visible.rows(ParkedMessage).filter(state="parked")
     if connection:
@@ -78,9 +107,19 @@ def _retried(request: HttpRequest, delivery_id: str) -> dict[str, Any]:
     caller = callers.caller(request)
     try:
         actor = _allowed(request, delivery_id)
-        perform(lambda work: service.retry(work, delivery_id), actor=actor, origin=caller.origin, trace=caller.trace)
+        perform(
+            lambda work: service.retry(work, delivery_id),
+            actor=actor,
+            origin=caller.origin,
+            trace=caller.trace,
+        )
     except IsthmusError as error:
-        return {"id": delivery_id, "status": problems.status_of(error)[0], "detail": error.text, "remedy": error.remedy}
+        return {
+            "id": delivery_id,
+            "status": problems.status_of(error)[0],
+            "detail": error.text,
+            "remedy": error.remedy,
+        }
     return {"id": delivery_id, "status": 202}
 
 
@@ -99,9 +138,23 @@ def _delivery(delivery_id: str) -> Any:
 
 def out(found: Any) -> dict[str, Any]:
     """Return a delivery; its payload stays sealed."""
-    return {name: getattr(found, name) for name in _FIELDS} | {name: shapes.time(getattr(found, name)) for name in _TIMES}
+    return {name: getattr(found, name) for name in _FIELDS} | {
+        name: shapes.time(getattr(found, name)) for name in _TIMES
+    }
 
 
 def _message(found: Any) -> dict[str, Any]:
-    plain = ("id", "connection", "position", "trace", "kind", "subject", "behind", "cause", "remedy", "problems", "attempts")
+    plain = (
+        "id",
+        "connection",
+        "position",
+        "trace",
+        "kind",
+        "subject",
+        "behind",
+        "cause",
+        "remedy",
+        "problems",
+        "attempts",
+    )
     return {name: getattr(found, name) for name in plain} | {"parked_at": shapes.time(found.parked_at)}

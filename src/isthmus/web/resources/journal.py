@@ -19,7 +19,10 @@ router = Router(tags=["audit"])
 CHECKPOINTS_MAX = 100
 
 
-@router.get("/journal", summary="Entries, newest first; filters: kind, record, actor, channel, connection, trace, since, until")
+@router.get(
+    "/journal",
+    summary="Entries, newest first; filters: kind, record, actor, channel, connection, trace, since, until",
+)
 def index(
     request: HttpRequest,
     response: HttpResponse,
@@ -61,7 +64,12 @@ def checkpoints(request: HttpRequest) -> dict[str, Any]:
     callers.require(request, "audit:read")
     found = Checkpoint.objects.order_by("-number")[:CHECKPOINTS_MAX]
     items = [
-        {"number": each.number, "at": shapes.time(each.at), "signature": bytes(each.signature).hex(), "key": bytes(each.key).hex()}
+        {
+            "number": each.number,
+            "at": shapes.time(each.at),
+            "signature": bytes(each.signature).hex(),
+            "key": bytes(each.key).hex(),
+        }
         for each in found
     ]
     return {"items": items, "next": ""}

@@ -37,7 +37,15 @@ class Reason(Schema):
 
 
 @router.get("/links", summary="Links, newest first")
-def index(request: HttpRequest, response: HttpResponse, record: str = "", connection: str = "", state: str = "", cursor: str = "", limit: int = paging.LIMIT_DEFAULT) -> dict[str, Any]:
+def index(
+    request: HttpRequest,
+    response: HttpResponse,
+    record: str = "",
+    connection: str = "",
+    state: str = "",
+    cursor: str = "",
+    limit: int = paging.LIMIT_DEFAULT,
+) -> dict[str, Any]:
     callers.require(request, "link:read")
     rows = records.of("link")
     for name, value in (("record", record), ("connection", connection), ("state", state)):
@@ -58,15 +66,24 @@ def one(request: HttpRequest, response: HttpResponse, link_id: str) -> dict[str,
 def create(request: HttpRequest, payload: NewLink) -> HttpResponse:
     actor = callers.require(request, "link:write")
     if payload.record_kind not in LINKED_KINDS:
-        raise Rejected("Only incidents and changes are linked.", problems=(Problem(path="/body/record_kind", message="not linked"),))
+        raise Rejected(
+            "Only incidents and changes are linked.",
+            problems=(Problem(path="/body/record_kind", message="not linked"),),
+        )
     record = records.of(payload.record_kind).filter(id=payload.record).first()
     if record is None:
         raise NotFound("There is no such record, or none that you may see.")
     permissions.require(actor, "link:write", record.organisation)
-    external = ExternalRef(connection=payload.connection, kind=payload.external_kind, key=payload.external_key) if payload.external_key else None
+    external = (
+        ExternalRef(connection=payload.connection, kind=payload.external_kind, key=payload.external_key)
+        if payload.external_key
+        else None
+    )
 
     def do(work: Work) -> Any:
-        return service.link(work, record, payload.connection, external=external, why=payload.reason or "Linked by hand.")
+        return service.link(
+            work, record, payload.connection, external=external, why=payload.reason or "Linked by hand."
+        )
 
     return idempotency.act(request, do, out=_out, status=201)
 
@@ -84,7 +101,9 @@ def unlink(request: HttpRequest, link_id: str, payload: Reason) -> HttpResponse:
     return idempotency.act(request, do, out=_out)
 
 
-@router.post("/links/{link_id}/compare", summary="Read the other side again now", response={202: dict[str, Any]})
+@router.post(
+    "/links/{link_id}/compare", summary="Read the other side again now", response={202: dict[str, Any]}
+)
 def compare(request: HttpRequest, link_id: str) -> HttpResponse:
     _allowed(request, link_id)
 

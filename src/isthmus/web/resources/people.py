@@ -33,9 +33,13 @@ class Grant(Schema):
 
 
 @router.get("/people", summary="People")
-def index(request: HttpRequest, response: HttpResponse, cursor: str = "", limit: int = paging.LIMIT_DEFAULT) -> dict[str, Any]:
+def index(
+    request: HttpRequest, response: HttpResponse, cursor: str = "", limit: int = paging.LIMIT_DEFAULT
+) -> dict[str, Any]:
     callers.require(request, "people:read")
-    return paging.listed(request, response, records.of("person").all(), out=shapes.record, cursor=cursor, limit=limit)
+    return paging.listed(
+        request, response, records.of("person").all(), out=shapes.record, cursor=cursor, limit=limit
+    )
 
 
 @router.post("/people", summary="Add a person who can sign in", response={201: dict[str, Any]})
@@ -64,7 +68,9 @@ def grant(request: HttpRequest, person_id: str, payload: Grant) -> HttpResponse:
     return answer
 
 
-@router.post("/people/{person_id}/grants/revoke", summary="Revoke a role; it stops working within two seconds")
+@router.post(
+    "/people/{person_id}/grants/revoke", summary="Revoke a role; it stops working within two seconds"
+)
 def revoke(request: HttpRequest, person_id: str, payload: Grant) -> HttpResponse:
     actor = callers.require(request, "people:write")
     where = payload.organisation or _person(person_id).organisation

@@ -39,19 +39,31 @@ def me(request: HttpRequest) -> dict[str, Any]:
 
 
 @router.get("/tokens", summary="Service accounts; hashes never leave")
-def index(request: HttpRequest, response: HttpResponse, cursor: str = "", limit: int = paging.LIMIT_DEFAULT) -> dict[str, Any]:
+def index(
+    request: HttpRequest, response: HttpResponse, cursor: str = "", limit: int = paging.LIMIT_DEFAULT
+) -> dict[str, Any]:
     callers.require(request, "token:read")
-    return paging.listed(request, response, records.of("service_account").all(), out=_out, cursor=cursor, limit=limit)
+    return paging.listed(
+        request, response, records.of("service_account").all(), out=_out, cursor=cursor, limit=limit
+    )
 
 
-@router.post("/tokens", summary="Issue a token; it is in this answer and never shown again", response={201: dict[str, Any]})
+@router.post(
+    "/tokens",
+    summary="Issue a token; it is in this answer and never shown again",
+    response={201: dict[str, Any]},
+)
 def issue(request: HttpRequest, payload: NewToken) -> HttpResponse:
     where = callers.organisation(request, "token:write", payload.organisation)
 
     def do(work: Work) -> tuple[Any, str]:
-        return tokens.issue(work, organisation=where, name=payload.name, scopes=payload.scopes, days=payload.days)
+        return tokens.issue(
+            work, organisation=where, name=payload.name, scopes=payload.scopes, days=payload.days
+        )
 
-    return idempotency.act(request, do, out=lambda pair: {**_out(pair[0]), "token": pair[1]}, status=201, repeatable=False)
+    return idempotency.act(
+        request, do, out=lambda pair: {**_out(pair[0]), "token": pair[1]}, status=201, repeatable=False
+    )
 
 
 @router.post("/tokens/{account_id}/revoke", summary="Refused everywhere within two seconds")

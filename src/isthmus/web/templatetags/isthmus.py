@@ -53,7 +53,10 @@ def badge(state: object, label: str = "", tone: str = "") -> SafeString | str:
         return ""
     kind = tone or tone_of(state)
     return format_html(
-        '<span class="badge badge-{}"><span aria-hidden="true">{}</span> {}</span>', kind, _MARKS[kind], label or words(state)
+        '<span class="badge badge-{}"><span aria-hidden="true">{}</span> {}</span>',
+        kind,
+        _MARKS[kind],
+        label or words(state),
     )
 
 
@@ -100,7 +103,10 @@ def when(context: template.Context, at: int | None) -> SafeString | str:
     exact = zoned(at, str(context.get("time_zone", ""))).strftime("%Y-%m-%d %H:%M:%S %Z")
     now = int(context.get("now") or at)
     return format_html(
-        '<time datetime="{}" title="{}" tabindex="0">{}</time>', to_rfc3339(Instant(at)), exact, relative(at, now)
+        '<time datetime="{}" title="{}" tabindex="0">{}</time>',
+        to_rfc3339(Instant(at)),
+        exact,
+        relative(at, now),
     )
 
 
@@ -110,7 +116,9 @@ def moment(context: template.Context, at: int | None, form: str = "%Y-%m-%d %H:%
     if at is None:
         return ""
     return format_html(
-        '<time datetime="{}">{}</time>', to_rfc3339(Instant(at)), zoned(at, str(context.get("time_zone", ""))).strftime(form)
+        '<time datetime="{}">{}</time>',
+        to_rfc3339(Instant(at)),
+        zoned(at, str(context.get("time_zone", ""))).strftime(form),
     )
 
 
