@@ -196,11 +196,10 @@ def gather(shape: Shape, values: Mapping[str, Json]) -> Json:
     match shape.form:
         case Form.SET:
             held = values.get(shape.name)
-            return (
-                sorted({str(each) for each in held})
-                if isinstance(held, list | tuple | set | frozenset)
-                else []
-            )
+            elements: list[Json] = []
+            if isinstance(held, list | tuple | set | frozenset):
+                elements.extend(sorted({str(each) for each in held}))
+            return elements
         case Form.GROUP:
             return {member: clean(values.get(member)) for member in shape.members}
         case Form.VALUE:

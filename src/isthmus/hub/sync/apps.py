@@ -15,6 +15,7 @@ class SyncConfig(AppConfig):
 
         register_sections()
         connections.register_mappings(overlaid)
+        register_preparer(preparing.prepare_mappings)
         register_preparer(preparing.prepare)
         for kind in synced.SYNCED_KINDS:
             observing.register(kind, reactions.react)

@@ -10,11 +10,13 @@ from isthmus import blueprint
 from isthmus.blueprint.sections import Parsed, Section, register
 from isthmus.connectors.kit.ports import Connector
 from isthmus.hub.sync import boundary
-from isthmus.hub.sync.boundary import Boundary
+from isthmus.hub.sync.boundary import Boundary, Flow
+from isthmus.hub.sync.models import Link
 from isthmus.kernel import expression
 from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.kinds import KINDS
 from isthmus.kernel.mapping import FieldMapping, RecordMapping, Scalar
+from isthmus.ledger import scope
 
 ROUTE_VARIABLES = {"record": "json", "kind": "text", "channel": "text", "connection": "text"}
 """What a route's condition may name; `connection` is where the record came from ("" for here)."""
@@ -77,16 +79,23 @@ def check_routes(value: list[Route], parsed: Parsed) -> list[Problem]:
         if flow is None:
             found.append(Problem(path=f"/{place}/kind", message=f"{route.kind!r} has no flow in `sync`",
                                  remedy="Declare the flow first."))  # fmt: skip
-        for name in route.to:
-            if flow is not None and name not in flow.connections:
-                found.append(Problem(path=f"/{place}/to", message=f"{name!r} takes no part in the flow of {route.kind}",
-                                     remedy=f"One of {', '.join(sorted(flow.connections))}."))  # fmt: skip
+        if flow is not None:
+            found += [
+                _outside(f"/{place}/to", name, route.kind, flow)
+                for name in route.to
+                if name not in flow.connections
+            ]
         if route.when:
             try:
                 expression.compile(route.when, ROUTE_VARIABLES)
             except Rejected as fault:
                 found.append(Problem(path=f"/{place}/when", message=fault.text, remedy=fault.remedy))
     return found
+
+
+def _outside(path: str, name: str, kind: str, flow: Flow) -> Problem:
+    remedy = f"One of {', '.join(sorted(flow.connections))}."
+    return Problem(path=path, message=f"{name!r} takes no part in the flow of {kind}", remedy=remedy)
 
 
 def affects(old: Boundary, new: Boundary) -> list[str]:
@@ -96,14 +105,27 @@ def affects(old: Boundary, new: Boundary) -> list[str]:
 
 
 def affects_mappings(old: Mappings, new: Mappings) -> list[str]:
-    """Return sentences for the plan."""
-    return [f"Links of {name} are planned again with the new mapping; what changes is written there."
-            for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]  # fmt: skip
+    """Return sentences for the plan: whose links are planned again, and how many there are."""
+    return [
+        f"{count_links(name)} links of {name} are planned again with the new mapping; what changes is written there."
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+
+
+def count_links(connection: str) -> int:
+    """Return how many links follow at a connection."""
+    with scope.everywhere("the plan counts what it affects"):
+        return Link.objects.filter(connection=connection, state="active").count()
 
 
 def overlaid(name: str, connector: Connector) -> Mapping[str, RecordMapping]:
     """Return a connection's effective mappings: the connector's, overlaid by the blueprint's."""
-    overlays: Mappings = blueprint.current().section("mappings")
+    return overlaid_by(blueprint.current().section("mappings"), name, connector)
+
+
+def overlaid_by(overlays: Mappings, name: str, connector: Connector) -> Mapping[str, RecordMapping]:
+    """Return a connection's effective mappings under given overlays."""
     mine = overlays.get(name, {})
     return {
         kind: mapping.overlaid(mine[kind].fields, mine[kind].fixed) if kind in mine else mapping

@@ -8,6 +8,7 @@ from typing import Any
 
 from isthmus.hub.sync.algorithm import Unmapped
 from isthmus.hub.sync.algorithm.comments import FIELD as COMMENT
+from isthmus.hub.sync.algorithm.planning import STATE
 from isthmus.kernel.errors import Rejected
 from isthmus.kernel.kinds import KINDS
 from isthmus.kernel.mapping import RecordMapping
@@ -61,7 +62,7 @@ class Dialect:
         raise Unmapped(found.text, remedy=f"Add it to the inward table of {field}.")
 
     def path(self, field: str, start: Any, end: Any) -> Sequence[Any] | None:
-        if start is None or end is None:
+        if field != STATE or start is None or end is None:
             return [end]
         return self.paths(self.mapping.kind, str(start), str(end))
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from isthmus import blueprint
+from isthmus.blueprint.models import Generation
+from isthmus.hub import connections
 from isthmus.hub.lanes import levels
 from isthmus.hub.sync import loading, recording, service, synced
-from isthmus.hub.sync.blueprint import ROUTE_VARIABLES, Route
+from isthmus.hub.sync.blueprint import ROUTE_VARIABLES, Mappings, Route, overlaid_by
 from isthmus.hub.sync.models import Link
 from isthmus.kernel import expression
 from isthmus.kernel.errors import IsthmusError
@@ -29,7 +33,7 @@ def prepare(work: Work) -> None:
         if kind in synced.kinds():
             records[record.id] = record
         elif kind == "comment":
-            parents.add(str(record.record))  # type: ignore[attr-defined] - the kind's own field
+            parents.add(str(vars(record)["record"]))
     if not records and not parents:
         return
     links = _links(work, records.keys() | parents)
@@ -40,6 +44,27 @@ def prepare(work: Work) -> None:
         if record.id in linked:
             _remember_edits(work, record)
     _route(work, [each for each in records.values() if work.pending[each.id].created], links)
+
+
+def prepare_mappings(work: Work) -> None:
+    """When a blueprint is applied or rolled back: links under a changed mapping are planned again with it."""
+    applied = next(
+        (
+            each
+            for each in work.created_or_changed()
+            if isinstance(each, Generation) and each.state == "applied"
+        ),
+        None,
+    )
+    if applied is None:
+        return
+    plain = msgspec.json.decode(applied.content) if applied.content else {}
+    overlays = msgspec.convert(plain.get("mappings", {}), Mappings)
+    for name, connection in connections.in_force().items():
+        now = connection.pure_context().mappings
+        for kind, mapping in overlaid_by(overlays, name, connection.connector).items():
+            if kind in synced.kinds() and kind in now and mapping.version != now[kind].version:
+                service.replan(work, name, kind, mapping)
 
 
 def _links(work: Work, record_ids: set[str]) -> list[Link]:

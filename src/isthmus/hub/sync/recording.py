@@ -47,10 +47,8 @@ def record(work: Work, loaded: Loaded, outcome: Outcome, *, cause: Cause = NO_CA
     if outcome.takes:
         _apply_takes(work, loaded, outcome.takes, cause)
         changed.append(loaded.record.id)
-    for each in outcome.comments:
-        changed.append(_apply_comment(work, loaded, each, cause))
-    for found in outcome.conflicts:
-        changed.append(_apply_conflict(work, loaded, found, cause))
+    changed += [_apply_comment(work, loaded, each, cause) for each in outcome.comments]
+    changed += [_apply_conflict(work, loaded, each, cause) for each in outcome.conflicts]
     for part in outcome.settled_conflicts:
         _close_settled(work, loaded, part)
     loaded.view = outcome.record

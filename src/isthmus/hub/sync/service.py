@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from isthmus.hub.lanes import levels
@@ -18,7 +19,7 @@ from isthmus.hub.sync.algorithm import (
     reopen_parked,
 )
 from isthmus.hub.sync.algorithm import admit as admit_pure
-from isthmus.hub.sync.dialect import Dialect
+from isthmus.hub.sync.dialect import Dialect, shapes_for
 from isthmus.hub.sync.loading import Loaded
 from isthmus.hub.sync.models import Conflict, Link, LinkRun
 from isthmus.hub.sync.recording import Cause
@@ -137,8 +138,6 @@ def retry_parked(work: Work, found: Link, *, at_once: bool = False) -> None:
     loaded = _one(work, found)
     context = loaded.context
     if at_once:
-        from dataclasses import replace
-
         context = replace(context, limits=replace(context.limits, parked_retry_after=0))
     recording.put_state(work, loaded, reopen_parked(loaded.state, context))
     levels.converge(work, found)
@@ -204,28 +203,38 @@ def from_text(record: RecordModel, field: str, text: str) -> Any:
     return decode(text) if text else None
 
 
-def replan(work: Work, connection: str, kind: str, old: RecordMapping) -> dict[str, tuple[str, ...]]:
-    """Apply a new mapping to the links of a connection; return the affected parts by link.
+def replan(work: Work, connection: str, kind: str, new: RecordMapping) -> dict[str, tuple[str, ...]]:
+    """Put the links of a connection under a new mapping; return the affected parts by link.
 
-    A part is affected if the partner holds what the old mapping made of our value. Affected parts are
-    written by the lane; everything else keeps its base.
+    A part is affected if the partner holds what the old mapping made of our value and the new one makes
+    something else of it: the lane writes it. Everything else keeps its base.
     """
     ids = Link.objects.filter(connection=connection, record_kind=kind, state="active").values_list(
         "id", flat=True
     )
     found: dict[str, tuple[str, ...]] = {}
     for each in loading.load(work, list(ids)).values():
-        state, affected = remap(each.state, Dialect(old), each.context)
-        reasons = [
-            Reason(
-                rule="mapping.changed", text=f"Planned again under the new mapping: {', '.join(affected)}."
-            )
-        ]
-        recording.put_state(work, each, state, reasons=reasons if affected else None)
+        old = each.context.spelling
+        context = replace(each.context, spelling=Dialect(new), shapes=shapes_for(new))
+        state, affected = remap(each.state, old, context)
+        each.mapping = new
+        said = f"Planned again under the new mapping: {', '.join(affected) or 'nothing changes'}."
+        if state.parts != each.state.parts:
+            recording.put_state(work, each, state, reasons=[Reason(rule="mapping.changed", text=said)])
         if affected:
             found[each.link.id] = affected
             levels.converge(work, each.link)
     return found
+
+
+def after_restore(work: Work) -> int:
+    """Owe every link a fresh read: after a restore nobody knows what the partners saw meanwhile. Operations
+    that were sent become unknown and are looked up by themselves. Return how many links there are."""
+    links = list(Link.objects.filter(state="active"))
+    for each in loading.load(work, [link.id for link in links]).values():
+        recording.put_state(work, each, mark_dirty(each.state))
+        levels.converge(work, each.link)
+    return len(links)
 
 
 def _one(work: Work, found: Link) -> Loaded:

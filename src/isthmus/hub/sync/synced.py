@@ -7,7 +7,7 @@ field by field.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from isthmus.kernel.instant import Instant
@@ -63,9 +63,16 @@ SYNCED_KINDS = ("incident", "change")
 _hooks: dict[str, Synced] = {kind: Synced(kind=kind) for kind in SYNCED_KINDS}
 
 
-def register(kind: str, **hooks: Callable[..., Any]) -> None:
-    """Replace hooks of a kind: `apply`, `create`, `legal` or `evidence`."""
-    _hooks[kind] = replace(_hooks.get(kind, Synced(kind=kind)), **hooks)
+def register(
+    kind: str,
+    *,
+    apply: Callable[..., None] = _apply,
+    create: Callable[..., RecordModel] = _create,
+    legal: Callable[[str, Any, Any], bool] = _legal,
+    evidence: Callable[[Work, RecordModel, Seen], None] = _evidence,
+) -> None:
+    """Say how a kind travels; called once from the `ready` of its practice."""
+    _hooks[kind] = Synced(kind=kind, apply=apply, create=create, legal=legal, evidence=evidence)
 
 
 def hooks_of(kind: str) -> Synced:

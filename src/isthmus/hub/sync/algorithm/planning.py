@@ -88,7 +88,7 @@ def _plan_part(draft: Draft, shape: Shape, context: Context) -> Sent | None:
 def _owed(part: LinkPart, ours: Any, expected: Any, context: Context) -> bool:
     if not context.rules.pair:
         return bool(ours != part.seen)
-    return ours != part.agreed and expected != part.seen
+    return bool(ours != part.agreed and expected != part.seen)
 
 
 def _step(draft: Draft, shape: Shape, part: LinkPart, whole: Sent, context: Context) -> Sent | None:
