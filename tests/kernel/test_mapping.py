@@ -82,7 +82,9 @@ def test_check_lists_what_is_lossy_ambiguous_uncovered_and_invalid():
 def test_check_misses_the_required_field_and_praises_a_total_mapping():
     bare = RecordMapping(kind="incident", external_kind="t", fields={"state": STATES})
     assert [each.text for each in check(bare, INCIDENT)] == ["The required field title is not mapped."]
-    whole = RecordMapping(kind="incident", external_kind="t", fields={"title": FieldMapping(external="t"), "state": STATES})
+    whole = RecordMapping(
+        kind="incident", external_kind="t", fields={"title": FieldMapping(external="t"), "state": STATES}
+    )
     assert check(whole, INCIDENT) == []
 
 
@@ -104,7 +106,11 @@ def test_the_version_changes_with_the_content_only():
 
 
 def test_a_mapping_is_data_that_a_blueprint_can_hold():
-    data = {"kind": "incident", "external_kind": "t", "fields": {"title": {"external": "t", "normalise": ["trim"]}}}
+    data = {
+        "kind": "incident",
+        "external_kind": "t",
+        "fields": {"title": {"external": "t", "normalise": ["trim"]}},
+    }
     assert msgspec.convert(data, RecordMapping).normal("title", " x ") == "x"
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({**data, "fields": {"title": {"externl": "t"}}}, RecordMapping)

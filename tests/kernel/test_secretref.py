@@ -5,7 +5,10 @@ from isthmus.kernel.errors import Rejected
 from isthmus.kernel.secretref import SecretRef, parse
 
 
-@pytest.mark.parametrize(("text", "scheme", "name"), [("env:A", "env", "A"), ("file:/run/x:y", "file", "/run/x:y"), ("vault:k#v", "vault", "k#v")])
+@pytest.mark.parametrize(
+    ("text", "scheme", "name"),
+    [("env:A", "env", "A"), ("file:/run/x:y", "file", "/run/x:y"), ("vault:k#v", "vault", "k#v")],
+)
 def test_a_reference_says_where_the_secret_lives(text, scheme, name):
     ref = parse(text)
     assert (ref.scheme, ref.name) == (scheme, name)

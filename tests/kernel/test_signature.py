@@ -11,7 +11,7 @@ from isthmus.kernel.signature import SCHEMES, Failure, Hmac
 
 NOW = from_rfc3339("2026-11-20T15:02:00Z")
 BODY = b'{"event":"x"}'
-SECRETS = {name: "user:password" for name in SCHEMES} | {
+SECRETS = dict.fromkeys(SCHEMES, "user:password") | {
     "teams": base64.b64encode(b"a shared key").decode(),
     "standard_webhooks": "whsec_" + base64.b64encode(b"a shared key").decode(),
 }
@@ -90,7 +90,9 @@ def test_several_signatures_are_tried_during_the_senders_rotation():
 
 def test_known_answers():
     """GitHub and Slack publish these two examples in their documentation on validating deliveries."""
-    github = {"x-hub-signature-256": "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"}
+    github = {
+        "x-hub-signature-256": "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+    }
     assert SCHEMES["github"].verify(github, b"Hello, World!", ["It's a Secret to Everybody"], NOW) is None
     body = (
         b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V"
@@ -106,11 +108,20 @@ def test_known_answers():
     assert SCHEMES["slack"].verify(slack, body, ["8f742231b10e8888abcd99yyyzzz85a5"], then) is None
 
 
-@given(st.dictionaries(st.sampled_from(sorted({each.header for each in SCHEMES.values() if hasattr(each, "header")})), st.text()), st.binary())
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted({each.header for each in SCHEMES.values() if hasattr(each, "header")})),
+        st.text(),
+    ),
+    st.binary(),
+)
 def test_no_header_ever_crashes_a_scheme_or_enters(headers, body):
     for name, scheme in SCHEMES.items():
         assert scheme.verify(headers, body, [SECRETS[name]], NOW) is not None
 
 
 def test_an_oversized_header_is_malformed():
-    assert SCHEMES["github"].verify({"x-hub-signature-256": "sha256=" + "00" * 9_000}, BODY, ["s"], NOW) is Failure.MALFORMED
+    assert (
+        SCHEMES["github"].verify({"x-hub-signature-256": "sha256=" + "00" * 9_000}, BODY, ["s"], NOW)
+        is Failure.MALFORMED
+    )

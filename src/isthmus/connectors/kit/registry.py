@@ -11,6 +11,7 @@ import functools
 import importlib
 import importlib.util
 import sys
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +108,7 @@ def _import(folder: Path) -> ModuleType:
     if folder.parent == HOME:
         return importlib.import_module(f"isthmus.connectors.{folder.name}.connector")
     # A folder kept elsewhere becomes a package of its own, so that its modules can import each other.
-    package = f"isthmus_connector_{folder.name}"
+    package = f"isthmus_connector_{folder.name}_{zlib.crc32(str(folder).encode()):08x}"
     if package not in sys.modules:
         spec = importlib.util.spec_from_file_location(
             package, folder / "__init__.py", submodule_search_locations=[str(folder)]
