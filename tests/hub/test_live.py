@@ -279,3 +279,13 @@ def test_a_decider_that_fails_allows_nothing(book, decider, monkeypatch):
         assert "decision" not in said
 
     asyncio.run(story())
+
+
+def test_the_token_of_an_earlier_request_is_permission_to_look_at_it(book, decider):
+    decider.decision = "allow"
+
+    async def story():
+        answered = await Conversation(GateWait(Tail()), "/gate/wait", query="token=abc").answer()
+        assert answered == (200, {"decision": "allow", "change": None})
+
+    asyncio.run(story())

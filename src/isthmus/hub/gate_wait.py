@@ -1,9 +1,10 @@
 """`POST /gate/wait`: a deployment pipeline waits for its decision without holding a thread.
 
-The body is the question of a gate check; `Authorization: Bearer <token>` says who asks. The registered
-decider is asked at once, again when a change, approval or freeze of the asker's organisations moves, and a
-last time after 25 seconds at most; the pipeline then asks again. Whoever cannot be answered is not let pass:
-every refusal and fault is an error status, never an `allow`.
+The body is the question of a gate check and `Authorization: Bearer <token>` says who asks; or
+`/gate/wait?token=<token>` looks at a request made before, whose token is the permission. The registered
+decider is asked at once, again when a change, approval or freeze moves, and a last time after 25 seconds at
+most; the pipeline then asks again. Whoever cannot be answered is not let pass: every refusal and fault is an
+error status, never an `allow`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Protocol, TypeVar
+from urllib.parse import parse_qs
 
 import msgspec
 import structlog
@@ -46,12 +48,16 @@ _encode = msgspec.json.Encoder().encode
 class Decider(Protocol):
     """Answers one gate check.
 
-    Returns the decision as JSON-able data with the key `decision` (`allow`, `deny` or `wait`). Unless
+    `asked` is the question, or `{"token"}` of an earlier request: then `actor` may be None, and the token
+    is the permission. Returns the decision as JSON-able data with the key `decision` (`allow`, `deny` or `wait`). Unless
     `last`, a `wait` must not be recorded: the same question is asked again. Every other decision is.
-    Runs in a thread, with the scope of the actor's organisations open; raises the kernel's errors.
+    Runs in a thread, with the scope of the actor's organisations open (of none without an actor); raises
+    the kernel's errors.
     """
 
-    def __call__(self, actor: Actor, asked: dict[str, Any], now: Instant, *, last: bool) -> dict[str, Any]:
+    def __call__(
+        self, actor: Actor | None, asked: dict[str, Any], now: Instant, *, last: bool
+    ) -> dict[str, Any]:
         """Return the decision."""
         ...
 
@@ -81,10 +87,11 @@ class GateWait:
         except BodyTooLarge:
             await _refuse(send, 413, "size", f"The question exceeds {BODY_BYTES_MAX} bytes.")
             return
+        request = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
         headers = dict(scope["headers"])
         token = headers.get(b"authorization", b"").decode("latin-1").removeprefix("Bearer ").strip()
         actor = await self._in_thread(lambda: tokens.authenticate(token, source.now()) if token else None)
-        if actor is None:
+        if actor is None and (token or not request):
             await _refuse(
                 send, 401, "unauthenticated", "The token is not valid.", remedy="Send a current Bearer token."
             )
@@ -100,12 +107,15 @@ class GateWait:
                 problems=(Problem(path="", message=str(fault)),),
             )
             return
-        if self._open[actor.id] >= WAITS_PER_CALLER_MAX:
+        if request:
+            asked["token"] = request
+        who = "" if actor is None else actor.id
+        if self._open[who] >= WAITS_PER_CALLER_MAX:
             await _refuse(
                 send, 429, "waits", "Too many checks of this caller wait.", remedy="Ask fewer at once."
             )
             return
-        self._open[actor.id] += 1
+        self._open[who] += 1
         metrics.GATES.inc()
         try:
             await answer(send, 200, _encode(await self._decided(actor, asked)))
@@ -119,17 +129,18 @@ class GateWait:
                 send, 503, "gate", "The decision could not be made.", remedy="Ask again; nothing was allowed."
             )
         finally:
-            self._open[actor.id] -= 1
+            self._open[who] -= 1
             metrics.GATES.dec()
 
-    async def _decided(self, actor: Actor, asked: dict[str, Any]) -> dict[str, Any]:
+    async def _decided(self, actor: Actor | None, asked: dict[str, Any]) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
         seconds = asked.pop("wait_seconds", WAIT_SECONDS_MAX)
         patience = min(
             float(seconds) if isinstance(seconds, int | float) else WAIT_SECONDS_MAX, WAIT_SECONDS_MAX
         )
         until = loop.time() + max(patience, 0.0)
-        with self._tail.watch(actor.organisations) as watcher:
+        # Without an actor the request's own organisation is not known here: any change only asks again.
+        with self._tail.watch(None if actor is None else actor.organisations) as watcher:
             while True:
                 last = loop.time() >= until
                 decision = await self._in_thread(partial(_ask, actor, asked, last=last))
@@ -149,11 +160,11 @@ class GateWait:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
-def _ask(actor: Actor, asked: dict[str, Any], *, last: bool) -> dict[str, Any]:
+def _ask(actor: Actor | None, asked: dict[str, Any], *, last: bool) -> dict[str, Any]:
     if not _decider:
         raise Bug("Nobody decides at the gate.", remedy="Install change enablement.")
     close_old_connections()
-    with book_scope.within(actor.organisations):
+    with book_scope.within(() if actor is None else actor.organisations):
         return _decider[0](actor, dict(asked), source.now(), last=last)
 
 

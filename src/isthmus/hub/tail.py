@@ -42,9 +42,9 @@ class Change(msgspec.Struct, frozen=True):
 
 @dataclass(eq=False)
 class Watcher:
-    """Somebody who watches some organisations. `lost` is set if changes had to be dropped."""
+    """Somebody who watches some organisations (None: all, for the hub itself). `lost` is set if changes had to be dropped."""
 
-    organisations: frozenset[str]
+    organisations: frozenset[str] | None
     changes: deque[Change]
     wake: asyncio.Event
     lost: bool = False
@@ -81,7 +81,7 @@ class Tail:
             self._thread.join(timeout=5)
 
     @contextmanager
-    def watch(self, organisations: frozenset[str]) -> Iterator[Watcher]:
+    def watch(self, organisations: frozenset[str] | None) -> Iterator[Watcher]:
         """Watch from now on; only on the event loop."""
         watcher = Watcher(organisations, deque(maxlen=BEHIND_MAX), asyncio.Event())
         self._watchers.add(watcher)
@@ -119,7 +119,8 @@ class Tail:
 
     def _fan_out(self, changes: list[Change]) -> None:
         for watcher in self._watchers:
-            mine = [each for each in changes if each.organisation in watcher.organisations]
+            seen = watcher.organisations
+            mine = changes if seen is None else [each for each in changes if each.organisation in seen]
             if mine:
                 watcher.lost = watcher.lost or len(watcher.changes) + len(mine) > BEHIND_MAX
                 watcher.changes.extend(mine)

@@ -22,7 +22,7 @@ from isthmus.kernel.errors import IsthmusError, Rejected, Retryable
 from isthmus.kernel.secretref import SecretRef
 from isthmus.kernel.wild import Wild
 
-CHECK_PATH = "/api/v1/gate"
+CHECK_PATH = "/api/v1/gate/check"
 WAIT_PATH = "/gate/wait"
 POLL_SECONDS_MAX = 25.0
 PAUSE_SECONDS = 1.0

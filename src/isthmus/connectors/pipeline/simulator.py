@@ -36,7 +36,7 @@ class GateSimulator(Simulator):
 
     def routes(self) -> list[web.RouteDef]:
         """Return both doors of the gate."""
-        return [web.post("/api/v1/gate", self._check), web.post("/gate/wait", self._wait)]
+        return [web.post("/api/v1/gate/check", self._check), web.post("/gate/wait", self._wait)]
 
     async def _check(self, request: web.Request) -> web.Response:
         asked = await request.json()

@@ -8,8 +8,9 @@ class ChangeConfig(AppConfig):
     label = "change"
 
     def ready(self) -> None:
-        from isthmus.practices.change import blueprint, calendars, reactions
+        from isthmus.practices.change import blueprint, calendars, reactions, waiting
 
         calendars.declare()
         blueprint.declare()
         reactions.declare()
+        waiting.declare()

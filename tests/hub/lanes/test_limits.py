@@ -1,0 +1,58 @@
+"""Rate, breaker and waits: pure, so every promise is tried with numbers."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isthmus.hub.lanes.limits import BACKOFF_MAX, BREAKER_FAILURES, Breaker, Bucket, backoff, restored
+from isthmus.kernel.instant import MINUTE, SECOND
+
+
+@given(st.integers(1, 20), st.lists(st.integers(0, 20 * SECOND), min_size=1, max_size=120))
+def test_no_window_of_sixty_seconds_holds_more_calls_than_allowed(per_minute, gaps):
+    bucket, now, calls = Bucket(per_minute=per_minute), 0, []
+    for gap in gaps:
+        now += gap
+        calls.append(int(bucket.reserve(now)))
+    for start in calls:
+        assert sum(1 for at in calls if start <= at < start + MINUTE) <= per_minute
+
+
+def test_a_bucket_with_room_never_delays():
+    bucket = Bucket(per_minute=3)
+    assert [bucket.reserve(5) for _ in range(3)] == [5, 5, 5]
+    assert bucket.reserve(6) > MINUTE
+
+
+def test_a_restart_forgets_no_call_that_was_made_and_assumes_those_it_cannot_know():
+    bucket = restored(10, [1, 2, 3], 4, unaccounted=4)
+    assert bucket.room(5) == 3
+    assert restored(10, [], 4, unaccounted=4).room(5) == 10
+    assert restored(10, [1], 5 * MINUTE, unaccounted=4).room(5 * MINUTE) == 10
+
+
+def test_the_breaker_opens_probes_and_closes():
+    breaker = Breaker()
+    for _ in range(BREAKER_FAILURES - 1):
+        breaker = breaker.failed(0)
+    assert breaker.permits(0) == "closed"
+    breaker = breaker.failed(0)
+    assert breaker.permits(0) == "open"
+    later = breaker.until
+    assert breaker.permits(later) == "half_open"
+    again = breaker.failed(later)
+    assert again.permits(later) == "open"
+    assert again.until - later > breaker.until, "a failed probe cools for longer"
+    assert breaker.succeeded().permits(later) == "closed"
+
+
+@given(st.integers(1, 40), st.floats(0, 0.999), st.floats(0, 0.999))
+def test_waits_grow_within_their_envelope(attempt, jitter, other):
+    wait = backoff(attempt, jitter)
+    assert SECOND // 2 <= wait <= BACKOFF_MAX
+    if 2 ** (attempt + 1) * SECOND < BACKOFF_MAX:
+        assert backoff(attempt + 2, other) > wait
+
+
+def test_retry_after_is_a_lower_bound_and_no_upper_one():
+    assert backoff(1, 0.0, after_seconds=90) == 90 * SECOND
+    assert backoff(10, 0.0, after_seconds=1) > 90 * SECOND
