@@ -342,3 +342,58 @@ def test_a_crash_between_send_and_commit_leaves_one_object(desk):
             assert row.state == "done"
 
     tell(story())
+
+
+def test_a_new_crosswalk_is_planned_and_written_to_affected_objects_only(desk):
+    async def story():
+        async with desk() as hub:
+            first = await hub.opened(priority="3")
+            second = await hub.opened(priority="1")
+            await hub.settle()
+            keys = [(await hub.link(each, "jira")).external_key for each in (first, second)]
+            writes = len(hub.simulators["jira"].writes())
+            crosswalk = {"external": "priority", "outward": {"1": "Highest", "2": "High", "3": "Low", "4": "Lowest"}}
+            await hub.apply(mappings={"jira": {"incident": {"fields": {"priority": crosswalk}}}})
+            await hub.settle()
+            assert [(await hub.shown("jira", key)).values["priority"] for key in keys] == ["Low", "Highest"]
+            assert (await hub.incident(first)).priority == "3"
+            assert len(hub.simulators["jira"].writes()) == writes + 1
+
+    tell(story())
+
+
+def test_calls_per_minute_are_never_exceeded(desk):
+    async def story():
+        async with desk() as hub:
+            for number in range(4):
+                await hub.opened(title=f"Till {number}")
+            lane = hub.lanes["snow"]
+            lane._bucket.per_minute = 3
+            await hub.settle()
+            assert len(hub.simulators["snow"].calls) <= 3
+            hub.book.clock.forward(seconds=61)
+            await hub.settle()
+            assert 3 < len(hub.simulators["snow"].calls) <= 6
+
+    tell(story())
+
+
+def test_a_paused_connection_is_not_called_but_still_heard(desk):
+    async def story():
+        async with desk() as hub:
+            record = await hub.opened()
+            await hub.settle()
+            snow, jira = await both_keys(hub, record)
+            await hub.perform(lambda work: lanes.pause(work, "jira", "maintenance"))
+            calls = len(hub.simulators["jira"].calls)
+            hub.human("snow", snow, title="While Jira rests")
+            await hub.poll("snow")
+            await hub.settle()
+            assert (await hub.incident(record)).title == "While Jira rests"
+            assert len(hub.simulators["jira"].calls) == calls
+            await hub.perform(lambda work: lanes.resume(work, "jira"))
+            hub.book.clock.forward(seconds=2)
+            await hub.settle()
+            assert (await hub.shown("jira", jira)).values["title"] == "While Jira rests"
+
+    tell(story())
