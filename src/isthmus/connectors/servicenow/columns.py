@@ -21,10 +21,13 @@ class Columns:
     def __init__(self, client: ServiceNowClient, config: ServiceNowConfig) -> None:
         self._client, self._config = client, config
 
-    async def of(self, mapping: RecordMapping, values: Mapping[str, Json], held: Row) -> dict[str, str]:
-        """Return the columns for `values` of a record that now is `held` ({} for a new one).
+    async def of(
+        self, mapping: RecordMapping, values: Mapping[str, Json], held: Row | None = None
+    ) -> dict[str, str]:
+        """Return the columns for `values` of a record that now is `held` (None for a new one).
 
-        A group is written by its sys_id, an incident's priority as impact and urgency.
+        A group is written by its sys_id, an incident's priority as impact and urgency. An unknown group is
+        refused by name; a new record goes without it instead, since an incident must not wait for a group.
         """
         found: dict[str, str] = {}
         for name, value in values.items():
@@ -32,14 +35,22 @@ class Columns:
             sent = mapping.normalised(name, value)
             text = "" if sent is None else str(sent)
             if external == "assignment_group" and text:
-                text = await self._client.group(text)
+                text = await self._group(text, required=held is not None)
             if external == "priority" and mapping.external_kind == INCIDENT:
                 found |= _pair(name, text)
             else:
                 found[external] = text
         if mapping.external_kind == INCIDENT:
-            self._complete(found, held)
+            self._complete(found, held or {})
         return found
+
+    async def _group(self, name: str, *, required: bool) -> str:
+        try:
+            return await self._client.group(name)
+        except Rejected:
+            if required:
+                raise
+            return ""
 
     def _complete(self, columns: dict[str, str], held: Row) -> None:
         """Add the connection's own resolution or hold reason where the product demands one and none is there."""

@@ -90,7 +90,7 @@ class ServiceNow:
         row = there[0] if there else None
         if row is None:
             columns = {name: str(value) for name, value in mapping.fixed.items()}
-            columns |= await self._columns.of(mapping, values, {})
+            columns |= await self._columns.of(mapping, values)
             columns["correlation_id"] = correlation
             fields = spelled.fields_read(mapping)
             row = await self._client.insert(mapping.external_kind, columns, fields)

@@ -28,6 +28,9 @@ from isthmus.kernel.instant import Instant
 from isthmus.kernel.signature import SCHEMES
 
 _TABLES = {"incident": INCIDENT, "change": CHANGE}
+_GROUPS = (
+    "Service desk", "Payments platform", "Discovery", "Platform engineering", "Workplace", "Network", "Database",
+)  # fmt: skip
 _RATE_LIMIT = 100_000
 
 
@@ -48,7 +51,7 @@ class ServiceNowSimulator(Simulator):
             integration_user=self.integration_user,
             extra_columns=("u_isthmus_ci", "u_isthmus_change"),
         )
-        for name in ("Service Desk", "Network", "Database"):
+        for name in _GROUPS:
             self.instance.add_group(name)
 
     def routes(self) -> list[web.RouteDef]:
@@ -69,6 +72,8 @@ class ServiceNowSimulator(Simulator):
             "username": self.integration_user,
             "password": {"secret": "env:SERVICENOW_PASSWORD"},
             "webhook_secret": {"secret": "env:SERVICENOW_WEBHOOK_SECRET"},
+            "close_code": "Solution provided",
+            "close_notes": "Resolved in a linked system.",
         }
 
     def secrets(self) -> dict[str, str]:

@@ -44,7 +44,7 @@ def test_the_hubs_number_and_correlation_stand_on_the_record():
 
 def test_resolving_without_code_and_notes_names_both_and_changes_nothing():
     async def act():
-        async with connected() as (client, simulator):
+        async with connected(close_code="", close_notes="") as (client, simulator):
             made = await client.create("incident", NEW, "link", "")
             with pytest.raises(Rejected) as caught:
                 await client.write(made.ref, {"state": "6"}, {}, made.version)
@@ -135,6 +135,15 @@ def test_an_unknown_group_is_refused_and_a_known_one_is_stored_by_its_id():
             return made.observation.values["assignment_group"], len(stored), caught.value.problems[0].path
 
     assert asyncio.run(act()) == ("Database", 32, "/assignment_group")
+
+
+def test_a_new_incident_does_not_wait_for_a_group_that_servicenow_lacks():
+    async def act():
+        async with connected() as (client, _):
+            made = await client.create("incident", {**NEW, "assignment_group": "Nobody"}, "link", "")
+            return made.observation.values["assignment_group"]
+
+    assert asyncio.run(act()) == "", "the hub sees that the group did not stick"
 
 
 def test_an_answer_that_is_no_record_leaves_a_creation_unknown_and_looking_finds_it():
