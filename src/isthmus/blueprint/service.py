@@ -65,11 +65,7 @@ def apply(
 
 def rollback(work: Work, to_sequence: int) -> Generation | None:
     """Apply the content of an earlier generation again, as a new one; None where nothing differs."""
-    with scope.everywhere("the blueprint belongs to the installation"):
-        wanted = Generation.objects.filter(sequence=to_sequence).first()
-    if wanted is None:
-        raise NotFound(f"There is no generation {to_sequence}.", remedy="See `isthmus history`.")
-    source = Source(sections=msgspec.json.decode(wanted.content))
+    source = Source(sections=sections_of(generation(to_sequence)))
     proposed = plan(source)
     if proposed.empty:
         return None
@@ -109,6 +105,21 @@ def _record(
         },
         why=[reason, *(Reason(rule="blueprint.affects", text=text) for text in proposed.affects[:50])],
     )
+
+
+def generation(sequence: int) -> Generation:
+    """Return one generation by its number."""
+    with scope.everywhere("the blueprint belongs to the installation"):
+        found: Generation | None = Generation.objects.filter(sequence=sequence).first()
+    if found is None:
+        raise NotFound(f"There is no generation {sequence}.", remedy="See `isthmus history`.")
+    return found
+
+
+def sections_of(found: Generation) -> dict[str, Any]:
+    """Return the plain sections of a generation, as written."""
+    plain: dict[str, Any] = msgspec.json.decode(found.content)
+    return plain
 
 
 def history(limit: int = 50) -> list[Generation]:

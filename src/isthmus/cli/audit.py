@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import typer
 
@@ -13,6 +14,7 @@ from isthmus.cli.client import Hub
 from isthmus.cli.output import Exit, console, emit_json, fail, table
 
 JSON = typer.Option(False, "--json", help="Print JSON for machines.")
+SHOWN_MAX = 40
 audit = typer.Typer(help="The journal: verify it, export it.", no_args_is_help=True)
 
 
@@ -23,20 +25,34 @@ def trace(
     as_json: bool = JSON,
 ) -> None:
     """Print the whole story that an id belongs to, oldest first, gaps marked."""
-    found = Hub(as_json=as_json).call("GET", f"/trace/{identifier}")
+    found = Hub(as_json=as_json).call("GET", f"/traces/{quote(identifier, safe='')}")
     if as_json:
         emit_json(found)
         return
-    columns = [
-        ("at", "When"),
-        ("what", "What"),
-        ("record_label", "Record"),
-        ("actor", "Who"),
-        ("text", "Why"),
+    names = {each["id"]: each["name"] for each in found["records"]}
+    for each in found["external"]:
+        console.print(f"  {each['connection']}: {each['label'] or each['key']} {each['url']}")
+    rows = [
+        {
+            "at": each["occurred_at"],
+            "record": names.get(each["record"], each["kind"]),
+            "what": ", ".join(
+                f"{field}={_short(pair[1])}" for field, pair in list(each["changes"].items())[:4]
+            ),
+            "who": each["actor"] if isinstance(each["actor"], str) else each["actor"].get("id", ""),
+            "why": "; ".join(reason["text"] for reason in each["why"][:3]),
+        }
+        for each in found["entries"]
     ]
-    table(f"Trace of {identifier}", columns, found.get("items", []), empty="Nothing is known under this id.")
-    for gap in found.get("gaps", []):
-        console.print(f"[yellow]gap:[/yellow] {gap}")
+    columns = [("at", "When"), ("record", "Record"), ("what", "What"), ("who", "Who"), ("why", "Why")]
+    table(f"Trace of {identifier}", columns, rows, empty="Nothing is known under this id.")
+    for gap in found["gaps"]:
+        console.print(f"[yellow]gap[/yellow] {gap['at']}: {gap['text']} {gap['remedy']}")
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 1] + "…"
 
 
 @audit.command("verify")
@@ -52,14 +68,10 @@ def verify(
         if as_json:
             emit_json(found)
         else:
-            table(
-                "Findings",
-                [("what", "What"), ("where", "Where"), ("text", "Finding")],
-                found["findings"],
-                empty="No finding.",
-            )
+            columns = [("check", "Check"), ("where", "Where"), ("what", "Finding")]
+            table("Findings", columns, found["findings"], empty="No finding.")
             console.print(
-                f"{found['entries']} entries, {found['projections']} projections, {found['checkpoints']} checkpoints checked."
+                ", ".join(f"{number} {name}" for name, number in found["counts"].items()) + " checked."
             )
         raise typer.Exit(int(Exit.DONE if found["ok"] else Exit.FAILED))
     if not path.exists():

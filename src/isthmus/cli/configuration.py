@@ -95,14 +95,14 @@ def apply(
         "/blueprint/apply",
         {
             "sections": sections,
-            "expected_generation": proposed["base_generation"],
+            "expected": proposed["base_generation"],
             "approved_by": approved_by,
         },
     )
     if as_json:
         emit_json(done)
     else:
-        console.print(f"Generation {done['generation']} is in force ({done['content_hash'][:12]}).")
+        console.print(f"Generation {done['sequence']} is in force ({done['content_hash'][:12]}).")
 
 
 def history(
@@ -116,8 +116,7 @@ def history(
     columns = [
         ("sequence", "Generation"),
         ("state", "State"),
-        ("applied_at", "Applied"),
-        ("applied_by", "By"),
+        ("created_at", "Applied"),
         ("content_hash", "Hash"),
     ]
     table("Blueprint", columns, found, empty="Nothing was applied yet: `isthmus apply DIRECTORY`.")
@@ -131,15 +130,18 @@ def rollback(
     """Apply the content of an earlier generation again, as a new generation."""
     if generation < 1:
         fail("Generations start at 1.", code=Exit.USAGE, as_json=as_json)
-    found = Hub(as_json=as_json).call(
-        "POST", "/blueprint/rollback", {"generation": generation, "dry_run": dry_run}
-    )
+    hub = Hub(as_json=as_json)
+    if dry_run:
+        earlier = hub.call("GET", f"/blueprint/generations/{generation}")
+        found = hub.call("POST", "/blueprint/plan", {"sections": earlier["sections"]})
+    else:
+        found = hub.call("POST", f"/blueprint/generations/{generation}/rollback")
     if as_json:
         emit_json(found)
     elif dry_run:
         _show(found)
-    elif found.get("generation"):
-        console.print(f"Generation {found['generation']} is in force, with the content of {generation}.")
+    elif found.get("changed"):
+        console.print(f"Generation {found['sequence']} is in force, with the content of {generation}.")
     else:
         console.print("Nothing differs; nothing was applied.")
 

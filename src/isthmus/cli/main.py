@@ -7,7 +7,7 @@ import sys
 import typer
 
 import isthmus
-from isthmus.cli import audit, configuration, documentation, installation, operate, token
+from isthmus.cli import audit, configuration, documentation, gate, installation, operate, token
 from isthmus.cli.output import Exit, errors
 from isthmus.kernel.errors import IsthmusError
 
@@ -32,6 +32,7 @@ installation.add_to(app)
 configuration.add_to(app)
 operate.add_to(app)
 audit.add_to(app)
+app.add_typer(gate.app, name="gate")
 app.add_typer(token.app, name="token")
 documentation.add_to(app)
 

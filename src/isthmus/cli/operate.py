@@ -23,7 +23,7 @@ def systems_list(as_json: bool = JSON) -> None:
     columns = [
         ("name", "Connection"),
         ("connector", "Connector"),
-        ("state", "State"),
+        ("status", "Status"),
         ("breaker", "Breaker"),
         ("backlog", "Backlog"),
         ("last_success_at", "Last success"),
@@ -39,31 +39,19 @@ def systems_list(as_json: bool = JSON) -> None:
 
 
 @systems.command("pause")
-def systems_pause(name: str, as_json: bool = JSON) -> None:
-    """Hold deliveries to a connection; intake and merging go on, work waits durably."""
-    _post(f"/systems/{name}/pause", None, f"{name} is paused.", as_json=as_json)
+def systems_pause(
+    name: str = typer.Argument(help="The connection's name."),
+    reason: str = typer.Option(..., "--reason", help="Why, for the journal and the console."),
+    as_json: bool = JSON,
+) -> None:
+    """Hold calls to a connection; intake and merging go on, work waits durably."""
+    _post(f"/systems/{name}/pause", {"reason": reason}, f"{name} is paused.", as_json=as_json)
 
 
 @systems.command("resume")
-def systems_resume(name: str, as_json: bool = JSON) -> None:
-    """Let deliveries to a connection go on."""
+def systems_resume(name: str = typer.Argument(help="The connection's name."), as_json: bool = JSON) -> None:
+    """Let calls to a connection go on, oldest first."""
     _post(f"/systems/{name}/resume", None, f"{name} is running.", as_json=as_json)
-
-
-@systems.command("probe")
-def systems_probe(name: str, as_json: bool = JSON) -> None:
-    """Ask the external system now whether address and credentials work; writes nothing there."""
-    found = Hub(as_json=as_json).call("POST", f"/systems/{name}/probe")
-    if as_json:
-        emit_json(found)
-    elif found.get("ok"):
-        console.print(f"{name} answers. {found.get('text', '')}")
-    if not found.get("ok"):
-        fail(
-            str(found.get("text", "It does not answer.")),
-            remedy=str(found.get("remedy", "")),
-            as_json=as_json,
-        )
 
 
 @deliveries.command("list")
@@ -84,7 +72,7 @@ def deliveries_list(
         ("id", "Id"),
         ("connection", "To"),
         ("verb", "What"),
-        ("record_label", "Record"),
+        ("record", "Record"),
         ("state", "State"),
         ("attempts", "Tries"),
         ("cause", "Cause"),
@@ -104,14 +92,23 @@ def deliveries_retry(
     """Try dead letters again, one or many; order per record is kept."""
     if not ids and not all_dead:
         fail("Say which deliveries, or --all-dead.", code=Exit.USAGE, as_json=as_json)
-    body = {"ids": ids or [], "all_dead": all_dead, "connection": connection, "dry_run": dry_run}
-    found = Hub(as_json=as_json).call("POST", "/deliveries/retry", body)
+    hub = Hub(as_json=as_json)
+    chosen = list(ids or [])
+    if all_dead:
+        dead = hub.pages("/deliveries", query={"state": "dead", "connection": connection}, limit=500)
+        chosen += [each["id"] for each in dead]
+    if dry_run:
+        found = {"items": [{"id": each, "status": 202, "dry_run": True} for each in chosen]}
+    else:
+        found = hub.call("POST", "/deliveries/retry", {"ids": chosen})
     if as_json:
         emit_json(found)
     else:
         items = found.get("items", [])
         verb = "would be" if dry_run else "are being"
-        console.print(f"{sum(1 for each in items if each.get('ok'))} of {len(items)} {verb} retried.")
+        console.print(
+            f"{sum(1 for each in items if each.get('status') == 202)} of {len(items)} {verb} retried."
+        )
 
 
 @conflicts.command("list")
@@ -127,7 +124,7 @@ def conflicts_list(
         return
     columns = [
         ("id", "Id"),
-        ("record_label", "Record"),
+        ("record", "Record"),
         ("field", "Field"),
         ("base", "Base"),
         ("ours", "Ours"),
@@ -148,7 +145,12 @@ def conflicts_decide(
     """Decide which value is right; it then goes to every system."""
     if winner not in {"ours", "theirs", "other"}:
         fail("The winner is ours, theirs or other.", code=Exit.USAGE, as_json=as_json)
-    _post(f"/conflicts/{conflict}/decide", {"winner": winner, "value": value}, "Decided.", as_json=as_json)
+    _post(
+        f"/conflicts/{conflict}/decision",
+        {"winner": winner, "value": value or None},
+        "Decided.",
+        as_json=as_json,
+    )
 
 
 @conflicts.command("restore")

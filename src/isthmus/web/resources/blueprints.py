@@ -66,6 +66,13 @@ def generations(request: HttpRequest, limit: int = 50) -> dict[str, Any]:
     }
 
 
+@router.get("/blueprint/generations/{sequence}", summary="One generation, with its sections as written")
+def generation(request: HttpRequest, sequence: int) -> dict[str, Any]:
+    callers.require(request, "configuration:read")
+    found = service.generation(sequence)
+    return {**shapes.record(found, without=("content",)), "sections": service.sections_of(found)}
+
+
 @router.post("/blueprint/generations/{sequence}/rollback", summary="Apply an earlier content again")
 def rollback(request: HttpRequest, sequence: int) -> HttpResponse:
     _allowed(request)
