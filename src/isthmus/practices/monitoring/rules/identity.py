@@ -30,7 +30,10 @@ NOISE: Final[Mapping[str, re.Pattern[str]]] = {
     ),
     "addresses": re.compile(r"\b0[xX][0-9a-fA-F]+\b"),
     "uuids": re.compile(r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b"),
-    "numbers": re.compile(r"\d+(?:[.,]\d+)*"),
+    # Only numbers that stand alone (with or without a unit): the digits of web-01 or 192.0.2.1 are names.
+    "numbers": re.compile(
+        r"(?<![\w.:-])\d+(?:[.,]\d+)?(?=(?:[munµ]?s|m|h|d|%|[kKMGT]i?[bB]?)?(?![\w-]))(?!\.\d)"
+    ),
 }
 """What may be taken out, in the order in which it is: a time is one before its digits are numbers."""
 
