@@ -60,6 +60,7 @@ class Connection:
             connection=self.name,
             config=self.config,
             mappings=_mappings(self.name, self.connector),
+            limits=self.manifest.limits,
             allow_private_addresses=django_settings.ISTHMUS.allow_private_addresses,
         )
 
