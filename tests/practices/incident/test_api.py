@@ -48,7 +48,12 @@ def test_an_incident_is_opened_read_changed_and_resolved(api: Any) -> None:
     assert (incident["number"], incident["priority"], incident["state"]) == ("INC-000001", "1", "new")
     read = call("get", f"/incidents/{incident['number']}")
     assert read.headers["ETag"] == made.headers["ETag"]
-    changed = call("patch", f"/incidents/{incident['id']}", {"state": "in_progress"}, **{"if-match": read.headers["ETag"]})
+    changed = call(
+        "patch",
+        f"/incidents/{incident['id']}",
+        {"state": "in_progress"},
+        **{"if-match": read.headers["ETag"]},
+    )
     assert changed.json()["state"] == "in_progress"
     late = call("patch", f"/incidents/{incident['id']}", {"title": "x"}, **{"if-match": read.headers["ETag"]})
     assert late.status_code == 412
@@ -93,16 +98,24 @@ def test_reading_does_not_allow_writing_and_other_organisations_see_nothing(api:
 def test_lists_are_filtered_and_paged(api: Any) -> None:
     call = api("incident:read", "incident:write")
     for index in range(5):
-        call("post", "/incidents", {"title": f"n{index}", "impact": "1" if index % 2 else "4", "urgency": "1"})
+        call(
+            "post", "/incidents", {"title": f"n{index}", "impact": "1" if index % 2 else "4", "urgency": "1"}
+        )
     first = call("get", "/incidents?limit=2").json()
     rest = call("get", f"/incidents?limit=50&cursor={first['next']}").json()
     assert [each["title"] for each in (*first["items"], *rest["items"])] == ["n4", "n3", "n2", "n1", "n0"]
-    assert [each["title"] for each in call("get", "/incidents?priority=1&open=true").json()["items"]] == ["n3", "n1"]
+    assert [each["title"] for each in call("get", "/incidents?priority=1&open=true").json()["items"]] == [
+        "n3",
+        "n1",
+    ]
 
 
 def test_the_same_idempotency_key_makes_one_incident(api: Any) -> None:
     call = api("incident:read", "incident:write")
-    answers = [call("post", "/incidents", {"title": "once"}, **{"idempotency-key": "k"}).json()["id"] for _ in range(2)]
+    answers = [
+        call("post", "/incidents", {"title": "once"}, **{"idempotency-key": "k"}).json()["id"]
+        for _ in range(2)
+    ]
     assert answers[0] == answers[1]
     assert len(call("get", "/incidents").json()["items"]) == 1
 
@@ -110,7 +123,10 @@ def test_the_same_idempotency_key_makes_one_incident(api: Any) -> None:
 def test_bulk_answers_item_by_item(api: Any) -> None:
     call = api("incident:read", "incident:write")
     one = call("post", "/incidents", {"title": "one"}).json()
-    items = [{"incident": one["id"], "action": "update", "values": {"category": "network"}}, {"incident": "nothing", "action": "close"}]
+    items = [
+        {"incident": one["id"], "action": "update", "values": {"category": "network"}},
+        {"incident": "nothing", "action": "close"},
+    ]
     answer = call("post", "/incidents/bulk", {"items": items}).json()["items"]
     assert [each["status"] for each in answer] == [200, 404]
     assert answer[0]["result"]["category"] == "network"
@@ -118,7 +134,11 @@ def test_bulk_answers_item_by_item(api: Any) -> None:
 
 def test_a_silence_is_set_and_ended_and_a_hopeless_one_refused(api: Any) -> None:
     call = api("alert:read", "alert:write")
-    body = {"matchers": [{"label": "host", "value": "a"}], "ends_at": "2099-01-01T00:00:00Z", "comment": "noise"}
+    body = {
+        "matchers": [{"label": "host", "value": "a"}],
+        "ends_at": "2099-01-01T00:00:00Z",
+        "comment": "noise",
+    }
     refused = call("post", "/silences", body)
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["pointer"] == "/ends_at"

@@ -16,6 +16,7 @@ from isthmus.practices.incident.suspects import suspects
 
 ALERTS_MAX = 200
 """Most alerts of one incident that its story tells, the first ones."""
+DELIVERIES_MAX = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,26 +123,47 @@ def _suspects(incident: Incident) -> Iterable[TimelineItem]:
 
 
 def _links(incident: Incident) -> Iterable[TimelineItem]:
+    from isthmus.hub.lanes.models import Delivery
     from isthmus.hub.sync import service as sync
 
-    links: Iterable[Any] = sync.links_of(incident.id)
+    links: list[Any] = list(sync.links_of(incident.id))
     for link in links:
-        for entry in reading.history(link.id):
-            state = entry.changes.get("state", (None, None))[1]
-            key = entry.changes.get("external_key", (None, None))[1]
-            if entry.version != 1 and state is None and key is None:
-                continue
-            name = link.external_label or link.external_key or "a ticket to be made"
-            yield TimelineItem(
-                at=entry.occurred_at,
-                recorded_at=entry.recorded_at,
-                what="link",
-                title=f"{link.connection}: {name}" + (f" ({state})" if state else ""),
-                text=" ".join(reason.text for reason in entry.why),
-                actor=entry.actor,
-                origin=link.connection,
-                record=link.id,
-                version=entry.version,
-                trace=entry.trace,
-                why=tuple(entry.why),
-            )
+        yield from _link(link)
+    owed = [incident.id, *(link.id for link in links)]
+    rows = Delivery.objects.filter(organisation=incident.organisation, subject__in=owed).order_by(
+        "created_at"
+    )
+    for each in rows[:DELIVERIES_MAX]:
+        yield TimelineItem(
+            at=Instant(each.updated_at),
+            recorded_at=Instant(each.updated_at),
+            what="delivery",
+            title=f"{each.verb or each.kind} to {each.connection}: {each.state}",
+            text=" ".join(part for part in (each.outcome, each.cause, each.remedy) if part),
+            origin=each.connection,
+            record=each.id,
+            trace=each.trace,
+        )
+
+
+def _link(link: Any) -> Iterable[TimelineItem]:
+    """Tell when a ticket on another system was made, found or cut off."""
+    name = link.external_label or link.external_key or "a ticket to be made"
+    for entry in reading.history(link.id):
+        state = entry.changes.get("state", (None, None))[1]
+        key = entry.changes.get("external_key", (None, None))[1]
+        if entry.version != 1 and state is None and key is None:
+            continue
+        yield TimelineItem(
+            at=entry.occurred_at,
+            recorded_at=entry.recorded_at,
+            what="link",
+            title=f"{link.connection}: {name}" + (f" ({state})" if state else ""),
+            text=" ".join(reason.text for reason in entry.why),
+            actor=entry.actor,
+            origin=link.connection,
+            record=link.id,
+            version=entry.version,
+            trace=entry.trace,
+            why=tuple(entry.why),
+        )
