@@ -10,7 +10,11 @@ PARTS = {"priority": ("priority",), "title": ("title",)}
 
 
 def flow(**changes):
-    base = {"owner": "Service desk", "system_of_record": "hub", "connections": {name: Terms() for name in SYSTEMS}}
+    base = {
+        "owner": "Service desk",
+        "system_of_record": "hub",
+        "connections": {name: Terms() for name in SYSTEMS},
+    }
     return Flow(**{**base, **changes})
 
 
@@ -31,9 +35,18 @@ def test_a_sound_register_has_no_problem():
         ({"system_of_record": "elsewhere"}, "/incident/system_of_record", "elsewhere"),
         ({"connections": {"gone": Terms()}}, "/incident/connections/gone", "gone"),
         ({"fields": [FieldRule(id="a", field="colour")]}, "/incident/fields/0/field", "no field"),
-        ({"fields": [FieldRule(id="a", field="title", when="nonsense ==")]}, "/incident/fields/0/when", "nonsense"),
         (
-            {"fields": [FieldRule(id="a", field="title", system_of_record="desk"), FieldRule(id="b", field="title", system_of_record="dev")]},
+            {"fields": [FieldRule(id="a", field="title", when="nonsense ==")]},
+            "/incident/fields/0/when",
+            "nonsense",
+        ),
+        (
+            {
+                "fields": [
+                    FieldRule(id="a", field="title", system_of_record="desk"),
+                    FieldRule(id="b", field="title", system_of_record="dev"),
+                ]
+            },
             "/incident/fields/1",
             "two masters: desk and dev",
         ),
@@ -47,7 +60,11 @@ def test_a_sound_register_has_no_problem():
             "/incident/fields",
             "cycle",
         ),
-        ({"fields": [FieldRule(id="a", field="title"), FieldRule(id="a", field="category")]}, "/incident/fields/1/id", "twice"),
+        (
+            {"fields": [FieldRule(id="a", field="title"), FieldRule(id="a", field="category")]},
+            "/incident/fields/1/id",
+            "twice",
+        ),
     ],
 )
 def test_each_defect_is_named_with_its_place(changes, path, said):
@@ -55,17 +72,32 @@ def test_each_defect_is_named_with_its_place(changes, path, said):
 
 
 def test_a_field_that_only_the_hub_may_decide_has_no_rule():
-    change = Flow(owner="CM", system_of_record="hub", connections={"desk": Terms()}, fields=[FieldRule(id="x", field="state")])
+    change = Flow(
+        owner="CM",
+        system_of_record="hub",
+        connections={"desk": Terms()},
+        fields=[FieldRule(id="x", field="state")],
+    )
     (problem,) = problems({"change": change}, SYSTEMS)
     assert "decided here" in problem.message
 
 
 def test_directions_and_conditions_narrow_a_rule():
-    rules = [FieldRule(id="p", field="priority", policy=MergePolicy.LATEST, when="connection == 'monitoring'")]
-    register = flow(fields=rules, connections={**{name: Terms() for name in SYSTEMS}, "dev": Terms(direction="out")})
+    rules = [
+        FieldRule(id="p", field="priority", policy=MergePolicy.LATEST, when="connection == 'monitoring'")
+    ]
+    register = flow(
+        fields=rules, connections={**{name: Terms() for name in SYSTEMS}, "dev": Terms(direction="out")}
+    )
 
     def of(name):
-        return policies("incident", register, PARTS, name, {"connection": name, "kind": "incident", "channel": "", "record": {}})
+        return policies(
+            "incident",
+            register,
+            PARTS,
+            name,
+            {"connection": name, "kind": "incident", "channel": "", "record": {}},
+        )
 
     assert of("monitoring")["priority"].inbound
     assert not of("desk")["priority"].inbound

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
+from isthmus.connectors.kit import pacing
 from isthmus.connectors.kit.address_guard import AddressRefusedError, guarded_socket
 from isthmus.connectors.kit.manifest import Limits
 from isthmus.connectors.kit.reactions import Answer, PartnerSaidError, error
@@ -130,6 +131,7 @@ class HttpClient:
         sent = {**self._headers, **(headers or {})}
         if json is not None:
             data, sent["Content-Type"] = msgspec.json.encode(json), "application/json"
+        await pacing.wait()
         try:
             async with self._opened().request(
                 method, self._base + path, params=params, data=data, headers=sent, allow_redirects=False

@@ -32,7 +32,8 @@ T = TypeVar("T")
 Store = Callable[[Callable[[], T]], Awaitable[T]]
 """Runs a function in the thread that may use the store, inside a scope."""
 
-CALLS_MAX = 16
+CALLS_MAX = 20
+"""Calls under way at once; the kit's client keeps as many connections."""
 CLAIM_SECONDS = 180
 """Longer than any call with its read-back: a lease never runs out under a call that may still answer."""
 PARTNER_FAULTS = frozenset({"retryable", "unknown", "bug"})

@@ -1,10 +1,11 @@
-"""A client that keeps the lane's terms: every request takes its turn in the bucket and is bounded in time."""
+"""A client that keeps the lane's terms: every request takes its turn in the bucket, every verb is bounded."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
+from isthmus.connectors.kit import pacing
 from isthmus.connectors.kit.ports import TicketSystem
 from isthmus.hub.lanes.limits import Bucket
 from isthmus.kernel.errors import Retryable, UnknownOutcome
@@ -16,7 +17,7 @@ _PURE = frozenset({"mappings", "path", "close"})
 
 
 class Metered:
-    """Stands before a client. The wait for a turn is not part of the request's time: a request that never
+    """Stands before a client. Waiting for a turn does not count as the partner's time: a request that never
     left has no unknown outcome."""
 
     def __init__(self, client: TicketSystem, bucket: Bucket, seconds_max: float) -> None:
@@ -28,10 +29,9 @@ class Metered:
             return found
 
         async def call(*args: Any, **more: Any) -> Any:
-            at = self._bucket.reserve(source.now())
-            await asyncio.sleep(max(0.0, (at - source.now()) / SECOND))
             try:
-                async with asyncio.timeout(self._seconds_max):
+                async with asyncio.timeout(self._seconds_max) as limit:
+                    pacing.pace(_Turns(self._bucket, limit))
                     return await found(*args, **more)
             except TimeoutError:
                 kind = Retryable if name in _READS else UnknownOutcome
@@ -41,3 +41,19 @@ class Metered:
                 ) from None
 
         return call
+
+
+class _Turns:
+    """Hands out the turns of one verb, and gives the time spent waiting back to its limit."""
+
+    def __init__(self, bucket: Bucket, limit: asyncio.Timeout) -> None:
+        self._bucket, self._limit = bucket, limit
+
+    async def __call__(self) -> None:
+        now = source.now()
+        seconds = (self._bucket.reserve(now) - now) / SECOND
+        if seconds > 0:
+            until = self._limit.when()
+            if until is not None:
+                self._limit.reschedule(until + seconds)
+            await asyncio.sleep(seconds)

@@ -63,6 +63,7 @@ class Batch:
 def begin(work: Work, rows: Sequence[Due], paths: Paths) -> list[Turn]:
     """Return the turns of claimed rows. Rows that owe nothing are finished, waiting ones given back."""
     batch = Batch()
+    _show(work, rows)
     links = loading.load(work, [row.subject for row in rows if row.what == CONVERGE], paths=paths)
     for row in rows:
         if row.what == CONVERGE:
@@ -80,6 +81,7 @@ def conclude(work: Work, results: Sequence[Result], paths: Paths, jitter: float)
     """Record what came of calls; return the next turns of the same links."""
     batch = Batch()
     rows = {row.id: row for row in Due.objects.filter(id__in=[each.turn.due_id for each in results])}
+    _show(work, rows.values())
     links = loading.load(work, [each.turn.subject for each in results if each.turn.do != "once"], paths=paths)
     going_on: dict[str, Due] = {}
     for result in results:
@@ -369,8 +371,19 @@ def _give_back(work: Work, row: Due, at: Instant, *, state: str, fault: Fault | 
 
 def _mark(work: Work, row: Due, **values: Any) -> None:
     delivery = row.subject if row.what == CONVERGE else row.key
-    if Delivery.objects.filter(id=delivery).exists():
+    if delivery in _shown(work):
         work.advance(Delivery, where={"id": delivery}, values={"updated_at": work.now, **values})
+
+
+def _shown(work: Work) -> set[str]:
+    """Return the deliveries that pages show for the rows of this Work."""
+    found: set[str] = work.__dict__.setdefault("shown_deliveries", set())
+    return found
+
+
+def _show(work: Work, rows: Iterable[Due]) -> None:
+    """Look up once which rows have a delivery: unlinking takes it away."""
+    _shown(work).update(Delivery.objects.filter(id__in=ids_of(rows)).values_list("id", flat=True))
 
 
 def ids_of(rows: Iterable[Due]) -> set[str]:
