@@ -178,9 +178,9 @@ def test_renaming_by_key_keeps_the_item(book):
 
 
 def test_creating_what_exists_is_a_conflict_and_correcting_it_is_not(book):
-    make = lambda values: book.perform(
-        lambda work: service.create_ci(work, values, organisation=book.organisation)
-    )  # noqa: E731
+    def make(values):
+        return book.perform(lambda work: service.create_ci(work, values, organisation=book.organisation))
+
     made = make({"name": "db", "ci_class": "database", "external_key": "X"})
     with pytest.raises(Conflict):
         make({"name": "db", "ci_class": "database"})

@@ -18,9 +18,10 @@ def recording(act: Callable[[], T], *, actor: Actor, origin: Origin, trace: str 
     """Run `act` (which opens its own Work); journal a refused decision in a Work of its own, then raise it."""
     try:
         return act()
-    except service.RefusedDecision:
-        perform(lambda work: service.record_refusal(work, refused), actor=actor, origin=origin, trace=trace)
-        raise
+    except service.RefusedDecision as fault:
+        refused = fault
+    perform(lambda work: service.record_refusal(work, refused), actor=actor, origin=origin, trace=trace)
+    raise refused
 
 
 def decide(

@@ -174,7 +174,7 @@ def _day_bounds(each: Recurring, *, first: bool) -> Instant:
 
 
 def check(section: ChangeSection, parsed: Parsed) -> list[Problem]:
-    """Return what the types cannot say: authorities nobody can hold, calendars that cannot be read, …"""
+    """Return what the types cannot say: authorities nobody can hold, calendars that cannot be read."""
     return [
         *_twice(section.models, "models"),
         *_twice(section.authorities, "authorities"),

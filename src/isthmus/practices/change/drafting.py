@@ -197,9 +197,8 @@ def _tame(work: Work, values: Mapping[str, Any], organisation: str, *, partial: 
             )
         else:
             found[name] = value.strip()
-    if not partial or "title" in values:
-        if not found.get("title"):
-            no("title", "A title is needed.", "Say in a few words what is changed.")
+    if (not partial or "title" in values) and not found.get("title"):
+        no("title", "A title is needed.", "Say in a few words what is changed.")
     if found.get("type", "normal") not in {"standard", "normal", "emergency"}:
         no("type", f"{found['type']!r} is no type of change.", "Use standard, normal or emergency.")
     if found.get("priority") and found["priority"] not in LEVELS:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from isthmus.kernel.errors import Conflict, NotFound, Problem, Rejected
@@ -106,7 +107,11 @@ def active(organisation: str) -> list[dict[str, Any]]:
 
 
 def _enter(
-    work: Work, organisation: str, *, add: Set[str] = frozenset(), take: Set[str] = frozenset()
+    work: Work,
+    organisation: str,
+    *,
+    add: AbstractSet[str] = frozenset(),
+    take: AbstractSet[str] = frozenset(),
 ) -> None:
     record_id = ChangeCalendar.id_of(organisation)
     held = work.pending.get(record_id)

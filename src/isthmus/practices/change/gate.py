@@ -55,7 +55,7 @@ class Answer:
         return self.decision.verdict
 
 
-def decide(work: Work, request: Mapping[str, Any], now: Instant, *, organisation: str) -> GateDecision:
+def decide(work: Work, request: Mapping[str, Any], *, organisation: str) -> GateDecision:
     """Answer one question and leave the record: `change` (number or id), `environment`, `artefact_hash`, `cis`."""
     return check(work, request, organisation=organisation).record
 
@@ -373,17 +373,12 @@ def _calendar(
         and planning.concerns(each, environment=change.environment, cis=items, organisation=organisation)
     ]
     held = schedule.current(organisation, now)
-    for ci in sorted(items):
-        for window in held.own(ci, now):
-            if window.change != row.id:
-                found.append(
-                    Span(
-                        effect="maintenance",
-                        name=window.number,
-                        starts_at=window.starts_at,
-                        ends_at=window.ends_at,
-                    )
-                )
+    found += [
+        Span(effect="maintenance", name=window.number, starts_at=window.starts_at, ends_at=window.ends_at)
+        for ci in sorted(items)
+        for window in held.own(ci, now)
+        if window.change != row.id
+    ]
     return sorted(set(found), key=lambda each: (each.starts_at, each.effect, each.name))
 
 

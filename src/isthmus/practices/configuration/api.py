@@ -111,7 +111,7 @@ class ImpactIn(Schema):
 
 
 class BindIn(Schema):
-    """What an alert would say: `host`, `address`, `external_key`, `environment`, `service`, …"""
+    """What an alert would say: `host`, `address`, `external_key`, `environment`, `service`."""
 
     hints: dict[str, Any]
     organisation: str = ""

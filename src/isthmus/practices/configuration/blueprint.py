@@ -148,17 +148,7 @@ def check(section: Configuration, _parsed: Parsed) -> list[Problem]:
                         remedy=f"Possible: {', '.join(REQUIRABLE)}.",
                     )
                 )
-    for index, rule in enumerate(section.relations):
-        for place, pair in enumerate(rule.pairs):
-            for end in ("source", "target"):
-                if getattr(pair, end) not in known:
-                    problems.append(
-                        Problem(
-                            path=f"/relations/{index}/pairs/{place}/{end}",
-                            message=f"There is no class {getattr(pair, end)!r}.",
-                            remedy="Declare it under classes.",
-                        )
-                    )
+    problems += _unknown_in_pairs(section, known)
     if section.service_class not in known:
         problems.append(
             Problem(
@@ -168,6 +158,20 @@ def check(section: Configuration, _parsed: Parsed) -> list[Problem]:
             )
         )
     return problems
+
+
+def _unknown_in_pairs(section: Configuration, known: dict[str, CiClass]) -> list[Problem]:
+    return [
+        Problem(
+            path=f"/relations/{index}/pairs/{place}/{end}",
+            message=f"There is no class {getattr(pair, end)!r}.",
+            remedy="Declare it under classes.",
+        )
+        for index, rule in enumerate(section.relations)
+        for place, pair in enumerate(rule.pairs)
+        for end in ("source", "target")
+        if getattr(pair, end) not in known
+    ]
 
 
 def _inherits_from_itself(name: str, known: dict[str, CiClass]) -> bool:

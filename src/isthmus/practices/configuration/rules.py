@@ -153,7 +153,7 @@ def _field(key: str, raw: Any) -> Any:
     if raw is None:
         return {}
     if not isinstance(raw, dict):
-        raise ValueError("An object of attributes is needed.")
+        raise ValueError("An object of attributes is needed.")  # noqa: TRY004 - caught as a wrong value
     return raw
 
 
@@ -161,7 +161,7 @@ def _text(raw: Any) -> str:
     if raw is None:
         return ""
     if isinstance(raw, bool | float) or not isinstance(raw, str | int):
-        raise ValueError("A text is needed.")
+        raise ValueError("A text is needed.")  # noqa: TRY004 - caught as a wrong value
     text = str(raw).strip()
     if len(text) > NAME_CHARACTERS_MAX or any(ord(character) < 32 for character in text):
         raise ValueError(f"At most {NAME_CHARACTERS_MAX} printable characters.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from isthmus.kernel.errors import Conflict, NotFound, Rejected
 from isthmus.kernel.graph import Graph, Reach
@@ -18,6 +18,8 @@ from isthmus.practices.configuration.impact import report as impact_report
 from isthmus.practices.configuration.importing import ImportReport, import_rows
 from isthmus.practices.configuration.models import Ci, Gap, Relation
 from isthmus.practices.configuration.snapshot import Snapshot
+
+M = TypeVar("M", bound=RecordModel)
 
 __all__ = [
     "Binding", "CiFacts", "ImpactReport", "ImportReport", "Snapshot", "bind", "create_ci", "downstream", "gap", "graph",
@@ -125,14 +127,14 @@ def gap(work: Work, hint: str, *, organisation: str, found_by: str = "") -> Gap:
     return gaps.report(work, organisation, hint, found_by=found_by)
 
 
-def _one(work: Work, model: type[Any], row: Mapping[str, Any], organisation: str, source: str) -> Any:
+def _one(work: Work, model: type[M], row: Mapping[str, Any], organisation: str, source: str) -> M:
     result = import_rows(work, [row], organisation=organisation, source=source).results[0]
     if result.what in {"rejected", "parked"}:
         raise Rejected(
             "The map does not accept this.", problems=result.problems, remedy="Correct the fields named."
         )
     held = work.pending.get(result.record)
-    if held is not None:
+    if held is not None and isinstance(held.record, model):
         return held.record
     found = model.objects.filter(id=result.record).first()
     if found is None:
@@ -140,8 +142,7 @@ def _one(work: Work, model: type[Any], row: Mapping[str, Any], organisation: str
     return found
 
 
-def _same(work: Work, record: Any) -> Any:
+def _same(work: Work, record: M) -> M:
     """Return the instance that this transaction already writes, if there is one."""
     held = work.pending.get(record.id)
-    found: RecordModel = held.record if held is not None else record
-    return found
+    return held.record if held is not None and isinstance(held.record, type(record)) else record

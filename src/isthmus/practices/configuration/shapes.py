@@ -6,7 +6,7 @@ from typing import Any
 
 from isthmus.kernel.instant import Instant, to_rfc3339
 from isthmus.kernel.record import FieldType
-from isthmus.ledger.records import RecordModel
+from isthmus.ledger.records import RecordModel, kind_of
 
 _ENVELOPE = ("id", "organisation", "version", "trace", "channel", "synthetic")
 
@@ -14,7 +14,7 @@ _ENVELOPE = ("id", "organisation", "version", "trace", "channel", "synthetic")
 def record_out(record: RecordModel) -> dict[str, Any]:
     """Return every field of a record's kind with its envelope."""
     found: dict[str, Any] = {name: getattr(record, name) for name in _ENVELOPE}
-    for each in record.record_kind().fields:
+    for each in kind_of(record).fields:
         value = getattr(record, each.name)
         if each.type is FieldType.INSTANT:
             value = time_out(value)
