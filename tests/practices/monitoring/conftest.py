@@ -13,9 +13,11 @@ from isthmus.blueprint import running
 from isthmus.hub import due
 from isthmus.hub.models import Due
 from isthmus.hub.observing import Outcome, Seen
-from isthmus.kernel.actor import system
-from isthmus.kernel.instant import MINUTE, Instant
+from isthmus.kernel.actor import Actor, ActorKind, system
+from isthmus.kernel.instant import HOUR, MINUTE, Instant
 from isthmus.kernel.observation import ExternalRef, Observation
+from isthmus.practices.change import service as changes
+from isthmus.practices.change.models import Change
 from isthmus.practices.configuration import service as configuration
 from isthmus.practices.configuration import snapshot
 from isthmus.practices.incident.models import Incident
@@ -153,3 +155,51 @@ def monitor(book: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Monitor]:
     index.forget()
     snapshot.forget()
     running.forget()
+
+
+class World:
+    """A shop on the map, Ada who raises changes and Ben who approves them."""
+
+    def __init__(self, monitor: Any) -> None:
+        self.book = monitor.book
+        self.people = {
+            name: Actor(
+                kind=ActorKind.PERSON,
+                id=f"person-{name}",
+                label=name,
+                organisations=frozenset({self.book.organisation}),
+                roles=frozenset(roles),
+            )
+            for name, roles in {"ada": {"agent", "change_manager"}, "ben": {"approver"}}.items()
+        }
+        monitor.map([{"name": "shop-app"}, {"name": "db"}, {"name": "leaf"}], [("shop-app", "db")])
+
+    def do(self, who: str, step: Any, *arguments: Any, **more: Any) -> Any:
+        def inside(work: Any) -> Any:
+            given = [changes.load(work, each.id) if isinstance(each, Change) else each for each in arguments]
+            return step(work, *given, **more)
+
+        return self.book.perform(inside, actor=self.people[who], channel="api")
+
+    def planned(self) -> Change:
+        """Raise a change on the database for the next hour, which nobody has approved."""
+        now = self.book.clock.now()
+        values = {
+            "title": "New release", "cis": ["db"], "environment": "production", "artefact_hash": "sha256:" + "a1" * 32,
+            "implementation_plan": "Roll out.", "backout_plan": "Roll back.", "window_start": now, "window_end": now + HOUR,
+        }  # fmt: skip
+        found: Change = self.do("ada", changes.create, values, organisation=self.book.organisation)
+        return found
+
+    def authorised(self) -> Change:
+        """Raise the same change and have it approved."""
+        change = self.planned()
+        self.do("ada", changes.submit, change)
+        self.do("ada", changes.request_approval, change)
+        self.do("ben", changes.approve, change)
+        return change
+
+
+@pytest.fixture
+def world(monitor: Any) -> World:
+    return World(monitor)

@@ -6,66 +6,16 @@ from typing import Any
 
 import pytest
 
-from isthmus.kernel.actor import Actor, ActorKind
 from isthmus.kernel.errors import Rejected
-from isthmus.kernel.instant import HOUR, MINUTE
+from isthmus.kernel.instant import MINUTE
 from isthmus.ledger import reading
 from isthmus.practices.change import service as changes
-from isthmus.practices.change.models import Change
 from isthmus.practices.monitoring import service
 from isthmus.practices.monitoring.models import Alert, Silence
 
 
-class World:
-    """A shop on the map, Ada who raises changes and Ben who approves them."""
-
-    def __init__(self, monitor: Any) -> None:
-        self.book = monitor.book
-        self.people = {
-            name: Actor(
-                kind=ActorKind.PERSON,
-                id=f"person-{name}",
-                label=name,
-                organisations=frozenset({self.book.organisation}),
-                roles=frozenset(roles),
-            )
-            for name, roles in {"ada": {"agent", "change_manager"}, "ben": {"approver"}}.items()
-        }
-        monitor.map([{"name": "shop-app"}, {"name": "db"}, {"name": "leaf"}], [("shop-app", "db")])
-
-    def do(self, who: str, step: Any, *arguments: Any, **more: Any) -> Any:
-        def inside(work: Any) -> Any:
-            given = [changes.load(work, each.id) if isinstance(each, Change) else each for each in arguments]
-            return step(work, *given, **more)
-
-        return self.book.perform(inside, actor=self.people[who], channel="api")
-
-    def planned(self) -> Change:
-        """Raise a change on the database for the next hour, which nobody has approved."""
-        now = self.book.clock.now()
-        values = {
-            "title": "New release", "cis": ["db"], "environment": "production", "artefact_hash": "sha256:" + "a1" * 32,
-            "implementation_plan": "Roll out.", "backout_plan": "Roll back.", "window_start": now, "window_end": now + HOUR,
-        }  # fmt: skip
-        found: Change = self.do("ada", changes.create, values, organisation=self.book.organisation)
-        return found
-
-    def authorised(self) -> Change:
-        """Raise the same change and have it approved."""
-        change = self.planned()
-        self.do("ada", changes.submit, change)
-        self.do("ada", changes.request_approval, change)
-        self.do("ben", changes.approve, change)
-        return change
-
-
-@pytest.fixture
-def world(monitor: Any) -> World:
-    return World(monitor)
-
-
 def test_inside_an_authorised_window_the_item_and_its_dependants_are_quiet_and_others_are_not(
-    monitor: Any, world: World
+    monitor: Any, world: Any
 ) -> None:
     change = world.authorised()
     outcomes = monitor.send(*(monitor.event(host=host) for host in ("db", "shop-app", "leaf")))
@@ -76,14 +26,14 @@ def test_inside_an_authorised_window_the_item_and_its_dependants_are_quiet_and_o
     assert len(monitor.incidents()) == 1
 
 
-def test_an_unauthorised_change_suppresses_nothing(monitor: Any, world: World) -> None:
+def test_an_unauthorised_change_suppresses_nothing(monitor: Any, world: Any) -> None:
     world.planned()
     monitor.fire(host="db")
     assert len(monitor.incidents()) == 1
 
 
 def test_still_firing_past_the_window_it_becomes_an_incident_after_grace_and_not_before(
-    monitor: Any, world: World
+    monitor: Any, world: Any
 ) -> None:
     world.authorised()
     monitor.fire(host="db")
@@ -96,7 +46,7 @@ def test_still_firing_past_the_window_it_becomes_an_incident_after_grace_and_not
     assert any("still fires" in reason.text for entry in reading.history(alert.id) for reason in entry.why)
 
 
-def test_cleared_inside_the_window_nothing_follows(monitor: Any, world: World) -> None:
+def test_cleared_inside_the_window_nothing_follows(monitor: Any, world: Any) -> None:
     world.authorised()
     monitor.fire(host="db")
     monitor.clear(host="db")
@@ -106,7 +56,7 @@ def test_cleared_inside_the_window_nothing_follows(monitor: Any, world: World) -
 
 
 def test_when_the_change_is_cancelled_the_next_word_of_the_source_makes_an_incident(
-    monitor: Any, world: World
+    monitor: Any, world: Any
 ) -> None:
     change = world.authorised()
     event = monitor.event(host="db")
