@@ -472,3 +472,21 @@ def test_a_settling_read_maps_our_comment_by_its_marker_after_a_lost_answer():
     world.run("A")
     assert world.links["A"].comments["ours 1"] == LinkComment(key="A-c2", agreed="hello", seen="hello")
     assert len([each for each in world.partners["A"].writes if each[0] == "comment"]) == 1
+
+
+def test_a_clock_that_runs_ahead_is_flagged_and_loses_its_lead():
+    latest = {"title": FieldPolicy(policy=MergePolicy.LATEST, skew_bound=60_000_000)}
+    world = started(Partner(name="A"), Partner(name="B"), policies=latest)
+    world.partners["A"].clock += 600_000_000
+    world.partners["A"].user_edits(world.links["A"].key, "title", "from the fast clock")
+    world.partners["A"].clock = world.now
+    world.deliver("A", world.partners["A"].webhooks[-1])
+    assert world.value("title") == "from the fast clock", "alone, it is an edit like any other"
+    assert world.record.fields["title"].at == world.now
+    assert [note.why for note in world.notes] == ["skewed"]
+    world.forward(120)
+    world.user("B", "title", "later, from the right clock")
+    world.deliver("B", world.partners["B"].webhooks[-1])
+    assert world.value("title") == "later, from the right clock"
+    ((_, conflict),) = world.conflicts
+    assert (conflict.winner, conflict.ours) == ("theirs", "from the fast clock")

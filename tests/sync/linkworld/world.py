@@ -105,6 +105,7 @@ class World:
         self.links = {each.name: LinkState() for each in partners}
         self.adopted: list = []
         self.conflicts: list = []
+        self.notes: list = []
         self.admissions: list = []
         self.lanes: dict = {}
         self.counter = 0
@@ -136,6 +137,7 @@ class World:
         self.put(name, outcome.link)
         self.adopted += [(name, each.part, each.value, each.field.hops) for each in outcome.takes]
         self.conflicts += [(name, each) for each in outcome.conflicts]
+        self.notes += outcome.notes
         self.record = outcome.record
         for part in outcome.settled_conflicts:
             self.decide(part)

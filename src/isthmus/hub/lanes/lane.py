@@ -123,7 +123,7 @@ class Lane:
 
     async def _call(self, turn: Turn) -> Result:
         metered = Metered(self._opened(), self._bucket, self._seconds_max)
-        return await execute(metered, turn)  # type: ignore[arg-type]  # the same port, by delegation
+        return await execute(metered, turn)
 
     def _judge(self, results: Sequence[Result]) -> None:
         now = source.now()

@@ -6,6 +6,7 @@ written down as (∅, theirs), so that the next plan puts ours back.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from msgspec import UNSET, structs
@@ -24,7 +25,7 @@ from isthmus.hub.sync.algorithm.outcome import (
 )
 from isthmus.hub.sync.algorithm.spelling import Unmapped, inward, normal
 from isthmus.hub.sync.algorithm.state import HubField, LinkPart, LinkState, RecordView, fingerprint
-from isthmus.kernel.instant import Instant
+from isthmus.kernel.instant import SECOND, Instant
 from isthmus.kernel.merge import Decision, Edit, Form, Shape, Verdict, apply_delta, decide, difference, gather
 from isthmus.kernel.record import MergePolicy
 
@@ -138,6 +139,13 @@ def _judge(
         policy, connection=context.connection, ours=mine, theirs=edit, both=both, known_at=seen.seen_at
     )
     base = None if part.agreed is UNSET else part.agreed
+    if edit.at > seen.seen_at:
+        # An edit cannot be younger than its sight: a clock that runs ahead must not win every later comparison.
+        if edit.at > seen.seen_at + policy.skew_bound:
+            ahead = (edit.at - seen.seen_at) // SECOND
+            text = f"The clock of {context.connection} runs {ahead} s ahead."
+            draft.notes.append(Note(part=shape.name, why="skewed", text=text))
+        edit = replace(edit, at=seen.seen_at)
     match decision.verdict:
         case Verdict.TAKE if not context.legal(shape.name, ours.value, edit.value):
             illegal = Decision(
