@@ -54,8 +54,10 @@ class Result:
 
 
 def kinds_of(connection: Connection) -> list[str]:
-    """Return the record kinds that a connection polls."""
+    """Return the record kinds that a connection polls; a configuration with an empty `url` only receives."""
     if connection.connector.open is None or not connection.entry.polling.enabled:
+        return []
+    if getattr(connection.config, "url", None) == "":
         return []
     able = [each.kind for each in connection.manifest.able() if each.verb == "read"]
     wanted = connection.entry.polling.kinds

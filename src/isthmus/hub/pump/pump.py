@@ -33,20 +33,27 @@ _log = structlog.get_logger(__name__)
 
 ACTOR = system("pump")
 HOLD_SECONDS_MAX = 0.020
-BATCH_MIN = 16
-BATCH_MAX = 1_000
+BATCH_MIN = 200
+BATCH_MAX = 4_000
+"""Observations in one batch. Below the least, a slow disk's commits would bound the rate, not the rows."""
 TRANSIENT = (Retryable, DatabaseError, InterfaceError)
 
 
 @dataclass
 class Partition:
-    """What the pump remembers of one connection between batches."""
+    """What the pump remembers of one connection between batches. `size` counts observations."""
 
     connection: Connection
     context: Context
     position: int
     size: int = 64
+    per_message: float = 1.0
     held: float = field(default=0.0, compare=False)
+
+    @property
+    def messages_max(self) -> int:
+        """Return how many messages make a batch, as far as the last one tells."""
+        return max(1, int(self.size / max(self.per_message, 1.0)))
 
     def adapt(self, held_seconds: float) -> None:
         """Choose the next batch size from how long the last transaction held the turnstile."""
@@ -79,11 +86,12 @@ class Pump:
         partition = self._partition(connection)
         if self._intake.durable(connection.name) <= partition.position:
             return 0
-        messages = self._intake.read(connection.name, partition.position, messages_max=partition.size)
+        messages = self._intake.read(connection.name, partition.position, messages_max=partition.messages_max)
         messages = _same_door(messages)
         if not messages:
             return 0
         taken = [take(connection, partition.context, each) for each in messages]
+        partition.per_message = sum(len(each.items) for each in taken) / len(taken)
         batch = Batch(connection=connection, after=partition.position, taken=taken)
         try:
             partition.adapt(self._commit(batch))
