@@ -82,7 +82,9 @@ def grant(work: Work, *, holder: str, role: str, organisation: str) -> RoleGrant
             remedy=f"Roles are {', '.join(sorted(ROLES))}.",
             problems=(Problem(path="/body/role", message="not a role"),),
         )
-    found = RoleGrant.objects.filter(organisation=organisation, holder=holder, role=role).first()
+    found: RoleGrant | None = RoleGrant.objects.filter(
+        organisation=organisation, holder=holder, role=role
+    ).first()
     why = [
         Reason(rule="identity.grant", text=f"{work.actor.label or work.actor.id} granted the role {role}.")
     ]

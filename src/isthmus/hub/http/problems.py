@@ -127,10 +127,10 @@ def _pointer(place: Sequence[object]) -> str:
 def register(api: NinjaAPI) -> None:
     """Make every error of `api` answer as a problem."""
 
-    def ours(request: HttpRequest, error: Exception) -> HttpResponse:
+    def ours(request: HttpRequest, error: Any) -> HttpResponse:
         return from_error(request, error)
 
-    def invalid(request: HttpRequest, error: Exception) -> HttpResponse:
+    def invalid(request: HttpRequest, error: Any) -> HttpResponse:
         found = [
             {"pointer": _pointer(each.get("loc", ())), "message": str(each.get("msg", "")), "remedy": ""}
             for each in getattr(error, "errors", [])
@@ -140,13 +140,13 @@ def register(api: NinjaAPI) -> None:
             remedy="Correct the values named in errors; the OpenAPI document lists what is possible.", problems=found,
         )  # fmt: skip
 
-    def plain(request: HttpRequest, error: Exception) -> HttpResponse:
+    def plain(request: HttpRequest, error: Any) -> HttpResponse:
         status = getattr(error, "status_code", 400)
         return problem(
             request, status, {401: "unauthenticated", 403: "forbidden"}.get(status, "request"), str(error)
         )
 
-    def missing(request: HttpRequest, _error: Exception) -> HttpResponse:
+    def missing(request: HttpRequest, _error: Any) -> HttpResponse:
         return problem(request, 404, "not-found", "There is no such thing, or none that you may see.")
 
     api.add_exception_handler(errors.IsthmusError, ours)

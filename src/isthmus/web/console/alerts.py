@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from isthmus.hub.http import paging
 from isthmus.kernel.errors import Rejected
-from isthmus.kernel.instant import MINUTE
+from isthmus.kernel.instant import MINUTE, Instant
 from isthmus.kernel.kinds.monitoring import ALERT_DECISIONS, ALERT_STATES, SEVERITIES
 from isthmus.ledger import reading
 from isthmus.ledger.ids import source
@@ -86,7 +86,7 @@ def silence(request: HttpRequest, alert_id: str) -> HttpResponse:
             organisation=alert.organisation,
             matchers=matchers,
             starts_at=now,
-            ends_at=now + minutes * MINUTE,
+            ends_at=Instant(now + minutes * MINUTE),
             comment=comment,
         )
 

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_POST
 
 from isthmus.hub.http import actor as callers
@@ -43,7 +44,7 @@ def verify(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @screen("audit:export")
-def download(request: HttpRequest) -> HttpResponse:
+def download(request: HttpRequest) -> HttpResponseBase:
     """The evidence pack: the whole book with its verifier, which runs without the product."""
     return pack(request)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from ninja import Router
 
 from isthmus.hub.http import actor as callers
@@ -54,7 +54,7 @@ def verify(request: HttpRequest) -> dict[str, Any]:
 
 
 @router.get("/audit/export", summary="The evidence pack (ZIP), which verifies by itself")
-def export(request: HttpRequest) -> HttpResponse:
+def export(request: HttpRequest) -> FileResponse:
     callers.require(request, "audit:export")
     return view.pack(request)
 

@@ -142,7 +142,7 @@ def lookup(mapping: Mapping[Any, Any] | None, key: Any) -> Any:
 @register.simple_tag(takes_context=True)
 def may(context: template.Context, permission: str) -> bool:
     """Return whether the reader holds a permission somewhere; the server checks again when they act."""
-    return permission in context.get("held", ())
+    return permission in (context.get("held") or ())
 
 
 @register.simple_tag(takes_context=True)
