@@ -11,6 +11,8 @@ By hand: `python -m isthmus.connectors.roundup.local serve --directory DIR [--po
 from __future__ import annotations
 
 import argparse
+import atexit
+import functools
 import os
 import shutil
 import socket
@@ -18,6 +20,7 @@ import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 from pathlib import Path
@@ -57,21 +60,11 @@ class LocalTracker:
         port = port or _free_port()
         fresh = not (home / "tracker" / "config.ini").exists()
         if fresh:
-            _install(home / "tracker", port)
+            # Only the address differs between trackers: the template is initialised once per process.
+            shutil.copytree(_template(), home / "tracker")
         _listen_at(home / "tracker", port)
         with (home / "server.log").open("ab") as log:
-            process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "isthmus.connectors.roundup.local",
-                    "_serve",
-                    str(home / "tracker"),
-                    str(port),
-                ],
-                stdout=log,
-                stderr=log,
-            )
+            process = subprocess.Popen(_command(home / "tracker", port), stdout=log, stderr=log)
         tracker = cls(home, port, process, owned=owned)
         try:
             tracker._wait()
@@ -126,17 +119,21 @@ class LocalTracker:
             )
 
 
-def _install(tracker: Path, port: int) -> None:
-    """Install and initialise the classic template with SQLite; mail goes to a file, never to a server."""
-    tracker.parent.mkdir(parents=True, exist_ok=True)
+@functools.cache
+def _template() -> Path:
+    """Install and initialise the classic template with SQLite; mail goes nowhere."""
+    home = Path(tempfile.mkdtemp(prefix="isthmus-roundup-template-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    tracker = home / "tracker"
     settings = (
-        f"tracker_web=http://127.0.0.1:{port}/,mail_domain=example.test,mail_host=127.0.0.1,"
-        f"mail_debug={tracker.parent / 'mail.log'},"
+        "tracker_web=http://127.0.0.1:1/,mail_domain=example.test,mail_host=127.0.0.1,"
+        f"mail_debug={os.devnull},"
         # Each call signs in by basic authentication: the cost of guessing passwords is not what we test.
         "password_pbkdf2_default_rounds=1000"
     )
     _admin(tracker, "install", "classic", "sqlite", settings)
     _admin(tracker, "initialise", ADMINISTRATOR_PASSWORD)
+    return tracker
 
 
 def _admin(tracker: Path, *arguments: str) -> None:
@@ -162,6 +159,11 @@ def _listen_at(tracker: Path, port: int) -> None:
     path.write_text("\n".join(address if each.startswith("web =") else each for each in lines) + "\n")
 
 
+def _command(tracker: Path, port: int) -> list[str]:
+    module = "isthmus.connectors.roundup.local"
+    return [sys.executable, "-m", module, "_serve", str(tracker), str(port), str(os.getpid())]
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -178,7 +180,15 @@ class _Quiet(WSGIRequestHandler):
         """Say nothing per request: the log is for failures."""
 
 
-def _serve(tracker: str, port: int) -> None:
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone: a killed test leaves no tracker behind."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(0)
+
+
+def _serve(tracker: str, port: int, parent: int) -> None:
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     from roundup.cgi.wsgi_handler import RequestDispatcher  # type: ignore[import-untyped]
 
     application = RequestDispatcher(tracker)
@@ -188,7 +198,7 @@ def _serve(tracker: str, port: int) -> None:
 def main(arguments: list[str]) -> int:
     """Run one of `serve`, `edit`, `comment` from the command line; return the exit code."""
     if arguments[:1] == ["_serve"]:
-        _serve(arguments[1], int(arguments[2]))
+        _serve(arguments[1], int(arguments[2]), int(arguments[3]))
         return 0
     parser = argparse.ArgumentParser(prog="isthmus.connectors.roundup.local")
     verbs = parser.add_subparsers(dest="verb", required=True)
