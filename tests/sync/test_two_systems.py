@@ -400,3 +400,69 @@ def test_a_paused_connection_is_not_called_but_still_heard(desk):
             assert (await hub.shown("jira", jira)).values["title"] == "While Jira rests"
 
     tell(story())
+
+
+def test_the_webhook_of_a_creation_before_its_answer_makes_no_second_record(desk):
+    async def story():
+        async with desk() as hub:
+            record = await hub.opened()
+            lane = hub.lanes["snow"]
+            rows = await hub.store(lambda: lane._claim(5))
+            lane._start(await hub.store(lambda: lane._begin(rows)))
+            await asyncio.wait(lane._tasks)
+            (created,) = hub.objects("snow")
+            (outcome,) = await hub.observe("snow", await hub.shown("snow", created["sys_id"]))
+            assert outcome.what == "repeat"
+            assert record in outcome.records
+            await hub.settle()
+            assert await hub.store(Incident.objects.count) == 1
+            assert (await hub.link(record, "snow")).external_key == created["sys_id"]
+
+    tell(story())
+
+
+def test_two_existing_objects_are_joined_without_writing_by_themselves(desk):
+    async def story():
+        async with desk(routes=[]) as hub:
+            (key,) = hub.simulators["snow"].seed("incident", 1)
+            theirs = (await hub.shown("snow", key)).values["title"]
+            record = await hub.opened(title="Ours, older")
+            ref = (await hub.shown("snow", key)).external
+            await hub.perform(
+                lambda work: service.link(work, Incident.objects.get(id=record), "snow", external=ref)
+            )
+            await hub.settle()
+            assert (await hub.shown("snow", key)).values["title"] == theirs
+            assert (await hub.incident(record)).title == "Ours, older"
+            (found,) = await hub.store(lambda: list(Conflict.objects.filter(field="title")))
+            assert (found.ours, found.theirs, found.rule) == ("Ours, older", theirs, "adoption.queue")
+            await hub.perform(lambda work: service.decide(work, Conflict.objects.get(id=found.id), "ours"))
+            await hub.settle()
+            assert (await hub.shown("snow", key)).values["title"] == "Ours, older"
+
+    tell(story())
+
+
+def test_a_write_that_does_not_stick_is_parked_in_sight_and_retried_by_time(desk):
+    async def story():
+        async with desk() as hub:
+            record = await hub.opened()
+            await hub.settle()
+            snow, _ = await both_keys(hub, record)
+            hub.simulators["snow"].instance.ignored.add("short_description")
+            await hub.edit(record, title="Will not stick")
+            for _ in range(6):
+                await hub.settle()
+                hub.book.clock.forward(minutes=2)
+            run = await hub.run_of(record, "snow")
+            row = await hub.store(lambda: Delivery.objects.get(connection="snow"))
+            assert (run.operation, run.parked) == (None, 1), row.cause
+            assert "parked" in row.outcome
+            assert (await hub.incident(record)).title == "Will not stick"
+            hub.simulators["snow"].instance.ignored.clear()
+            hub.book.clock.forward(hours=7)
+            await hub.settle()
+            assert (await hub.shown("snow", snow)).values["title"] == "Will not stick"
+            assert (await hub.run_of(record, "snow")).parked == 0
+
+    tell(story())

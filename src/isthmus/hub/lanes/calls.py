@@ -44,7 +44,6 @@ class Turn:
     operation: Operation | None = None
     shapes: Mapping[str, Shape] | None = None
     fixed: Mapping[str, Any] | None = None
-    conditional: bool = False
     comments: bool = False
     start: int = 0
     attempts: int = 0
@@ -124,7 +123,7 @@ async def _write(client: TicketSystem, turn: Turn) -> Written:
         filled = {name: value for name, value in values.items() if value is not None and value != []}
         return await client.create(turn.kind, filled, turn.correlation, operation.key)
     assert turn.ref is not None  # noqa: S101 - patches are planned for existing objects only
-    return await client.write(turn.ref, values, deltas, operation.version_before if turn.conditional else "")
+    return await client.write(turn.ref, values, deltas, operation.version_before)
 
 
 async def _with_read_back(client: TicketSystem, turn: Turn, written: Written) -> Result:

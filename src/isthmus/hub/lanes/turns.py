@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from isthmus.hub import connections, due
+from isthmus.hub import due
 from isthmus.hub.lanes import levels
 from isthmus.hub.lanes.calls import Fault, Result, Turn
 from isthmus.hub.lanes.levels import CONVERGE
@@ -145,12 +145,10 @@ def _turn(row: Due, loaded: Loaded, do: Any) -> Turn:
         ref = ExternalRef(
             connection=link.connection, kind=link.external_kind, key=state.key, label=link.external_label
         )
-    manifest = connections.get(link.connection).manifest
     _, start = begin_read(state)
     return Turn(
         due_id=row.id, due_epoch=row.epoch, subject=link.id, organisation=link.organisation, do=do, kind=link.record_kind,
-        ref=ref, correlation=link.correlation, operation=state.operation, shapes=loaded.context.shapes,
-        conditional=manifest.conditional_writes, start=start, attempts=row.attempts,
+        ref=ref, correlation=link.correlation, operation=state.operation, shapes=loaded.context.shapes, start=start, attempts=row.attempts,
         comments=bool(loaded.view.comments) or state.operation is None,
     )  # fmt: skip
 
