@@ -181,22 +181,11 @@ def _tame(work: Work, values: Mapping[str, Any], organisation: str, *, partial: 
         problems.append(Problem(path=f"/{name}", message=message, remedy=remedy))
 
     for name, value in values.items():
-        if name not in GIVEN:
-            no(name, f"{name!r} cannot be given.", f"Possible: {', '.join(sorted(GIVEN))}.")
-        elif name in {"window_start", "window_end"}:
-            found[name] = value
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-                no(name, "An instant is needed.", "Use RFC 3339.")
-        elif name == "cis":
-            found[name] = value
-        elif not isinstance(value, str) or len(value) > _TEXTS.get(name, TITLE_CHARACTERS_MAX):
-            no(
-                name,
-                f"A text of at most {_TEXTS.get(name, TITLE_CHARACTERS_MAX)} characters is needed.",
-                "Shorten it.",
-            )
+        fault = _fault(name, value)
+        if fault is not None:
+            no(name, *fault)
         else:
-            found[name] = value.strip()
+            found[name] = value.strip() if isinstance(value, str) else value
     if (not partial or "title" in values) and not found.get("title"):
         no("title", "A title is needed.", "Say in a few words what is changed.")
     if found.get("type", "normal") not in {"standard", "normal", "emergency"}:
@@ -214,6 +203,19 @@ def _tame(work: Work, values: Mapping[str, Any], organisation: str, *, partial: 
     if not partial:
         _check_window(found)
     return found
+
+
+def _fault(name: str, value: Any) -> tuple[str, str] | None:
+    """Return (message, remedy) if this field cannot be given or has the wrong shape; lists are read later."""
+    if name not in GIVEN:
+        return f"{name!r} cannot be given.", f"Possible: {', '.join(sorted(GIVEN))}."
+    if name in {"window_start", "window_end"}:
+        right = value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
+        return None if right else ("An instant is needed.", "Use RFC 3339.")
+    limit = _TEXTS.get(name, TITLE_CHARACTERS_MAX)
+    if name != "cis" and (not isinstance(value, str) or len(value) > limit):
+        return f"A text of at most {limit} characters is needed.", "Shorten it."
+    return None
 
 
 def _check_window(values: Mapping[str, Any]) -> None:

@@ -137,7 +137,7 @@ def _one(work: Work, model: type[M], row: Mapping[str, Any], organisation: str, 
     if held is not None and isinstance(held.record, model):
         return held.record
     found = model.objects.filter(id=result.record).first()
-    if found is None:
+    if not isinstance(found, model):
         raise NotFound("There is no such record.", remedy="Look at the list of items.")
     return found
 
