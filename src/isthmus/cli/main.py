@@ -8,6 +8,7 @@ import typer
 
 import isthmus
 from isthmus.cli import audit, configuration, documentation, gate, installation, operate, token
+from isthmus.cli.demo import command as demo_command
 from isthmus.cli.output import Exit, errors
 from isthmus.kernel.errors import IsthmusError
 
@@ -34,6 +35,7 @@ operate.add_to(app)
 audit.add_to(app)
 app.add_typer(gate.app, name="gate")
 app.add_typer(token.app, name="token")
+demo_command.add_to(app)
 documentation.add_to(app)
 
 

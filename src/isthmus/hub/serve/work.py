@@ -101,10 +101,10 @@ class Engine:
         """Leave metrics for the front, and how far behind each connection is for the console."""
         now = source.now()
         metrics.UNSEALED.set(sealer.unsealed_age(now) / SECOND)
-        lags = {each: self._pump.lag(each) for each in list(connections.in_force().values())}
+        lags = [(each, *self._pump.lag(each)) for each in connections.in_force().values()]
 
         def act(work: Work) -> None:
-            for connection, (messages, age) in lags.items():
+            for connection, messages, age in lags:
                 held = health.state_of(connection.organisation, connection.name)
                 if (held.lag_messages, held.lag_microseconds) != (messages, age):
                     health.observed(
@@ -115,7 +115,7 @@ class Engine:
                         lag_microseconds=age,
                     )
 
-        for connection, (_, age) in lags.items():
+        for connection, _, age in lags:
             metrics.LAG.labels(connection.name).set(age / SECOND)
         perform(act, actor=system("notes"), origin=Origin(channel="timer"), now=now)
         half = self._run_dir / "work.prom.new"
