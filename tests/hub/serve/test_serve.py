@@ -205,6 +205,7 @@ def test_idle_it_needs_less_than_240_megabytes(served):
     time.sleep(3)
     processes = [psutil.Process(served.process.pid), *served.children()]
     proportional = sum(each.memory_full_info().pss for each in processes)
+    print(f"{proportional / 1e6:.0f} MB")
     assert proportional < 240_000_000, f"{proportional / 1e6:.0f} MB"
 
 
@@ -245,3 +246,10 @@ def completed_syncs(lines: list[str]) -> Iterator[tuple[int, int]]:
             begun[thread] = at
         if thread in begun and re.search(r"fdatasync(\(| resumed>).*= 0$", line):
             yield begun.pop(thread), at
+
+
+def test_pages_and_the_api_answer_beside_the_intake(served):
+    assert served.http("GET", "/accounts/login/", host="localhost")[0] == 200
+    assert served.http("GET", "/api/v1/incidents", host="localhost")[0] == 401
+    assert served.http("GET", "/live/forged")[0] == 401
+    assert served.http("POST", "/gate/wait", b"{}")[0] == 401

@@ -14,13 +14,16 @@ import json
 import os
 import socket
 import threading
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvicorn
 from a2wsgi import WSGIMiddleware
+from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
+from django.urls import get_resolver
 from prometheus_client import generate_latest
 
 from isthmus import django_settings
@@ -174,10 +177,14 @@ class Front:
             metrics.REFUSED.labels(connection, reason).set(count)
 
 
+@cache
 def preload() -> Any:
-    """Load everything that requests need, before the fork; return the WSGI application."""
-    from isthmus.web.wsgi import application
+    """Load everything that requests need, before the fork; return the WSGI application.
 
+    Pages and API are found through Django's settings: the hub does not know them by name.
+    """
+    application = get_wsgi_application()
+    _ = get_resolver().url_patterns
     return application
 
 
