@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, transaction
 from tests.ledger.conftest import open_incident
 
-from isthmus.ledger import dump, keys, scope, turnstile, upkeep
+from isthmus.ledger import dump, scope, turnstile, upkeep
 from isthmus.ledger.models import Progress
 from isthmus.practices.incident.models import Incident
 
@@ -117,7 +117,9 @@ def test_row_level_security_hides_other_organisations_from_raw_sql(book):
         cursor.execute("DROP ROLE IF EXISTS ordinary")
         cursor.execute("CREATE ROLE ordinary")
         cursor.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO ordinary")
+        cursor.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO ordinary")
         cursor.execute("SET ROLE ordinary")
+    connection.isthmus_may_copy = None
     try:
         with scope.within({other}):
             assert Incident.objects.count() == 1
@@ -127,6 +129,8 @@ def test_row_level_security_hides_other_organisations_from_raw_sql(book):
             assert visible() == [mine.id]
         assert Incident.objects.count() == 2
         assert visible() == [mine.id, theirs.id]
+        written = open_incident(book, "By an ordinary role")
+        assert visible() == [mine.id, theirs.id, written.id]
         with connection.cursor() as cursor:
             cursor.execute("RESET isthmus.organisations")
         assert visible() == [], "a connection that never opened a scope sees nothing"
@@ -135,4 +139,3 @@ def test_row_level_security_hides_other_organisations_from_raw_sql(book):
             cursor.execute("RESET ROLE")
             cursor.execute("DROP OWNED BY ordinary")
             cursor.execute("DROP ROLE ordinary")
-    assert keys.ring().path.exists()
