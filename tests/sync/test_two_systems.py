@@ -466,3 +466,22 @@ def test_a_write_that_does_not_stick_is_parked_in_sight_and_retried_by_time(desk
             assert (await hub.run_of(record, "snow")).parked == 0
 
     tell(story())
+
+
+def test_after_a_restore_every_object_is_read_again_once_lanes_are_resumed(desk):
+    async def story():
+        async with desk() as hub:
+            record = await hub.opened()
+            await hub.settle()
+            snow, _ = await both_keys(hub, record)
+            await hub.perform(service.after_restore)
+            hub.human("snow", snow, title="Changed while the backup was old")
+            await hub.settle()
+            assert (await hub.incident(record)).title == "Till 4 is down", "lanes start paused"
+            for name in hub.lanes:
+                await hub.perform(lambda work, name=name: lanes.resume(work, name))
+            hub.book.clock.forward(seconds=2)
+            await hub.settle()
+            assert (await hub.incident(record)).title == "Changed while the backup was old"
+
+    tell(story())

@@ -105,7 +105,7 @@ class Lane:
         for each in done:
             self._tasks.pop(each)
         self._judge(results)
-        self._start(await self._store(lambda: self._conclude(results)))
+        self._start(await self._store(lambda: self._recorded(results)))
         return True
 
     def _permitted(self, now: Instant) -> int:
@@ -151,7 +151,7 @@ class Lane:
                 each.cancel()
             self._tasks.clear()
             if results:
-                await self._store(lambda: self._conclude(results))
+                await self._store(lambda: self._recorded(results))
         if self._client is not None:
             await self._client.close()
             self._client = None
@@ -189,6 +189,21 @@ class Lane:
 
     def _begin(self, rows: list[Due]) -> list[Turn]:
         return self._perform(lambda work: turns.begin(work, rows, self._opened().path))
+
+    def _recorded(self, results: list[Result]) -> list[Turn]:
+        """Record results together; if that fails, one by one, so that one of them spoils no other. What
+        cannot be recorded is found again when its lease has run out: as an unknown outcome."""
+        try:
+            return self._conclude(results)
+        except Exception:  # noqa: BLE001 - told apart below
+            _log.exception("results_failed", connection=self.name, count=len(results))
+        found: list[Turn] = []
+        for each in results:
+            try:
+                found += self._conclude([each])
+            except Exception:  # noqa: BLE001 - the next one must be recorded
+                _log.exception("result_failed", connection=self.name, subject=each.turn.subject)
+        return found
 
     def _conclude(self, results: list[Result]) -> list[Turn]:
         jitter = random.random()  # noqa: S311 - spreads retries, guards nothing

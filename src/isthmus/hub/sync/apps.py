@@ -9,13 +9,15 @@ class SyncConfig(AppConfig):
 
     def ready(self) -> None:
         from isthmus.hub import connections, observing
-        from isthmus.hub.sync import preparing, reactions, synced
+        from isthmus.hub.sync import preparing, reactions, service, synced
         from isthmus.hub.sync.blueprint import overlaid, register_sections
+        from isthmus.ledger import backup
         from isthmus.ledger.work import register_preparer
 
         register_sections()
         connections.register_mappings(overlaid)
         register_preparer(preparing.prepare_mappings)
         register_preparer(preparing.prepare)
+        backup.after_restore(service.after_restore)
         for kind in synced.SYNCED_KINDS:
             observing.register(kind, reactions.react)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from isthmus.hub import connections, health
 from isthmus.hub.lanes import levels
 from isthmus.hub.sync import loading, recording, synced
 from isthmus.hub.sync.algorithm import (
@@ -227,14 +228,17 @@ def replan(work: Work, connection: str, kind: str, new: RecordMapping) -> dict[s
     return found
 
 
-def after_restore(work: Work) -> int:
-    """Owe every link a fresh read: after a restore nobody knows what the partners saw meanwhile. Operations
-    that were sent become unknown and are looked up by themselves. Return how many links there are."""
-    links = list(Link.objects.filter(state="active"))
-    for each in loading.load(work, [link.id for link in links]).values():
+def after_restore(work: Work) -> None:
+    """Owe every link a fresh read and pause every lane: after a restore nobody knows what the partners saw
+    meanwhile. Operations that were sent become unknown by themselves and are looked up."""
+    for connection in connections.in_force().values():
+        health.pause(
+            work, connection.organisation, connection.name, "Restored from a backup; resume when ready."
+        )
+    ids = Link.objects.filter(state="active").values_list("id", flat=True)
+    for each in loading.load(work, list(ids)).values():
         recording.put_state(work, each, mark_dirty(each.state))
         levels.converge(work, each.link)
-    return len(links)
 
 
 def _one(work: Work, found: Link) -> Loaded:
