@@ -37,24 +37,23 @@ def demo(
     began = time.monotonic()
     narrator = Narrator(console)
     partners = Partners()
-    hub: HubProcess | None = None
+    hub = HubProcess(directory.resolve(), port or _free_port())
     try:
-        hub, story = _prepare(directory, port, partners, narrator)
+        story = _prepare(directory, hub, partners, narrator)
         story.play()
         console.print(f"\n[bold green]All {narrator.checks} checks held, {time.monotonic() - began:.0f} s.[/bold green]")
         if stay:
             _leave_open(hub, story)
     except StoryFailedError as broken:
-        fail(f"The story broke: {broken}", remedy=f"See {hub.log if hub else directory}.", code=Exit.FAILED)
+        fail(f"The story broke: {broken}", remedy=f"See {hub.log}.", code=Exit.FAILED)
     except KeyboardInterrupt:
         console.print("Stopped.")
     finally:
-        if hub is not None:
-            hub.stop()
+        hub.stop()
         partners.stop()
 
 
-def _prepare(directory: Path, port: int, partners: Partners, narrator: Narrator) -> tuple[HubProcess, Story]:
+def _prepare(directory: Path, hub: HubProcess, partners: Partners, narrator: Narrator) -> Story:
     narrator.console.print("[bold]Isthmus: the main job on recorded payloads[/bold]")
     narrator.say("Starting a ServiceNow-shaped and a Jira-shaped simulator and a real Roundup tracker ...")
     partners.start("servicenow", "snow")
@@ -80,14 +79,13 @@ def _prepare(directory: Path, port: int, partners: Partners, narrator: Narrator)
         installation.add_user(made.organisation, name, passwords[name], roles, name=name.capitalize())
     tokens["gate"] = _gate_token(made.organisation)
     _apply_blueprint(directory, partners)
-    hub = HubProcess(directory.resolve(), port or _free_port(), {})
     hub.start()
     partners.announce_to(hub.url)
     narrator.say(f"The hub runs at {hub.url}")
     people = {name: Person(hub.url, name, password) for name, password in passwords.items()}
     story = Story(narrator=narrator, hub=hub, partners=partners, ada=people["ada"], grace=people["grace"], tokens=tokens)
     story.passwords = passwords
-    return hub, story
+    return story
 
 
 def _apply_blueprint(directory: Path, partners: Partners) -> None:

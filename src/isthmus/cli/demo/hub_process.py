@@ -18,11 +18,10 @@ START_SECONDS_MAX = 60.0
 class HubProcess:
     """One `isthmus serve` on a data directory and a fixed port."""
 
-    def __init__(self, data_dir: Path, port: int, environment: dict[str, str]) -> None:
+    def __init__(self, data_dir: Path, port: int) -> None:
         self.data_dir = data_dir
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
-        self._environment = {**os.environ, **environment, "ISTHMUS_DATA_DIR": str(data_dir)}
         self._process: subprocess.Popen[bytes] | None = None
         self.log = data_dir / "serve.log"
 
@@ -31,7 +30,7 @@ class HubProcess:
         command = [sys.executable, "-m", "isthmus.cli.main", "serve", "--port", str(self.port)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, env=self._environment, stdout=log, stderr=log, start_new_session=True
+                command, env={**os.environ, "ISTHMUS_DATA_DIR": str(self.data_dir)}, stdout=log, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline:

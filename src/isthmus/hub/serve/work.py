@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -177,5 +178,7 @@ def preload() -> None:
 
 def main(shared: Shared, run_dir: Path) -> None:
     """Run the engine until SIGTERM."""
+    # The pump makes thousands of short-lived objects a batch: collecting at the default 700 costs a third of it.
+    gc.set_threshold(100_000, 20, 50)
     _log.info("work_started", pid=os.getpid())
     uvloop.run(Engine(shared, run_dir).run())
