@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from isthmus.connectors.alertmanager.config import AlertmanagerConfig
-from isthmus.kernel.instant import from_datetime
+from isthmus.kernel.instant import Instant, from_datetime
 from isthmus.kernel.observation import ExternalRef, Observation
 from isthmus.kernel.record import Json
 
@@ -22,6 +22,7 @@ LABELS_MAX = 200
 Moment = Annotated[dt.datetime, Meta(tz=True)]
 Labels = Annotated[dict[str, str], Meta(min_length=1, max_length=LABELS_MAX)]
 Fingerprint = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+_MILLISECOND = 1_000
 _NEVER_YEAR = 1  # Go's zero time, 0001-01-01T00:00:00Z: the alert has not ended.
 
 
@@ -103,7 +104,8 @@ def _observation(
     evidence: Mapping[str, Json] | None = None,
 ) -> Observation:
     labels, annotations = alert.labels, alert.annotations
-    starts_at = from_datetime(alert.startsAt)
+    # API v2 cuts times to milliseconds where the webhook sends all digits; both must name the same event.
+    starts_at = from_datetime(alert.startsAt) // _MILLISECOND * _MILLISECOND
     ends_at = from_datetime(ended) if ended is not None and ended.year > _NEVER_YEAR else None
     values: dict[str, Json] = {
         "external_key": alert.fingerprint,
@@ -132,7 +134,7 @@ def _observation(
         ),
         values=values,
         event_id=f"{alert.fingerprint}:{starts_at}:{state}",
-        occurred_at=starts_at if ends_at is None else ends_at,
+        occurred_at=Instant(starts_at) if ends_at is None else ends_at,
         evidence=evidence or {},
         unknown=unknown,
     )

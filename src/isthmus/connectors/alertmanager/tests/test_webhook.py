@@ -63,6 +63,16 @@ def test_the_zone_of_a_time_does_not_change_the_event():
     assert parse(json.dumps(sent).encode())[0].event_id == utc
 
 
+def test_digits_beyond_milliseconds_do_not_change_the_event():
+    """API v2 leaves them out: a poll must confirm what a webhook said, not repeat it as something new."""
+    sent = json.loads(body("firing_group__v4"))
+    cut = parse(json.dumps(sent).encode())[0].event_id
+    sent["alerts"][0]["startsAt"] = "2026-11-20T14:57:24.728961123Z"
+    assert parse(json.dumps(sent).encode())[0].event_id == cut
+    sent["alerts"][0]["startsAt"] = "2026-11-20T14:57:24.729Z"
+    assert parse(json.dumps(sent).encode())[0].event_id != cut
+
+
 def test_left_out_members_are_reported():
     found = parse(body("truncated_group__v4"))
     assert found[0].unknown == {"truncated_alerts": 7}
