@@ -14,7 +14,9 @@ from isthmus.ledger.verify import ed25519
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 INTEGERS = st.integers(-(2**63) + 1, 2**63 - 1)
 VALUES = st.recursive(
-    st.none() | st.booleans() | INTEGERS | TEXT, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=12
+    st.none() | st.booleans() | INTEGERS | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+    max_leaves=12,
 )
 
 
@@ -45,7 +47,10 @@ def test_different_values_have_different_bytes(one, other):
     assert (chain.encode(one) == chain.encode(other)) == same
 
 
-@pytest.mark.parametrize("value", [1.5, 1.0, float("nan"), b"x", {1: "a"}, {None: 1}, object(), {"a", "b"}, 2**63, "\ud800", [[2.0]]])
+@pytest.mark.parametrize(
+    "value",
+    [1.5, 1.0, float("nan"), b"x", {1: "a"}, {None: 1}, object(), {"a", "b"}, 2**63, "\ud800", [[2.0]]],
+)
 def test_what_has_no_canonical_bytes_is_refused(value):
     with pytest.raises(chain.NotPlain):
         chain.encode(value)
@@ -87,7 +92,16 @@ def test_any_edit_deletion_or_swap_changes_the_last_link(bodies, data):
 # Known tree hashes of Certificate Transparency's own tests (RFC 6962 reference implementation).
 LEAVES = [
     bytes.fromhex(each)
-    for each in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")
+    for each in (
+        "",
+        "00",
+        "10",
+        "2021",
+        "3031",
+        "40414243",
+        "5051525354555657",
+        "606162636465666768696a6b6c6d6e6f",
+    )
 ]
 ROOTS = {
     1: "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",

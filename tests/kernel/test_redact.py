@@ -31,21 +31,47 @@ def test_secrets_and_people_are_scrubbed_from_text(text, leak):
 
 @pytest.mark.parametrize(
     "text",
-    ["order 1234 5678 9012 3456 shipped", "INC-000123 resolved at 2026-11-20T15:02:00Z", "host db-1.example.org down", "took 12 ms of 500"],
+    [
+        "order 1234 5678 9012 3456 shipped",
+        "INC-000123 resolved at 2026-11-20T15:02:00Z",
+        "host db-1.example.org down",
+        "took 12 ms of 500",
+    ],
 )
 def test_ordinary_text_is_left_alone(text):
     assert scrub(text) == text
 
 
 def test_values_are_masked_by_their_data_class():
-    shown = masked(KINDS["incident"], {"title": "Ada cannot log in", "state": "new", "number": "INC-1", "strange": "x", "description": ""})
-    assert shown == {"title": "[text]", "state": "new", "number": "INC-1", "strange": "[text]", "description": ""}
-    assert masked(KINDS["person"], {"email": "ada@example.org", "state": "active"}) == {"email": "[personal]", "state": "active"}
+    shown = masked(
+        KINDS["incident"],
+        {"title": "Ada cannot log in", "state": "new", "number": "INC-1", "strange": "x", "description": ""},
+    )
+    assert shown == {
+        "title": "[text]",
+        "state": "new",
+        "number": "INC-1",
+        "strange": "[text]",
+        "description": "",
+    }
+    assert masked(KINDS["person"], {"email": "ada@example.org", "state": "active"}) == {
+        "email": "[personal]",
+        "state": "active",
+    }
 
 
 def test_log_events_lose_secret_members_whole():
-    event = scrub_event(None, "info", {"event": "sent", "headers": {"Authorization": ["x"], "Accept": "json"}, "n": 1, "token": None})
-    assert event == {"event": "sent", "headers": {"Authorization": "[secret]", "Accept": "json"}, "n": 1, "token": None}
+    event = scrub_event(
+        None,
+        "info",
+        {"event": "sent", "headers": {"Authorization": ["x"], "Accept": "json"}, "n": 1, "token": None},
+    )
+    assert event == {
+        "event": "sent",
+        "headers": {"Authorization": "[secret]", "Accept": "json"},
+        "n": 1,
+        "token": None,
+    }
 
 
 @given(st.text(alphabet="abcdefghijklmnop0123456789", min_size=8, max_size=40))

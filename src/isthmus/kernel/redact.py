@@ -51,11 +51,16 @@ def _card(match: re.Match[str]) -> str:
 
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), SECRET),
+    (
+        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+        SECRET,
+    ),
     (re.compile(r"(?i)\b(bearer|basic|digest|token)\s+[A-Za-z0-9+/=._~-]{8,}"), rf"\1 {SECRET}"),
     (re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"), SECRET),
     (
-        re.compile(rf"(?i)([\w-]*{_SECRET_NAMES.pattern[4:]}[\w-]*[\"']?\s*[:=]\s*)(\"[^\"]*\"|'[^']*'|(?!\[secret\])[^\s,;&\"'}}]+)"),
+        re.compile(
+            rf"(?i)([\w-]*{_SECRET_NAMES.pattern[4:]}[\w-]*[\"']?\s*[:=]\s*)(\"[^\"]*\"|'[^']*'|(?!\[secret\])[^\s,;&\"'}}]+)"
+        ),
         rf"\1{SECRET}",
     ),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), SECRET),
@@ -81,7 +86,9 @@ def scrub_all(value: Any, depth: int = 0) -> Any:
         return "[deep]"
     if isinstance(value, Mapping):
         return {
-            name: SECRET if isinstance(name, str) and _SECRET_NAMES.search(name) and each not in (None, "") else scrub_all(each, depth + 1)
+            name: SECRET
+            if isinstance(name, str) and _SECRET_NAMES.search(name) and each not in (None, "")
+            else scrub_all(each, depth + 1)
             for name, each in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
