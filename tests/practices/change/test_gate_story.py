@@ -514,6 +514,8 @@ def test_a_made_up_token_is_nobody_and_a_too_long_wait_is_refused(world):
             gate.look(token)
     with pytest.raises(Rejected):
         ask_later(world, change, wait_for=999 * HOUR)
+    with pytest.raises(Rejected):
+        ask_later(world, change, callback="nobody")
     assert ask_later(world, change, wait_for=SECOND).token
 
 

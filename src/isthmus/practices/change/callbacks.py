@@ -8,7 +8,7 @@ from typing import Any
 from isthmus.ledger.work import Work
 from isthmus.practices.change.models import GateDecision
 
-VERB = "gate.decided"
+VERB = "gate_decided"
 
 
 def send(work: Work, record: GateDecision, told: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from isthmus.kernel.errors import Conflict, NotFound, Problem, Rejected
 from isthmus.kernel.instant import Instant
+from isthmus.kernel.kinds.change import CHANGE_TYPES
 from isthmus.kernel.kinds.incident import LEVELS
 from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
@@ -34,6 +35,7 @@ GIVEN = frozenset(
 )  # fmt: skip
 """Fields that a caller may give; all others follow from what happens to the change."""
 
+_CHOICES = {"type": CHANGE_TYPES, "priority": LEVELS}
 _TEXTS = {
     "description": TEXT_CHARACTERS_MAX,
     "implementation_plan": TEXT_CHARACTERS_MAX,
@@ -63,7 +65,7 @@ def find(reference: str, organisation: str = "") -> Change | None:
 def create(work: Work, values: Mapping[str, Any], *, organisation: str) -> Change:
     """Raise a change (state `new`); the actor is its requester. `Rejected` names each wrong field."""
     given = _tame(work, values, organisation, partial=False)
-    whole = {"type": "normal", **given}
+    whole = {**given, "type": given.get("type") or "normal"}
     change = work.create(
         Change,
         organisation=organisation,
@@ -181,17 +183,12 @@ def _tame(work: Work, values: Mapping[str, Any], organisation: str, *, partial: 
         problems.append(Problem(path=f"/{name}", message=message, remedy=remedy))
 
     for name, value in values.items():
-        fault = _fault(name, value)
-        if fault is not None:
+        if (fault := _fault(name, value)) is not None:
             no(name, *fault)
-        else:
-            found[name] = value.strip() if isinstance(value, str) else value
+            continue
+        found[name] = value.strip() if isinstance(value, str) else value
     if (not partial or "title" in values) and not found.get("title"):
         no("title", "A title is needed.", "Say in a few words what is changed.")
-    if found.get("type", "normal") not in {"standard", "normal", "emergency"}:
-        no("type", f"{found['type']!r} is no type of change.", "Use standard, normal or emergency.")
-    if found.get("priority") and found["priority"] not in LEVELS:
-        no("priority", f"{found['priority']!r} is no priority.", f"Use {', '.join(LEVELS)}.")
     if "cis" in found:
         found["cis"] = _references(found["cis"], organisation, no)
     if found.get("incident"):
@@ -212,6 +209,9 @@ def _fault(name: str, value: Any) -> tuple[str, str] | None:
     if name in {"window_start", "window_end"}:
         right = value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
         return None if right else ("An instant is needed.", "Use RFC 3339.")
+    possible = _CHOICES.get(name)
+    if possible is not None and value and value not in possible:
+        return f"{value!r} is not possible.", f"Use {', '.join(possible)}."
     limit = _TEXTS.get(name, TITLE_CHARACTERS_MAX)
     if name != "cis" and (not isinstance(value, str) or len(value) > limit):
         return f"A text of at most {limit} characters is needed.", "Shorten it."

@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from django.db import DatabaseError
 
+from isthmus import blueprint
 from isthmus.hub import due
 from isthmus.hub.models import Due
 from isthmus.identity import permissions
@@ -80,6 +81,17 @@ def ask(
     `callback` names a connection that is told the answer, once; `wait_for` is in microseconds.
     """
     asked, facts, decision = _look(request, organisation, work.now)
+    if callback and callback not in blueprint.current().section("connections"):
+        raise Rejected(
+            "The callback cannot be made.",
+            problems=(
+                Problem(
+                    path="/callback",
+                    message=f"There is no connection {callback!r}.",
+                    remedy="Name one of the blueprint.",
+                ),
+            ),
+        )
     limit = microseconds(proof.section().gate.wait_for)
     wait = limit if wait_for is None else wait_for
     if not SECOND <= wait <= limit:
