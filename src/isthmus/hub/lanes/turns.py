@@ -6,16 +6,15 @@ is looked up and never blindly repeated.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from isthmus.hub import due
-from isthmus.hub.lanes import levels
+from isthmus.hub.lanes import closing, levels, once
 from isthmus.hub.lanes.calls import Fault, Result, Turn
 from isthmus.hub.lanes.levels import CONVERGE
 from isthmus.hub.lanes.limits import backoff
-from isthmus.hub.lanes.models import Delivery
 from isthmus.hub.models import Due
 from isthmus.hub.sync import loading, recording
 from isthmus.hub.sync.algorithm import (
@@ -42,7 +41,6 @@ from isthmus.hub.sync.service import admit
 from isthmus.kernel.instant import SECOND, Instant
 from isthmus.kernel.observation import ExternalRef
 from isthmus.kernel.record import Reason
-from isthmus.ledger.columns import open_json
 from isthmus.ledger.ids import source
 
 if TYPE_CHECKING:
@@ -63,17 +61,17 @@ class Batch:
 def begin(work: Work, rows: Sequence[Due], paths: Paths) -> list[Turn]:
     """Return the turns of claimed rows. Rows that owe nothing are finished, waiting ones given back."""
     batch = Batch()
-    _show(work, rows)
+    closing.show(work, rows)
     links = loading.load(work, [row.subject for row in rows if row.what == CONVERGE], paths=paths)
     for row in rows:
         if row.what == CONVERGE:
             loaded = links.get(row.subject)
             if loaded is None or loaded.link.state != "active":
-                _close(work, row, state="done", outcome="The link no longer follows.")
+                closing.close(work, row, state="done", outcome="The link no longer follows.")
             else:
                 _advance(work, row, loaded, batch)
         else:
-            _begin_once(work, row, batch)
+            batch.turns.extend(once.begin(work, row))
     return batch.turns
 
 
@@ -81,7 +79,7 @@ def conclude(work: Work, results: Sequence[Result], paths: Paths, jitter: float)
     """Record what came of calls; return the next turns of the same links."""
     batch = Batch()
     rows = {row.id: row for row in Due.objects.filter(id__in=[each.turn.due_id for each in results])}
-    _show(work, rows.values())
+    closing.show(work, rows.values())
     links = loading.load(work, [each.turn.subject for each in results if each.turn.do != "once"], paths=paths)
     going_on: dict[str, Due] = {}
     for result in results:
@@ -90,7 +88,7 @@ def conclude(work: Work, results: Sequence[Result], paths: Paths, jitter: float)
             # The level was asked for again meanwhile: what is known is recorded, the new row goes on.
             row = None
         if result.turn.do == "once":
-            _conclude_once(work, row, result, jitter)
+            once.conclude(work, row, result, jitter)
             continue
         loaded = links.get(result.turn.subject)
         if loaded is not None and _conclude_link(work, row, loaded, result, jitter) and row is not None:
@@ -126,7 +124,7 @@ def _advance(work: Work, row: Due, loaded: Loaded, batch: Batch) -> None:
             case "recover":
                 recording.put_state(work, loaded, mark_unknown(state, work.now, loaded.context))
             case "wait":
-                _give_back(work, row, step.until, state="waiting", fault=Fault(
+                closing.give_back(work, row, step.until, state="waiting", fault=Fault(
                     fault="unknown", cause="It is not known whether the last write took effect.",
                     remedy="The hub looks at the partner when a late request can no longer land."))  # fmt: skip
                 return
@@ -213,7 +211,9 @@ def _take_read(work: Work, row: Due | None, loaded: Loaded, result: Result) -> b
         known = state.operation.response_version or state.version
         if (compare_versions(observation.version, known) or 0) < 0:
             if row is not None:
-                _give_back(work, row, Instant(work.now + STALE_REPLICA_WAIT), state="waiting", fault=None)
+                closing.give_back(
+                    work, row, Instant(work.now + STALE_REPLICA_WAIT), state="waiting", fault=None
+                )
             return False
         seen = Sighting(observation=observation, seen_at=work.now, start=result.turn.start)
         recording.record(
@@ -225,7 +225,7 @@ def _take_read(work: Work, row: Due | None, loaded: Loaded, result: Result) -> b
     if admission.verdict == "merge":
         return True
     if row is not None:
-        _give_back(work, row, Instant(work.now + STALE_REPLICA_WAIT), state="waiting", fault=None)
+        closing.give_back(work, row, Instant(work.now + STALE_REPLICA_WAIT), state="waiting", fault=None)
     return False
 
 
@@ -254,7 +254,7 @@ def _faulted(work: Work, row: Due | None, loaded: Loaded, fault: Fault, turn: Tu
                     and state.operation.kind == "create"
                     and not set(fault.fields) & _sent_fields(turn)
                 ):
-                    _bury(work, row, fault)
+                    closing.bury(work, row, fault)
                     return False
                 return True
             case _:
@@ -262,12 +262,12 @@ def _faulted(work: Work, row: Due | None, loaded: Loaded, fault: Fault, turn: Tu
     if fault.fault == "gone":
         gone = [Reason(rule="sync.gone", text=fault.cause)]
         recording.put_state(work, loaded, replace_gone(loaded.state), reasons=gone)
-        _bury(work, row, fault)
+        closing.bury(work, row, fault)
     elif fault.fault in {"operator", "rejected"}:
-        _bury(work, row, fault)
+        closing.bury(work, row, fault)
     elif row is not None:
         wait = backoff(turn.attempts, jitter, after_seconds=fault.after_seconds)
-        _give_back(work, row, Instant(work.now + wait), state="due", fault=fault)
+        closing.give_back(work, row, Instant(work.now + wait), state="due", fault=fault)
     return False
 
 
@@ -285,44 +285,12 @@ def _sent_fields(turn: Turn) -> set[str]:
     return members | set(turn.operation.sent)
 
 
-def _begin_once(work: Work, row: Due, batch: Batch) -> None:
-    delivery = Delivery.objects.filter(id=row.key).first()
-    if delivery is None or delivery.state in {"done", "dead"}:
-        due.finish(work, row)
-        return
-    older = Delivery.objects.filter(connection=delivery.connection, subject=delivery.subject, kind="once",
-                                    state__in=("due", "sending", "waiting"), created_at__lt=delivery.created_at)  # fmt: skip
-    if older.exists():
-        due.postpone(work, row, Instant(work.now + SECOND), attempts=0)
-        return
-    payload = {} if delivery.payload is None else open_json(delivery.payload)
-    work.advance(Delivery, where={"id": delivery.id}, values={"state": "sending", "updated_at": work.now})
-    batch.turns.append(Turn(
-        due_id=row.id, due_epoch=row.epoch, subject=delivery.subject, organisation=delivery.organisation, do="once",
-        verb=delivery.verb, payload=payload, key=delivery.key, attempts=row.attempts,
-    ))  # fmt: skip
-
-
-def _conclude_once(work: Work, row: Due | None, result: Result, jitter: float) -> None:
-    if row is None:
-        return
-    fault = result.fault
-    if fault is None:
-        said = result.written.ref.label or result.written.ref.key if result.written else "done"
-        _close(work, row, state="done", outcome=said)
-    elif fault.fault in {"retryable", "unknown", "stale"}:
-        wait = backoff(result.turn.attempts, jitter, after_seconds=fault.after_seconds)
-        _give_back(work, row, Instant(work.now + wait), state="due", fault=fault)
-    else:
-        _bury(work, row, fault)
-
-
 def _finish_level(work: Work, row: Due, loaded: Loaded) -> None:
     parked = sorted(name for name, part in loaded.state.parts.items() if part.flag == "divergent")
     said = f"In step, except {', '.join(parked)} (parked)." if parked else "In step."
     if loaded.view.conflicts:
         said = f"Waiting for a decision about {', '.join(sorted(loaded.view.conflicts))}."
-    _close(work, row, state="done", outcome=said)
+    closing.close(work, row, state="done", outcome=said)
     if parked:
         at = Instant(work.now + loaded.context.limits.parked_retry_after)
         due.schedule(
@@ -333,57 +301,3 @@ def _finish_level(work: Work, row: Due, loaded: Loaded) -> None:
             organisation=loaded.link.organisation,
             lane=loaded.link.connection,
         )
-
-
-def _close(work: Work, row: Due, *, state: str, outcome: str) -> None:
-    due.finish(work, row)
-    _mark(
-        work,
-        row,
-        state=state,
-        outcome=outcome,
-        attempts=0,
-        done_at=work.now,
-        next_at=None,
-        fault="",
-        cause="",
-        remedy="",
-    )
-
-
-def _bury(work: Work, row: Due | None, fault: Fault) -> None:
-    """Dead letter: with its class, its cause and what to do about it. A newer event brings it back."""
-    if row is not None:
-        due.finish(work, row)
-        _mark(work, row, state="dead", fault=fault.fault if fault.fault != "gone" else "rejected", cause=fault.cause,
-              remedy=fault.remedy, next_at=None, attempts=row.attempts)  # fmt: skip
-
-
-def _give_back(work: Work, row: Due, at: Instant, *, state: str, fault: Fault | None) -> None:
-    if row.what == CONVERGE:
-        levels.already_asked(work, row.subject)
-    due.postpone(work, row, at, error="" if fault is None else fault.cause)
-    said = {} if fault is None else {"fault": fault.fault, "cause": fault.cause, "remedy": fault.remedy}
-    _mark(work, row, state=state, next_at=at, attempts=row.attempts, **said)
-
-
-def _mark(work: Work, row: Due, **values: Any) -> None:
-    delivery = row.subject if row.what == CONVERGE else row.key
-    if delivery in _shown(work):
-        work.advance(Delivery, where={"id": delivery}, values={"updated_at": work.now, **values})
-
-
-def _shown(work: Work) -> set[str]:
-    """Return the deliveries that pages show for the rows of this Work."""
-    found: set[str] = work.__dict__.setdefault("shown_deliveries", set())
-    return found
-
-
-def _show(work: Work, rows: Iterable[Due]) -> None:
-    """Look up once which rows have a delivery: unlinking takes it away."""
-    _shown(work).update(Delivery.objects.filter(id__in=ids_of(rows)).values_list("id", flat=True))
-
-
-def ids_of(rows: Iterable[Due]) -> set[str]:
-    """Return what rows are about: a link, or an effect's delivery."""
-    return {row.subject if row.what == CONVERGE else row.key for row in rows}
