@@ -151,6 +151,18 @@ def _become_postgres() -> None:
     del connections["default"]
 
 
+def _forget_caches() -> None:
+    """Drop what this process remembers of another test's book."""
+    from isthmus.blueprint import running
+    from isthmus.hub import connections as hub_connections
+    from isthmus.identity import people, tokens
+
+    running.forget()
+    hub_connections.forget()
+    people.forget()
+    tokens.forget()
+
+
 @pytest.fixture
 def book(tmp_path: Path, _template: Path, _server: Any) -> Iterator[Book]:
     directory = tmp_path / "data"
@@ -161,6 +173,7 @@ def book(tmp_path: Path, _template: Path, _server: Any) -> Iterator[Book]:
         _point_at(directory, _postgres(_server, name))
     else:
         _point_at(directory, _sqlite(directory))
+    _forget_caches()
     before = ids.source.offset
     with scope.everywhere("a test"):
         yield Book(directory=directory, organisation=organisations.root())

@@ -93,7 +93,8 @@ class RecordMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """Return what the partner shows for a value already in its spelling."""
         steps = self._field(field).normalise
         if isinstance(sent, list):
-            return sorted({normalise(each, steps) if isinstance(each, str) else str(each) for each in sent})
+            shown = {normalise(each, steps) if isinstance(each, str) else str(each) for each in sent}
+            return list[Json](sorted(shown))
         return normalise(sent, steps) if isinstance(sent, str) else sent
 
     def inward(self, field: str, theirs: Json) -> Known | Unknown:

@@ -23,13 +23,14 @@ class Kept:
         return self.unsealed_age > sealer.ALARM_AFTER
 
 
-def tick(now: Instant) -> Kept:
+def tick(now: Instant, *, holder: str = "") -> Kept:
     """Do one round; call it about twice a second from one thread of the `work` role.
 
-    Any number of processes may call it: only the holder of the sealer's lease does the work.
+    Any number of processes may call it: only the holder of the sealer's lease does the work. `holder` names
+    the caller across its restarts, so that a successor need not wait for a dead one's lease.
     """
     with scope.everywhere("upkeep of the book"):
-        sealed = sealer.seal_all(now)
+        sealed = sealer.seal_all(now, holder=holder)
         made = checkpoint.make(now) if checkpoint.due(now) else None
         indexed = search.index_once()
         return Kept(

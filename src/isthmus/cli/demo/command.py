@@ -28,9 +28,13 @@ PEOPLE = {
 
 
 def demo(
-    directory: Path = typer.Option(Path("data/demo"), "--directory", help="Where the throw-away hub lives; emptied first."),
+    directory: Path = typer.Option(
+        Path("data/demo"), "--directory", help="Where the throw-away hub lives; emptied first."
+    ),
     port: int = typer.Option(8420, help="Port of the console; 0 picks a free one."),
-    keep: bool = typer.Option(None, "--keep/--no-keep", help="Leave the console open (default: if a terminal is attached)."),
+    keep: bool = typer.Option(
+        None, "--keep/--no-keep", help="Leave the console open (default: if a terminal is attached)."
+    ),
 ) -> None:
     """Play the main job on recorded payloads: a storm of alerts, three ticket systems, a change, the gate, the proof."""
     stay = sys.stdout.isatty() if keep is None else keep
@@ -41,7 +45,9 @@ def demo(
     try:
         story = _prepare(directory, hub, partners, narrator)
         story.play()
-        console.print(f"\n[bold green]All {narrator.checks} checks held, {time.monotonic() - began:.0f} s.[/bold green]")
+        console.print(
+            f"\n[bold green]All {narrator.checks} checks held, {time.monotonic() - began:.0f} s.[/bold green]"
+        )
         if stay:
             _leave_open(hub, story)
     except StoryFailedError as broken:
@@ -83,7 +89,9 @@ def _prepare(directory: Path, hub: HubProcess, partners: Partners, narrator: Nar
     partners.announce_to(hub.url)
     narrator.say(f"The hub runs at {hub.url}")
     people = {name: Person(hub.url, name, password) for name, password in passwords.items()}
-    story = Story(narrator=narrator, hub=hub, partners=partners, ada=people["ada"], grace=people["grace"], tokens=tokens)
+    story = Story(
+        narrator=narrator, hub=hub, partners=partners, ada=people["ada"], grace=people["grace"], tokens=tokens
+    )
     story.passwords = passwords
     return story
 
@@ -101,8 +109,16 @@ def _apply_blueprint(directory: Path, partners: Partners) -> None:
         (folder / name).write_text(packaged(f"blueprint/{name}"))
     connections = {
         **partners.connections(),
-        "prometheus": {"connector": "alertmanager", "config": {"token": {"secret": "env:DEMO_ALERTMANAGER_TOKEN"}}, "polling": {"enabled": False}},
-        "inventory": {"connector": "csv", "config": {"token": {"secret": "env:DEMO_CSV_TOKEN"}}, "polling": {"enabled": False}},
+        "prometheus": {
+            "connector": "alertmanager",
+            "config": {"token": {"secret": "env:DEMO_ALERTMANAGER_TOKEN"}},
+            "polling": {"enabled": False},
+        },
+        "inventory": {
+            "connector": "csv",
+            "config": {"token": {"secret": "env:DEMO_CSV_TOKEN"}},
+            "polling": {"enabled": False},
+        },
     }
     with (folder / "connections.yaml").open("w") as target:
         YAML().dump({"connections": connections}, target)
@@ -122,7 +138,9 @@ def _gate_token(organisation: str) -> str:
 
     with scope.everywhere("the demonstration sets itself up"):
         _, token = perform(
-            lambda work: tokens.issue(work, organisation=organisation, name="pipeline", scopes=["gate:check"], days=1),
+            lambda work: tokens.issue(
+                work, organisation=organisation, name="pipeline", scopes=["gate:check"], days=1
+            ),
             actor=system("demo"),
             origin=Origin(channel="cli"),
         )
@@ -133,7 +151,10 @@ def _empty(directory: Path) -> None:
     """Empty the demonstration's own directory; refuse anything that does not look like one."""
     marker = directory / ".isthmus-demo"
     if directory.exists() and any(directory.iterdir()) and not marker.exists():
-        fail(f"{directory} is not empty and is no demonstration's directory.", remedy="Choose another with --directory.")
+        fail(
+            f"{directory} is not empty and is no demonstration's directory.",
+            remedy="Choose another with --directory.",
+        )
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     marker.touch()

@@ -30,7 +30,11 @@ class HubProcess:
         command = [sys.executable, "-m", "isthmus.cli.main", "serve", "--port", str(self.port)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, env={**os.environ, "ISTHMUS_DATA_DIR": str(self.data_dir)}, stdout=log, stderr=log, start_new_session=True
+                command,
+                env={**os.environ, "ISTHMUS_DATA_DIR": str(self.data_dir)},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline:

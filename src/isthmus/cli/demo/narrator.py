@@ -36,7 +36,7 @@ class Narrator:
         """Say where it can be seen."""
         self.console.print(f"    [dim]look: {escape(url)}[/dim]", soft_wrap=True)
 
-    def check(self, fact: bool, text: str) -> None:  # noqa: FBT001 - the fact is the sentence's verb
+    def check(self, fact: bool, text: str) -> None:
         """Tick a fact, or end the story."""
         self.checks += 1
         if not fact:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from isthmus.connectors.kit import registry
@@ -83,10 +84,11 @@ class Partners:
     def announce_to(self, hub_url: str) -> None:
         """Tell every vendor that pushes where the hub takes its webhooks."""
         for each in self.all.values():
-            outbox = each.inside.outbox
             self.inside(
-                lambda o=outbox, p=each: setattr(o, "url", f"{hub_url}/ingest/{p.connector}/{p.connection}")
-            )  # type: ignore[misc]
+                partial(
+                    setattr, each.inside.outbox, "url", f"{hub_url}/ingest/{each.connector}/{each.connection}"
+                )
+            )
 
     def stop(self) -> None:
         """Stop everything."""

@@ -25,7 +25,7 @@ from isthmus.hub.serve.loops import Loop, start
 from isthmus.hub.sweeper import sweep
 from isthmus.kernel.actor import Origin, system
 from isthmus.kernel.instant import SECOND
-from isthmus.ledger import checkpoint, scope, sealer
+from isthmus.ledger import scope, upkeep
 from isthmus.ledger.door import perform
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
@@ -61,7 +61,7 @@ class Engine:
         return [
             Loop(name="pump", step=self._pump_round, rest=lambda: self._shared.bell.wait(0.25)),
             Loop(name="sweeper", step=lambda: sweep(source.now()) > 0, rest=lambda: rest(0.25)),
-            Loop(name="sealer", step=self._seal, rest=lambda: rest(0.5)),
+            Loop(name="sealer", step=self._keep, rest=lambda: rest(0.5)),
             Loop(name="notes", step=self._note, rest=lambda: rest(NOTE_SECONDS)),
             Loop(name="housekeeping", step=self._tidy, rest=lambda: rest(HOUSEKEEPING_SECONDS)),
         ]
@@ -91,17 +91,17 @@ class Engine:
         self._pump.lease = leases.take(LEASE, now=now, holder=self._holder, held_for=LEASE_FOR)
         return self._pump.lease is not None and self._pump.round() > 0
 
-    def _seal(self) -> bool:
-        now = source.now()
-        sealed = sealer.seal_once(now, holder=self._holder)
-        if checkpoint.due(now):
-            checkpoint.make(now)
-        return sealed > 0
+    def _keep(self) -> bool:
+        """Seal, sign and index; say so loudly while entries wait too long for their seal."""
+        kept = upkeep.tick(source.now(), holder=self._holder)
+        metrics.UNSEALED.set(kept.unsealed_age / SECOND)
+        if kept.alarming:
+            _log.error("unsealed_tail", seconds=kept.unsealed_age / SECOND)
+        return kept.sealed > 0 or kept.indexed > 0
 
     def _note(self) -> bool:
         """Leave metrics for the front, and how far behind each connection is for the console."""
         now = source.now()
-        metrics.UNSEALED.set(sealer.unsealed_age(now) / SECOND)
         lags = [(each, *self._pump.lag(each)) for each in connections.in_force().values()]
 
         def act(work: Work) -> None:
