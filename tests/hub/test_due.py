@@ -165,3 +165,20 @@ def test_a_crash_between_claim_and_commit_handles_it_once_in_the_end(book, handl
     sweep(book.clock.now())
     sweep(book.clock.now())
     assert SystemEvent.objects.filter(subject="handled:a").count() == 1
+
+
+def test_what_a_dead_process_had_claimed_is_given_back_at_the_restart_unless_it_keeps_killing(book, handled):
+    schedule(book, "converge", "link", lane="snow")
+    schedule(book, "test", "timer")
+    now = book.clock.now()
+    for attempt in range(due.RELEASE_ATTEMPTS_MAX + 1):
+        (row,) = due.claim(book.clock.now(), seconds=180, lane="snow")
+        assert row.attempts == attempt + 1
+        assert due.claim(book.clock.now(), seconds=180, lane="snow") == []
+        given_back = due.release(book.clock.now())
+        if attempt + 1 >= due.RELEASE_ATTEMPTS_MAX:
+            break
+        assert given_back == 1
+    assert given_back == 0, "a row that may be what kills the process waits for its claim to run out"
+    due.claim(now, seconds=180)
+    assert due.release(book.clock.now()) == 0, "the sweeper's own rows come back by their push"

@@ -38,6 +38,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Bounds of one connection; 0 means the connector's own default."""
 
     requests_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 0
+    request_seconds_max: Annotated[float, msgspec.Meta(ge=0, le=40)] = 0.0
     body_bytes_max: Annotated[int, msgspec.Meta(ge=0)] = 0
     event_id_days: Annotated[int, msgspec.Meta(ge=1, le=400)] = 30
     log_days: Annotated[int, msgspec.Meta(ge=1, le=400)] = 14

@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+import msgspec
+
 from isthmus import blueprint, django_settings
 from isthmus.connectors.kit import config as kit_config
-from isthmus.connectors.kit.manifest import Manifest
+from isthmus.connectors.kit.manifest import Limits, Manifest
 from isthmus.connectors.kit.ports import Connector, Context, Poller
 from isthmus.hub import inventory
 from isthmus.hub.blueprint import SECTION, ConnectionEntry, OrganisationRule
@@ -47,6 +49,13 @@ class Connection:
         """Return `connector@version`, kept with each message."""
         return f"{self.manifest.id}@{self.manifest.version}"
 
+    @property
+    def limits(self) -> Limits:
+        """Return the bounds of the client: the manifest's, with the time of a request set by the blueprint."""
+        asked = self.entry.limits.request_seconds_max
+        declared = self.manifest.limits
+        return msgspec.structs.replace(declared, request_seconds_max=asked) if asked else declared
+
     def context(self) -> Context:
         """Return what the connector needs, secrets resolved; `NeedsOperator` names a missing one."""
         return replace(
@@ -60,7 +69,7 @@ class Connection:
             connection=self.name,
             config=self.config,
             mappings=_mappings(self.name, self.connector),
-            limits=self.manifest.limits,
+            limits=self.limits,
             allow_private_addresses=django_settings.ISTHMUS.allow_private_addresses,
         )
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Handler = Callable[["Work", Due, Instant], None]
 
 CLAIM_MAX = 100
+RELEASE_ATTEMPTS_MAX = 5
+RELEASE_MAX = 1_000
+"""Far more than all lanes and polls of one process claim at once."""
 PUSH_SECONDS_FIRST = 15
 PUSH_SECONDS_MAX = 3_600
 
@@ -119,6 +122,28 @@ def postpone(work: Work, row: Due, at: Instant, *, error: str = "", attempts: in
         "attempts": row.attempts if attempts is None else attempts,
     }  # fmt: skip
     work.advance(Due, where={"id": row.id, "epoch": row.epoch}, values={**values, "epoch": row.epoch + 1})
+
+
+def release(now: Instant) -> int:
+    """Give back what lanes and polls of a dead process had claimed; return how many rows.
+
+    For a caller that knows every claimer to be dead (the data directory's lock proves it): a restart then
+    goes on at once instead of when the claims run out. A row that was claimed `RELEASE_ATTEMPTS_MAX` times
+    in a row keeps its claim: it may be what kills the process.
+    """
+    rows = list(
+        Due.objects.filter(claimed_until__gt=now, attempts__lt=RELEASE_ATTEMPTS_MAX).exclude(lane="")[
+            :RELEASE_MAX
+        ]
+    )
+
+    def act(work: Work) -> None:
+        for row in rows:
+            postpone(work, row, now, error=row.last_error)
+
+    if rows:
+        perform(act, actor=system("due"), origin=Origin(channel="timer"), now=now, exclusive=True)
+    return len(rows)
 
 
 def next_at(lane: str = "") -> Instant | None:

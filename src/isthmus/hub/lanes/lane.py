@@ -51,7 +51,7 @@ class Lane:
         self.generation = connection.generation
         self.wake = asyncio.Event()
         self._store = store
-        self._seconds_max = 2 * connection.manifest.limits.request_seconds_max
+        self._seconds_max = 2 * connection.limits.request_seconds_max
         asked = connection.entry.limits.requests_per_minute
         self._bucket = Bucket(per_minute=asked or connection.manifest.limits.requests_per_minute)
         self._breaker = Breaker()

@@ -17,7 +17,7 @@ from asgiref.sync import sync_to_async
 from prometheus_client import generate_latest
 
 from isthmus import django_settings
-from isthmus.hub import connections, health, housekeeping, leases, metrics, polling
+from isthmus.hub import connections, due, health, housekeeping, leases, metrics, polling
 from isthmus.hub.intake import shared as shared_log
 from isthmus.hub.lanes import runner
 from isthmus.hub.pump.pump import Pump
@@ -71,6 +71,8 @@ class Engine:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
+        if self._holder:
+            await _scoped(lambda: due.release(source.now()))
         threads = start(self.loops(), self._stopped)
         tasks = [
             asyncio.create_task(self._polls(stop)),

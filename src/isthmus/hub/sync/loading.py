@@ -37,8 +37,9 @@ from isthmus.ledger.records import RecordModel, kind_of
 if TYPE_CHECKING:
     from isthmus.ledger.work import Work
 
-REQUEST_WAIT_SECONDS = 60
-"""How long a request whose outcome is unknown may still land. Longer than any client's total timeout."""
+REQUEST_WAITS = 3
+"""A request whose outcome is unknown may still land for this many times the client's bound of one request: longer
+than the lane's bound of a whole call, which is two."""
 
 
 @dataclass
@@ -147,12 +148,14 @@ def context_for(
     }  # fmt: skip
     parts = {name: shape.members for name, shape in shapes.items()}
     policies = boundary.policies(mapping.kind, flow, parts, connection, facts)
-    lag = connections.get(connection).manifest.timing.search_lag_seconds
+    found = connections.get(connection)
+    lag = found.manifest.timing.search_lag_seconds
+    wait = REQUEST_WAITS * found.limits.request_seconds_max
     return Context(
         connection=connection, shapes=shapes, spelling=Dialect(mapping, paths), now=now,
         policies={name: _narrowed(policies[name], *one_way(mapping, shape)) for name, shape in shapes.items()},
         comment_id=lambda _key: source.new_id(), legal=synced.hooks_of(mapping.kind).legal,
-        limits=Limits(request_wait=REQUEST_WAIT_SECONDS * SECOND, index_lag=int(lag * SECOND),
+        limits=Limits(request_wait=int(wait * SECOND), index_lag=int(lag * SECOND),
                       parked_retry_after=flow.parked_retry_minutes * MINUTE),
     )  # fmt: skip
 
