@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 
 import pytest
@@ -136,9 +137,15 @@ def test_the_first_rule_that_fits_decides_then_the_map_then_the_default() -> Non
 
 
 def test_targets_follow_the_priority() -> None:
-    table = {"1": targets.Target(respond_minutes=15, resolve_minutes=240)}
+    table = {"1": targets.Target(respond=15 * MINUTE, resolve=240 * MINUTE)}
     assert targets.due(table, "1", Instant(0))[:2] == (15 * MINUTE, 240 * MINUTE)
     assert targets.due(table, "4", Instant(0)) == (None, None, None)
+
+
+def test_durations_of_a_section_are_whole_seconds_and_not_negative() -> None:
+    wrong = IncidentSection(close_after=dt.timedelta(days=-1), reopen_within=dt.timedelta(seconds=1.5))
+    assert [each.path for each in check(wrong, None)] == ["/reopen_within", "/close_after"]
+    assert check(IncidentSection(close_after=dt.timedelta(days=1)), None) == []
 
 
 def test_diagnosis_of_a_recurring_incident_waits_for_the_collision_check() -> None:

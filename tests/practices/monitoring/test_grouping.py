@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from isthmus.practices.monitoring.blueprint import (
     MonitoringSection,
     RuleSpec,
     SuppressionSpec,
+    TimesSpec,
     TopologySpec,
     check,
 )
@@ -45,7 +47,7 @@ def test_a_rule_groups_alerts_by_label_across_batches_and_gives_its_reason(monit
 
 
 def test_outside_the_window_a_new_incident_is_opened(monitor: Any) -> None:
-    monitor.configure(**rules({"name": "r", "match": {"team": "web"}, "window_minutes": 10}))
+    monitor.configure(**rules({"name": "r", "match": {"team": "web"}, "window": "PT10M"}))
     monitor.fire(host="a", team="web")
     monitor.pass_time(minutes=9)
     monitor.fire(host="b", team="web")
@@ -67,7 +69,7 @@ def test_below_the_threshold_nothing_opens_and_resolved_alerts_do_not_count(moni
 
 
 def test_a_storm_opens_one_parent_for_everything_further(monitor: Any) -> None:
-    monitor.configure(**rules(storm={"groups": 10, "window_minutes": 5}))
+    monitor.configure(**rules(storm={"groups": 10, "window": "PT5M"}))
     for start in range(0, 100, 25):
         monitor.send(*(monitor.event(host=f"h{n}") for n in range(start, start + 25)))
     assert len(monitor.incidents()) == 11
@@ -140,6 +142,8 @@ def test_people_see_alerts_with_reasons_in_the_timeline(monitor: Any) -> None:
             "/automation/default",
         ),
         (MonitoringSection(suppression=SuppressionSpec(maintenance=False)), "/automation/default"),
+        (MonitoringSection(times=TimesSpec(stable=dt.timedelta(minutes=-5))), "/times/stable"),
+        (MonitoringSection(times=TimesSpec(flap=dt.timedelta(milliseconds=1500))), "/times/flap"),
     ],
 )
 def test_a_section_that_cannot_work_is_refused_where_it_is_wrong(

@@ -310,7 +310,7 @@ def test_only_news_changes_fields() -> None:
 
 
 def test_flapping_waits_longer_and_stale_is_timed_out() -> None:
-    times = stability.Times(stable=5, flap=30, flap_changes=3, stale=60)
+    times = stability.Times(stable=5 * MINUTE, flap=30 * MINUTE, flap_changes=3, stale=60 * MINUTE)
     steady, jumpy = [int(NOW)], [int(NOW - 2 * MINUTE), int(NOW - MINUTE), int(NOW)]
     assert stability.settles_at(NOW, steady, NOW, times) == NOW + 5 * MINUTE
     assert stability.settles_at(NOW, jumpy, NOW, times) == NOW + 30 * MINUTE
@@ -366,10 +366,10 @@ def partition(
     """Correlate alerts in the given order, one after the other, and return the groups (by alert)."""
     counter = itertools.count()
     correlator = Correlator(
-        Policy(window=60), members=(), groups={}, new_incident=lambda: f"i{next(counter)}",
+        Policy(window=60 * MINUTE), members=(), groups={}, new_incident=lambda: f"i{next(counter)}",
         upstream=lambda ci: reach(edges, ci, up=True), downstream=lambda ci: reach(edges, ci, up=False),
     )  # fmt: skip
-    rule = GroupRule(name="team", by=("team",), window=30)
+    rule = GroupRule(name="team", by=("team",), window=30 * MINUTE)
     members: dict[str, Member] = {}
     for name, ci, minute, severity, team in alerts:
         key = f"{name}/{ci}"
@@ -458,7 +458,7 @@ def test_a_storm_opens_one_parent_and_says_so() -> None:
 
 
 def test_groups_outside_the_window_do_not_join() -> None:
-    rule = GroupRule(name="r", window=10)
+    rule = GroupRule(name="r", window=10 * MINUTE)
     group = Group(key="g", incident="i", members={"a": Instant(0)})
     assert group.within(Instant(10 * MINUTE), rule)
     assert not group.within(Instant(11 * MINUTE), rule)

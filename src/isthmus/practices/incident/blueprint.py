@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from isthmus.blueprint import sections
+from isthmus.kernel import duration
+from isthmus.kernel.duration import microseconds
 from isthmus.kernel.errors import Problem
 from isthmus.kernel.kinds.incident import LEVELS
 from isthmus.practices.incident.rules import assignment, priority, targets
@@ -19,6 +22,7 @@ DEFAULT_MATRIX: Final = {
     "4": {"1": "3", "2": "3", "3": "4", "4": "4"},
 }
 DEFAULT_TARGETS: Final = {"1": (15, 240), "2": (30, 480), "3": (240, 1440), "4": (480, 4320)}
+"""Minutes to respond and to resolve."""
 
 
 class HoursSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,10 +48,10 @@ class AssignmentSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class TargetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Minutes, around the clock."""
+    """Durations around the clock (PT15M), from the opening."""
 
-    respond_minutes: int
-    resolve_minutes: int
+    respond: dt.timedelta
+    resolve: dt.timedelta
 
 
 class UsersSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -82,21 +86,21 @@ class IncidentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     default_group: str = "service-desk"
     targets: dict[str, TargetSpec] = msgspec.field(
         default_factory=lambda: {
-            level: TargetSpec(respond_minutes=respond, resolve_minutes=resolve)
+            level: TargetSpec(respond=dt.timedelta(minutes=respond), resolve=dt.timedelta(minutes=resolve))
             for level, (respond, resolve) in DEFAULT_TARGETS.items()
         }
     )
     major: MajorSpec = MajorSpec()
     human_work: list[str] = msgspec.field(default_factory=lambda: ["comment"])
     """What counts as human work, over which the hub never resolves: comment, assignee, state."""
-    reopen_minutes: int = 60
+    reopen_within: dt.timedelta = dt.timedelta(hours=1)
     """An alert that fires again this long after the resolution reopens the same incident."""
-    close_after_days: int = 7
+    close_after: dt.timedelta = dt.timedelta(days=7)
     """A resolved incident closes after this time."""
     recurring_threshold: int = 3
     """From this many incidents of one signature on, a collision check is due before diagnosis (0: never)."""
-    recurring_days: int = 30
-    suspect_days: int = 7
+    recurring_within: dt.timedelta = dt.timedelta(days=30)
+    suspects_within: dt.timedelta = dt.timedelta(days=7)
     """How far back changes on the path are listed as suspects."""
 
 
@@ -144,7 +148,16 @@ def check(section: IncidentSection, _: Any) -> list[Problem]:
     ]
     for index, rule in enumerate(section.assignment):
         problems += _check_hours(f"/assignment/{index}/hours", rule.hours) if rule.hours else []
-    return problems
+    spans = [
+        (f"/{name}", getattr(section, name))
+        for name in ("reopen_within", "close_after", "recurring_within", "suspects_within")
+    ]
+    for level, target in section.targets.items():
+        spans += [
+            (f"/targets/{level}/respond", target.respond),
+            (f"/targets/{level}/resolve", target.resolve),
+        ]
+    return problems + duration.check(spans)
 
 
 def _check_hours(path: str, hours: HoursSpec) -> list[Problem]:
@@ -220,7 +233,7 @@ def assignment_rules(section: IncidentSection) -> tuple[assignment.AssignmentRul
 def target_table(section: IncidentSection) -> dict[str, targets.Target]:
     """Return the targets of a section by priority."""
     return {
-        level: targets.Target(respond_minutes=each.respond_minutes, resolve_minutes=each.resolve_minutes)
+        level: targets.Target(respond=microseconds(each.respond), resolve=microseconds(each.resolve))
         for level, each in section.targets.items()
     }
 

@@ -8,8 +8,9 @@ from typing import Any
 from isthmus import blueprint
 from isthmus.hub import due
 from isthmus.kernel.actor import ActorKind
+from isthmus.kernel.duration import microseconds
 from isthmus.kernel.errors import Problem, Rejected
-from isthmus.kernel.instant import DAY, MINUTE, Instant
+from isthmus.kernel.instant import Instant
 from isthmus.kernel.kinds.incident import INCIDENT, LEVELS
 from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
@@ -130,7 +131,7 @@ def _move(
             work,
             CLOSE,
             incident.id,
-            Instant(work.now + section.close_after_days * DAY),
+            Instant(work.now + microseconds(section.close_after)),
             organisation=incident.organisation,
         )
     elif old == "resolved":
@@ -242,7 +243,7 @@ def by_keys(work: Work, organisation: str, keys: Iterable[str]) -> dict[str, Inc
 
     The newest wins; closed and cancelled incidents never take anything.
     """
-    since = work.now - _section().reopen_minutes * MINUTE
+    since = work.now - microseconds(_section().reopen_within)
     found: dict[str, Incident] = {}
     for chunk in chunks(keys):
         rows = Incident.objects.filter(

@@ -11,8 +11,9 @@ from django.db.models import Count
 
 from isthmus import blueprint
 from isthmus.hub import due
+from isthmus.kernel.duration import in_words, microseconds
 from isthmus.kernel.errors import Problem, Rejected
-from isthmus.kernel.instant import DAY, Instant
+from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Json, Reason
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import surroundings, suspects
@@ -147,7 +148,7 @@ def _earlier(
     """Return how many incidents of each signature there were in the look-back time."""
     if not section.recurring_threshold:
         return {}
-    since = now - section.recurring_days * DAY
+    since = now - microseconds(section.recurring_within)
     found: dict[str, int] = {}
     for chunk in chunks(keys):
         rows = Incident.objects.filter(
@@ -188,7 +189,7 @@ class _Desk:
         occurrence = earlier + 1
         checked: Json = None
         if opening.correlation_key and recurrence.recurring(occurrence, self.section.recurring_threshold):
-            text = f"Incident {occurrence} of this signature in {self.section.recurring_days} days."
+            text = f"Incident {occurrence} of this signature in {in_words(microseconds(self.section.recurring_within))}."
             checked = {"due": True, "occurrence": occurrence}
             why.append(
                 Reason(rule="incident.recurrence", text=f"{text} A collision check is due before diagnosis.")
@@ -240,7 +241,7 @@ class _Desk:
                 work,
                 "incident.close",
                 incident.id,
-                Instant(work.now + self.section.close_after_days * DAY),
+                Instant(work.now + microseconds(self.section.close_after)),
                 organisation=incident.organisation,
             )
         return incident

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from isthmus import blueprint
-from isthmus.kernel.instant import MINUTE, Instant
+from isthmus.kernel.duration import microseconds
+from isthmus.kernel.instant import Instant
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import loading
 from isthmus.practices.incident.comments import comment
@@ -53,8 +54,8 @@ def takes_alerts(incident: Incident, now: Instant) -> bool:
     """Return whether alerts may still go into an incident: open, or resolved a short time ago; never closed."""
     if incident.state in states.OPEN:
         return True
-    reopen_minutes = blueprint.current().section("incident").reopen_minutes
-    return incident.state == "resolved" and (incident.resolved_at or 0) >= now - reopen_minutes * MINUTE
+    within = microseconds(blueprint.current().section("incident").reopen_within)
+    return incident.state == "resolved" and (incident.resolved_at or 0) >= now - within
 
 
 def next_states(state: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from isthmus.kernel.duration import microseconds
 from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.instant import DAY, Instant
 from isthmus.kernel.record import Reason
@@ -37,7 +38,7 @@ def propose(work: Work, organisation: str, incidents: Sequence[Incident], sectio
             searched[start] = (
                 []
                 if not near.on_path(start)
-                else _on_path(organisation, start, work.now, section.suspect_days)
+                else _on_path(organisation, start, work.now, microseconds(section.suspects_within))
             )
         for found in searched[start][:SUSPECTS_MAX]:
             work.create(
@@ -61,11 +62,11 @@ def propose(work: Work, organisation: str, incidents: Sequence[Incident], sectio
             )
 
 
-def _on_path(organisation: str, ci: str, now: Instant, days: int) -> list[Any]:
+def _on_path(organisation: str, ci: str, now: Instant, span: int) -> list[Any]:
     # Change enablement looks at incidents too: the import must wait until both are there.
     from isthmus.practices.change import service as change
 
-    found = change.recent_on_path([ci], now, organisation=organisation, since=Instant(now - days * DAY))
+    found = change.recent_on_path([ci], now, organisation=organisation, since=Instant(now - span))
     return sorted(found, key=lambda each: (each.hops, each.number))
 
 
@@ -99,7 +100,7 @@ def check_collisions(work: Work, incident: Incident, *, days: int = 30) -> Incid
     start = incident.ci or incident.service
     graph = configuration.snapshot_of(incident.organisation).graph
     searched = sorted({start, *graph.upstream([start])}) if start else []
-    found = _on_path(incident.organisation, start, work.now, days) if start else []
+    found = _on_path(incident.organisation, start, work.now, days * DAY) if start else []
     held = {suspect.change for suspect in suspects(incident)}
     for each in found[:SUSPECTS_MAX]:
         if each.change not in held:

@@ -8,7 +8,7 @@ from typing import Any
 
 from isthmus.hub import due
 from isthmus.hub.observing import Outcome, Seen, What, outcome
-from isthmus.kernel.instant import MINUTE, Instant
+from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Reason
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
@@ -255,7 +255,7 @@ class Batch:
             return
         verdict = self.decider.verdicts.get(draft.id)
         if verdict is not None and verdict.look_again is not None and draft.firing:
-            grace = self.plan.times.grace * MINUTE if alert.decision == "suppressed_maintenance" else 0
+            grace = self.plan.times.grace if alert.decision == "suppressed_maintenance" else 0
             due.schedule(
                 self.work,
                 TIMER,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, Final
 
 import msgspec
 
 from isthmus.blueprint import sections
+from isthmus.kernel import duration
 from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.expression import Environment
 from isthmus.kernel.kinds.monitoring import SEVERITIES
@@ -99,32 +101,32 @@ class SuppressionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 class RuleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Alerts for which `match` (labels) and `when` (CEL) hold are grouped by the labels in `by`, while they lie
-    within `window_minutes` (0: no limit); fewer than `threshold` open no incident."""
+    within `window` (PT0S: no limit); fewer than `threshold` open no incident."""
 
     name: str
     match: dict[str, str] = {}
     when: str = ""
     by: list[str] = []
-    window_minutes: int = 0
+    window: dt.timedelta = dt.timedelta()
     threshold: int = 1
     topology: bool = True
 
 
 class TopologySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Alerts on items within `depth` hops of an item that is down become children of its incident, also if they
-    fired up to `window_minutes` before it. `parent_severities` say what "down" is."""
+    fired up to `window` before it. `parent_severities` say what "down" is."""
 
     enabled: bool = True
     depth: int = 5
-    window_minutes: int = 15
+    window: dt.timedelta = dt.timedelta(minutes=15)
     parent_severities: list[str] = msgspec.field(default_factory=lambda: ["critical", "error"])
 
 
 class StormSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """From `groups` new groups in `window_minutes` on, everything further shares one incident (0: never)."""
+    """From `groups` new groups in `window` on, everything further shares one incident (0: never)."""
 
     groups: int = 0
-    window_minutes: int = 5
+    window: dt.timedelta = dt.timedelta(minutes=5)
 
 
 class CorrelationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -142,14 +144,15 @@ class AutomationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class TimesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Minutes: clear this long before resolving; re-fire this long after it reopens; grace after a maintenance
-    window; silence of a firing alert until it is stale; `flap_changes` state changes in `flap` are flapping."""
+    """Durations (PT5M): `stable`: clear this long before resolving; `reopen`: re-fire this long after it reopens;
+    `grace` after a maintenance window; `stale`: silence of a firing alert until it is not believed any more
+    (PT0S: never); `flap_changes` state changes in `flap` are flapping."""
 
-    stable: int = 5
-    reopen: int = 60
-    grace: int = 5
-    stale: int = 1440
-    flap: int = 30
+    stable: dt.timedelta = dt.timedelta(minutes=5)
+    reopen: dt.timedelta = dt.timedelta(hours=1)
+    grace: dt.timedelta = dt.timedelta(minutes=5)
+    stale: dt.timedelta = dt.timedelta(days=1)
+    flap: dt.timedelta = dt.timedelta(minutes=30)
     flap_changes: int = 6
 
 
@@ -224,11 +227,9 @@ def _check_rules(rules: list[RuleSpec]) -> list[Problem]:
                 )
             )
         names.add(rule.name)
-        if rule.threshold < 1 or rule.window_minutes < 0:
+        if rule.threshold < 1:
             problems.append(
-                Problem(
-                    path=path, message="threshold and window must be positive", remedy="Correct the numbers."
-                )
+                Problem(path=path, message="the threshold must be positive", remedy="Give 1 or more.")
             )
         if rule.when:
             try:
@@ -299,7 +300,24 @@ def check(section: MonitoringSection, _: Any) -> list[Problem]:
     for index, rule in enumerate(section.suppression.inhibitions):
         problems += _check_matchers(f"/suppression/inhibitions/{index}/source", rule.source)
         problems += _check_matchers(f"/suppression/inhibitions/{index}/target", rule.target)
-    return problems + _check_rules(section.correlation.rules) + _check_words(section)
+    return (
+        problems + _check_rules(section.correlation.rules) + _check_words(section) + _check_durations(section)
+    )
+
+
+def _check_durations(section: MonitoringSection) -> list[Problem]:
+    correlation, times = section.correlation, section.times
+    spans = [
+        (f"/correlation/rules/{place}/window", each.window) for place, each in enumerate(correlation.rules)
+    ]
+    spans += [
+        ("/correlation/topology/window", correlation.topology.window),
+        ("/correlation/storm/window", correlation.storm.window),
+    ]
+    spans += [
+        (f"/times/{name}", getattr(times, name)) for name in ("stable", "reopen", "grace", "stale", "flap")
+    ]
+    return duration.check(spans)
 
 
 DEFAULT: Final = MonitoringSection()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from isthmus.kernel.instant import MINUTE, Instant
+from isthmus.kernel.duration import in_words
+from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Json, Reason
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
@@ -197,7 +198,7 @@ class Grouping:
         policy = self.plan.policy
         if not policy.storm:
             return 0
-        since = self.around.now - policy.storm_window * MINUTE
+        since = self.around.now - policy.storm_window
         rows = Alert.objects.filter(
             organisation=self.around.organisation, created_at__gte=since, decision__in=("opened", "storm")
         )
@@ -275,7 +276,7 @@ class Grouping:
             storm = placed.decision == "storm"
             where = self.around.name_of(case.ci)
             title = (
-                f"Alert storm in {self.plan.policy.storm_window} minutes" if storm else _title(case, where)
+                f"Alert storm in {in_words(self.plan.policy.storm_window)}" if storm else _title(case, where)
             )
             openings.append(
                 incidents.Opening(

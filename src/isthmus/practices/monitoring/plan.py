@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from isthmus import blueprint
+from isthmus.kernel.duration import microseconds
 from isthmus.kernel.rule_set import Rule, RuleSet
 from isthmus.practices.monitoring.blueprint import ENVIRONMENT, IdentitySpec, MatcherSpec, MonitoringSection
 from isthmus.practices.monitoring.rules import automation, identity
@@ -69,7 +70,7 @@ def compiled(section: MonitoringSection) -> Plan:
             each.name: GroupRule(
                 name=each.name,
                 by=tuple(each.by),
-                window=each.window_minutes,
+                window=microseconds(each.window),
                 threshold=each.threshold,
                 topology=each.topology,
             )
@@ -87,17 +88,17 @@ def compiled(section: MonitoringSection) -> Plan:
         policy=Policy(
             topology=topology.enabled,
             depth=topology.depth,
-            window=topology.window_minutes,
+            window=microseconds(topology.window),
             parent_severities=frozenset(topology.parent_severities),
             storm=storm.groups,
-            storm_window=storm.window_minutes,
+            storm_window=microseconds(storm.window),
         ),
         times=Times(
-            stable=times.stable,
-            reopen=times.reopen,
-            grace=times.grace,
-            stale=times.stale,
-            flap=times.flap,
+            stable=microseconds(times.stable),
+            reopen=microseconds(times.reopen),
+            grace=microseconds(times.grace),
+            stale=microseconds(times.stale),
+            flap=microseconds(times.flap),
             flap_changes=times.flap_changes,
         ),
         automation=automation.Automation(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from isthmus.hub import due
 from isthmus.hub.models import Due
-from isthmus.kernel.instant import MINUTE, Instant
+from isthmus.kernel.duration import in_words
+from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import service as incidents
@@ -58,9 +59,7 @@ def _look_again(work: Work, alert: Alert, now: Instant) -> None:
     if alert.decision.startswith(SUPPRESSED):
         # Moved or extended: what mutes it now says when to look again.
         times = current_plan().times
-        due.schedule(
-            work, TIMER, alert.id, Instant(now + times.grace * MINUTE), organisation=alert.organisation
-        )
+        due.schedule(work, TIMER, alert.id, Instant(now + times.grace), organisation=alert.organisation)
 
 
 def _cleared_at(alert: Alert) -> Instant:
@@ -114,14 +113,14 @@ def sweep_stale(work: Work, row: Due, now: Instant) -> None:
             organisation=row.organisation,
             state="firing",
             open=True,
-            last_seen_at__lte=now - times.stale * MINUTE,
+            last_seen_at__lte=now - times.stale,
         )
         found = index.load(
             work,
             row.organisation,
             rows.order_by("last_seen_at").values_list("identity", flat=True)[:STALE_AT_ONCE],
         )
-        text = f"Nothing was heard of it for {times.stale} minutes: it is not believed to fire any more."
+        text = f"Nothing was heard of it for {in_words(times.stale)}: it is not believed to fire any more."
         for alert in found.values():
             changes = stability.remember(alert.state_changes or [], now)
             work.change(
@@ -129,9 +128,7 @@ def sweep_stale(work: Work, row: Due, now: Instant) -> None:
                 {"state": "stale", "ends_at": now, "state_changes": changes},
                 why=[Reason(rule="monitoring.stale", text=text)],
             )
-            due.schedule(
-                work, TIMER, alert.id, Instant(now + times.stable * MINUTE), organisation=row.organisation
-            )
+            due.schedule(work, TIMER, alert.id, Instant(now + times.stable), organisation=row.organisation)
     watch.again(work, row.organisation)
 
 

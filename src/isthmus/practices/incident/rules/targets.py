@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from isthmus.kernel.instant import MINUTE, Instant
+from isthmus.kernel.duration import in_words
+from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Reason
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    respond_minutes: int
-    resolve_minutes: int
+    """Microseconds from the opening."""
+
+    respond: int
+    resolve: int
 
 
 def due(
@@ -22,9 +25,9 @@ def due(
     target = targets.get(priority)
     if target is None:
         return None, None, None
-    text = f"Targets of priority {priority}: respond in {target.respond_minutes} min, resolve in {target.resolve_minutes} min."
+    text = f"Targets of priority {priority}: respond in {in_words(target.respond)}, resolve in {in_words(target.resolve)}."
     return (
-        Instant(opened_at + target.respond_minutes * MINUTE),
-        Instant(opened_at + target.resolve_minutes * MINUTE),
+        Instant(opened_at + target.respond),
+        Instant(opened_at + target.resolve),
         Reason(rule="incident.targets", text=text),
     )

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from isthmus.kernel.duration import in_words
 from isthmus.kernel.instant import MINUTE, Instant
 from isthmus.kernel.record import Json, Reason
 
@@ -27,7 +28,7 @@ HOLDING = frozenset({"opened", "joined", ATTACHED, "storm"})
 
 @dataclass(frozen=True, kw_only=True)
 class GroupRule:
-    """`window` in minutes (0: as long as the incident is open), `threshold` in distinct firing alerts."""
+    """`window` in microseconds (0: as long as the incident is open), `threshold` in distinct firing alerts."""
 
     name: str
     by: tuple[str, ...] = ()
@@ -38,15 +39,15 @@ class GroupRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """`depth` hops of topology; `window` minutes that a child may have fired before its parent; `storm` new
-    groups within `storm_window` minutes (0: never)."""
+    """`depth` hops of topology; `window` by which a child may have fired before its parent; `storm` new
+    groups within `storm_window` (0: never). Spans in microseconds."""
 
     topology: bool = True
     depth: int = 5
-    window: int = 15
+    window: int = 15 * MINUTE
     parent_severities: frozenset[str] = frozenset({"critical", "error"})
     storm: int = 0
-    storm_window: int = 5
+    storm_window: int = 5 * MINUTE
 
 
 @dataclass(kw_only=True)
@@ -77,9 +78,8 @@ class Group:
     def within(self, at: Instant, rule: GroupRule | None) -> bool:
         if rule is None or not rule.window or not self.members:
             return True
-        reach = rule.window * MINUTE
         times = self.members.values()
-        return min(times) - reach <= at <= max(times) + reach
+        return min(times) - rule.window <= at <= max(times) + rule.window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +209,7 @@ class Correlator:
             and parent.severity in policy.parent_severities
             and bool(parent.incident)
             and parent.decision in HOLDING
-            and child.at >= parent.at - policy.window * MINUTE
+            and child.at >= parent.at - policy.window
             and self._topological(parent)
             and not self._below(parent, child.id)
         )
@@ -340,7 +340,7 @@ class Correlator:
             self._storm = self._new_incident()
         group.incident = self._storm
         self._opened_lately += 1
-        text = f"Storm: {self._opened_lately} new groups in {policy.storm_window} minutes; further ones share one incident."
+        text = f"Storm: {self._opened_lately} new groups in {in_words(policy.storm_window)}; further ones share one incident."
         reason = Reason(
             rule="monitoring.correlation.storm",
             text=text,
