@@ -42,6 +42,18 @@ class ObservedComment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ObservedAttachment:
+    """A file at the partner's object, without its content. `size` in bytes, as the partner declares it."""
+
+    key: str
+    filename: str
+    size: int
+    content_type: str = ""
+    author: str = ""
+    at: Instant | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Observation:
     """One thing seen.
 
@@ -62,6 +74,7 @@ class Observation:
     source_zone: str = ""
     partner_actor: str = ""
     comments: tuple[ObservedComment, ...] | None = None
+    attachments: tuple[ObservedAttachment, ...] | None = None
     correlation: str = ""
     deleted: bool = False
     evidence: Mapping[str, Json] = field(default_factory=dict)

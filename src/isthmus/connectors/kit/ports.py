@@ -26,7 +26,7 @@ import msgspec
 from isthmus.connectors.kit.manifest import Limits
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.mapping import RecordMapping
-from isthmus.kernel.observation import ExternalRef, Observation, ObservedComment
+from isthmus.kernel.observation import ExternalRef, Observation, ObservedAttachment, ObservedComment
 from isthmus.kernel.record import Json
 
 if TYPE_CHECKING:
@@ -279,9 +279,10 @@ def decode_observations(body: bytes) -> list[Observation]:
 
 
 def _observation(data: dict[str, Any]) -> Observation:
-    comments = data.pop("comments")
+    comments, files = data.pop("comments"), data.pop("attachments", None)
     return Observation(
         external=ExternalRef(**data.pop("external")),
         comments=None if comments is None else tuple(ObservedComment(**each) for each in comments),
+        attachments=None if files is None else tuple(ObservedAttachment(**each) for each in files),
         **data,
     )

@@ -12,7 +12,7 @@ from isthmus.kernel.kinds.sync import CONFLICT, LINK
 from isthmus.ledger.columns import JsonColumn, SealedJson, SealedText
 from isthmus.ledger.records import RecordModel
 
-__all__ = ["Conflict", "Delivery", "FieldTrail", "Link", "LinkRun"]
+__all__ = ["AttachmentPlace", "BlobPart", "Conflict", "Delivery", "FieldTrail", "Link", "LinkRun"]
 
 
 class Link(RecordModel):
@@ -112,3 +112,40 @@ class FieldTrail(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["organisation", "record", "part"], name="sync_field_trail_key")
         ]
+
+
+class AttachmentPlace(models.Model):
+    """Where a file is held at the partner of a link: its key there and our attachment ("" until its content
+    has been fetched). A key that is known is never taken in again; an attachment with a place is never sent
+    again."""
+
+    organisation = models.CharField(max_length=26)
+    link = models.CharField(max_length=26)
+    external_key = models.CharField(max_length=128)
+    attachment = models.CharField(max_length=26, default="", blank=True)
+    at = models.BigIntegerField()
+
+    class Meta:
+        db_table = "sync_attachment_place"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "link", "external_key"], name="sync_attachment_place_key"
+            )
+        ]
+        indexes = [models.Index(fields=["link", "attachment"], name="sync_attachment_place_ours")]
+
+
+class BlobPart(models.Model):
+    """A part of a file's content, sealed with the key of the record that it belongs to."""
+
+    organisation = models.CharField(max_length=26)
+    blob = models.CharField(max_length=26)
+    number = models.IntegerField()
+    sealed = models.BinaryField()
+
+    class Meta:
+        db_table = "sync_blob_part"
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "blob", "number"], name="sync_blob_part_key")
+        ]
+        indexes = [models.Index(fields=["blob", "number"], name="sync_blob_part_blob")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isthmus.kernel.kinds.change import APPROVAL, CHANGE, CHANGE_CALENDAR, FREEZE, GATE_DECISION
 from isthmus.kernel.kinds.configuration import CI, CI_RELATION, CMDB_GAP
-from isthmus.kernel.kinds.incident import COMMENT, INCIDENT, SUSPECT
+from isthmus.kernel.kinds.incident import ATTACHMENT, COMMENT, INCIDENT, SUSPECT
 from isthmus.kernel.kinds.installation import (
     GENERATION,
     INTAKE_OFFSET,
@@ -34,6 +34,7 @@ KINDS: dict[str, RecordKind] = {
         SILENCE,
         INCIDENT,
         COMMENT,
+        ATTACHMENT,
         SUSPECT,
         CI,
         CI_RELATION,

@@ -63,6 +63,26 @@ COMMENT = RecordKind(
     ),
 )
 
+ATTACHMENT = RecordKind(
+    name="attachment",
+    table="incident_attachment",
+    fields=(
+        Field(name="record_kind", policy=_HUB),
+        Field(name="record", type=FieldType.REFERENCE, policy=_HUB, required=True),
+        Field(name="filename", data_class=_TEXT, policy=_HUB, required=True),
+        Field(name="content_type", policy=_HUB),
+        Field(name="size", type=FieldType.INTEGER, policy=_HUB),
+        Field(name="sha256", data_class=DataClass.OPERATIONAL, policy=_HUB),
+        Field(name="author", type=FieldType.REFERENCE, policy=_HUB),
+        Field(name="author_label", data_class=_TEXT, policy=_HUB),
+        Field(name="connection", policy=_HUB),
+        Field(name="state", type=FieldType.CHOICE, choices=("stored", "oversized"), policy=_HUB),
+        Field(name="added_at", type=FieldType.INSTANT, policy=_HUB),
+    ),
+)
+"""A file of a record; never changed once added. `oversized`: known by name and size, its content was not
+taken. `connection` is where it was added ("" for here)."""
+
 SUSPECT = RecordKind(
     name="suspect",
     table="incident_suspect",

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
-from isthmus.kernel.kinds.incident import COMMENT, INCIDENT, SUSPECT
+from isthmus.kernel.kinds.incident import ATTACHMENT, COMMENT, INCIDENT, SUSPECT
 from isthmus.ledger.columns import JsonColumn, SealedJson, SealedText
 from isthmus.ledger.records import RecordModel
 
@@ -79,6 +79,28 @@ class Comment(RecordModel):
     class Meta:
         db_table = COMMENT.table
         indexes = [models.Index(fields=["organisation", "record", "id"], name="incident_comment_record")]
+
+
+class Attachment(RecordModel):
+    """A file of a record, whichever system it was added on; its content lies in sealed parts (`hub.sync.blobs`)."""
+
+    kind: ClassVar[str] = ATTACHMENT.name
+
+    record_kind = models.CharField(max_length=24, default="", blank=True)
+    record = models.CharField(max_length=26, default="", blank=True)
+    filename = SealedText()
+    content_type = models.TextField(default="", blank=True)
+    size = models.BigIntegerField(null=True)
+    sha256 = models.CharField(max_length=64, default="", blank=True)
+    author = models.CharField(max_length=64, default="", blank=True)
+    author_label = SealedText()
+    connection = models.TextField(default="", blank=True)
+    state = models.CharField(max_length=9, default="", blank=True)
+    added_at = models.BigIntegerField(null=True)
+
+    class Meta:
+        db_table = ATTACHMENT.table
+        indexes = [models.Index(fields=["organisation", "record", "id"], name="incident_attachment_record")]
 
 
 class Suspect(RecordModel):
