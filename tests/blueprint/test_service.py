@@ -46,7 +46,7 @@ def test_an_applied_blueprint_is_in_force_and_in_the_journal(book):
     from isthmus.ledger import reading
 
     entries = reading.history(generation.id)
-    assert entries[0].why[0]["rule"] == "blueprint.apply"
+    assert entries[0].why[0].rule == "blueprint.apply"
     assert entries[0].changes["content_hash"][1] == generation.content_hash
 
 

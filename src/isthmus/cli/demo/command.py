@@ -8,7 +8,9 @@ import shutil
 import socket
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import typer
 from ruamel.yaml import YAML
@@ -21,6 +23,16 @@ from isthmus.cli.demo.story import Story, packaged
 from isthmus.cli.output import Exit, console, fail
 
 BLUEPRINT_FILES = ("sync.yaml", "monitoring.yaml", "incident.yaml", "change.yaml")
+GROUPS = (
+    "Service desk",
+    "Payments platform",
+    "Discovery",
+    "Platform engineering",
+    "Workplace",
+    "Network",
+    "Databases",
+)
+"""Assignment groups that the ServiceNow of the demonstration knows."""
 PEOPLE = {
     "ada": ("agent", "change_manager", "integration_engineer", "auditor"),
     "grace": ("approver",),
@@ -62,7 +74,9 @@ def demo(
 def _prepare(directory: Path, hub: HubProcess, partners: Partners, narrator: Narrator) -> Story:
     narrator.console.print("[bold]Isthmus: the main job on recorded payloads[/bold]")
     narrator.say("Starting a ServiceNow-shaped and a Jira-shaped simulator and a real Roundup tracker ...")
-    partners.start("servicenow", "snow")
+    desk: Any = partners.start("servicenow", "snow").inside
+    for group in GROUPS:
+        partners.inside(partial(desk.instance.add_group, group))
     partners.start("jira", "jira")
     partners.start("roundup", "tracker")
     tokens = {name: secrets.token_urlsafe(24) for name in ("alertmanager", "csv")}

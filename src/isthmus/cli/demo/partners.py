@@ -67,6 +67,8 @@ class Partners:
                 "connector": each.connector,
                 "config": each.inside.config(each.url),
                 "polling": {"seconds_min": 2, "seconds_max": 5},
+                # Short, so that the wait after an unknown outcome is short too: these systems are next door.
+                "limits": {"request_seconds_max": 3},
             }
             for each in self.all.values()
         }

@@ -91,12 +91,15 @@ def _roundup(partner: Partner, key: str) -> Ticket:
     inside: Any = partner.inside
     person = inside._person()  # noqa: SLF001 - the demonstration's own peer
     found = person.get(f"issue/{key}?@verbose=2")["attributes"]
-    messages = [person.get(f"msg/{each['id']}")["attributes"]["content"] for each in found["messages"] or []]
+    messages = [
+        person.get(f"msg/{each['id']}?@verbose=3")["attributes"]["content"]
+        for each in found["messages"] or []
+    ]
     return Ticket(
         connection=partner.connection,
         key=key,
         title=found["title"],
         state=(found["status"] or {}).get("name", ""),
         priority=(found["priority"] or {}).get("name", ""),
-        comments=tuple(str(each.get("data", each) if isinstance(each, dict) else each) for each in messages),
+        comments=tuple(str(each) for each in messages),
     )
