@@ -371,11 +371,11 @@ def test_calls_per_minute_are_never_exceeded(desk):
             for number in range(3):
                 await hub.opened(title=f"Till {number}")
             lane = hub.lanes["snow"]
-            lane._bucket.per_minute = 3
+            lane.terms.bucket.per_minute = 3
             working = asyncio.create_task(hub.settle())
             await asyncio.sleep(1)
             assert len(hub.simulators["snow"].calls) == 3, "a creation takes a look-up and a write"
-            lane._bucket.calls.clear()
+            lane.terms.bucket.calls.clear()
             working.cancel()
 
     tell(story())

@@ -16,11 +16,13 @@ from typing import TypeVar
 import structlog
 from asgiref.sync import sync_to_async
 
+from isthmus.connectors.kit import pacing
 from isthmus.connectors.kit.ports import Page, Poller, encode_observations
 from isthmus.hub import connections, due, health, metrics
 from isthmus.hub.connections import Connection
 from isthmus.hub.intake.log import IntakeLog
 from isthmus.hub.intake.message import POLL, Draft
+from isthmus.hub.lanes import terms
 from isthmus.hub.models import Due, PollState
 from isthmus.kernel.actor import Origin, system
 from isthmus.kernel.errors import Conflict, NeedsOperator
@@ -109,6 +111,11 @@ async def _run(log: IntakeLog, row: Due) -> None:
     connection: Connection | None = None
     try:
         found = connection = await _in_thread(lambda: connections.get(row.subject))
+        now = source.now()
+        begin = _terms(found).poll_at(now)
+        if begin > now:
+            await _in_thread(partial(_put_off, row, begin))
+            return
         paused = await _in_thread(lambda: health.state_of(found.organisation, found.name).paused)
         result = Result(observations=0) if paused else await _poll(log, found, row.key)
     except Exception as fault:  # noqa: BLE001 - one partner's fault must not stop the others' polls
@@ -123,6 +130,8 @@ async def _run(log: IntakeLog, row: Due) -> None:
 async def _poll(log: IntakeLog, connection: Connection, kind: str) -> Result:
     """Ask for everything since the stored watermark; a fault after some pages keeps those pages."""
     client = (await _in_thread(lambda: connections.open(connection.name))).client
+    shared = _terms(connection)
+    pacing.pace(shared.turn)
     watermark = await _in_thread(lambda: _state(connection, kind).watermark)
     found = 0
     try:
@@ -131,10 +140,25 @@ async def _poll(log: IntakeLog, connection: Connection, kind: str) -> Result:
                 await _in_thread(partial(_keep, log, connection, kind, page))
                 found += len(page.observations)
     except Exception as fault:  # noqa: BLE001 - told to health, and to the next interval
+        shared.hold(getattr(fault, "after_seconds", None))
         return Result(observations=found, error=fault)
     finally:
         await client.close()
     return Result(observations=found)
+
+
+def _terms(connection: Connection) -> terms.Terms:
+    """Return what the partner allows, shared with the lane that writes to it."""
+    asked = connection.entry.limits.requests_per_minute
+    return terms.of(connection.name, asked or connection.manifest.limits.requests_per_minute)
+
+
+def _put_off(row: Due, until: Instant) -> None:
+    """Poll later: the partner asked to be left alone, or is too sick for more than probes."""
+    try:
+        perform(lambda work: due.postpone(work, row, until, attempts=0), actor=ACTOR, origin=ORIGIN)
+    except Conflict:
+        _log.info("poll_set_anew", connection=row.subject, kind=row.key)
 
 
 def _pages(client: Poller, kind: str, watermark: str) -> AsyncIterator[Page]:

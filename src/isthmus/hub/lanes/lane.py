@@ -16,14 +16,14 @@ import structlog
 from isthmus.connectors.kit.ports import TicketSystem
 from isthmus.hub import connections, due, health
 from isthmus.hub.connections import Connection
-from isthmus.hub.lanes import turns
+from isthmus.hub.lanes import terms, turns
 from isthmus.hub.lanes.calls import Result, Turn, execute
-from isthmus.hub.lanes.limits import Breaker, Bucket, restored
+from isthmus.hub.lanes.limits import Breaker, restored
 from isthmus.hub.lanes.metering import Metered
 from isthmus.hub.models import Due
 from isthmus.kernel.actor import Origin, system
 from isthmus.kernel.errors import IsthmusError
-from isthmus.kernel.instant import MINUTE, SECOND, Instant
+from isthmus.kernel.instant import SECOND, Instant
 from isthmus.ledger.door import perform
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
@@ -38,6 +38,7 @@ CLAIM_SECONDS = 180
 """Longer than any call with its read-back: a lease never runs out under a call that may still answer."""
 PARTNER_FAULTS = frozenset({"retryable", "unknown", "bug"})
 REST_SECONDS = 0.5
+FAULT_SECONDS = 15.0
 
 _log = structlog.get_logger(__name__)
 
@@ -53,9 +54,7 @@ class Lane:
         self._store = store
         self._seconds_max = 2 * connection.limits.request_seconds_max
         asked = connection.entry.limits.requests_per_minute
-        self._bucket = Bucket(per_minute=asked or connection.manifest.limits.requests_per_minute)
-        self._breaker = Breaker()
-        self._hold_until = 0
+        self.terms = terms.opened(self.name, asked or connection.manifest.limits.requests_per_minute)
         self._client: TicketSystem | None = None
         self._loaded = False
         self._tasks: dict[asyncio.Task[Result], Turn] = {}
@@ -110,30 +109,30 @@ class Lane:
 
     def _permitted(self, now: Instant) -> int:
         """Return how many calls may be under way: none under a pause, an open breaker or `Retry-After`."""
-        if now < self._hold_until:
+        if now < self.terms.hold_until:
             return 0
-        state = self._breaker.permits(now)
+        state = self.terms.breaker.permits(now)
         if state == "open":
             return 0
-        return 1 if state == "half_open" else min(CALLS_MAX, max(self._bucket.room(now), 0))
+        return 1 if state == "half_open" else min(CALLS_MAX, max(self.terms.bucket.room(now), 0))
 
     def _start(self, batch: Sequence[Turn]) -> None:
         for turn in batch:
             self._tasks[asyncio.create_task(self._call(turn))] = turn
 
     async def _call(self, turn: Turn) -> Result:
-        metered = Metered(self._opened(), self._bucket, self._seconds_max)
+        metered = Metered(self._opened(), self.terms.bucket, self._seconds_max)
         return await execute(metered, turn)
 
     def _judge(self, results: Sequence[Result]) -> None:
         now = source.now()
         for each in results:
             if each.fault is not None and each.fault.fault in PARTNER_FAULTS:
-                self._breaker = self._breaker.failed(now)
+                self.terms.breaker = self.terms.breaker.failed(now)
             else:
-                self._breaker = self._breaker.succeeded()
-            if each.fault is not None and each.fault.after_seconds:
-                self._hold_until = max(self._hold_until, int(now + each.fault.after_seconds * SECOND))
+                self.terms.breaker = self.terms.breaker.succeeded()
+            if each.fault is not None:
+                self.terms.hold(each.fault.after_seconds)
 
     def _opened(self) -> TicketSystem:
         if self._client is None:
@@ -164,14 +163,16 @@ class Lane:
             self._loaded = True
         paused = await self._store(lambda: health.state_of(self.organisation, self.name).paused)
         if paused:
-            self._hold_until = max(self._hold_until, int(source.now() + REST_SECONDS * SECOND))
+            self.terms.hold(REST_SECONDS)
 
     def _restore(self) -> None:
         held = health.state_of(self.organisation, self.name)
         kept = [int(each) for each in held.tokens or ()]
-        self._bucket = restored(self._bucket.per_minute, kept, source.now(), unaccounted=CALLS_MAX)
+        self.terms.bucket = restored(self.terms.bucket.per_minute, kept, source.now(), unaccounted=CALLS_MAX)
         if held.breaker == "open":
-            self._breaker = Breaker(state="open", failures=held.failures, until=held.breaker_until, opened=1)
+            self.terms.breaker = Breaker(
+                state="open", failures=held.failures, until=held.breaker_until, opened=1
+            )
 
     def _claim(self, limit: int) -> list[Due]:
         now = source.now()
@@ -218,8 +219,8 @@ class Lane:
         """Keep health, breaker and spent calls where pages and a restart find them."""
         now = source.now()
         values: dict[str, Any] = {
-            "tokens": self._bucket.dump(), "breaker": self._breaker.permits(now), "breaker_until": self._breaker.until,
-            "failures": self._breaker.failures,
+            "tokens": self.terms.bucket.dump(), "breaker": self.terms.breaker.permits(now), "breaker_until": self.terms.breaker.until,
+            "failures": self.terms.breaker.failures,
         }  # fmt: skip
         if any(each.fault is None for each in results):
             values["last_success_at"] = now
@@ -236,7 +237,7 @@ class Lane:
         return at is not None and at <= source.now()
 
     async def _note_fault(self, fault: IsthmusError) -> None:
-        self._hold_until = int(source.now() + MINUTE // 4)
+        self.terms.hold(FAULT_SECONDS)
         await self._store(
             lambda: self._perform(
                 lambda work: health.failed(work, self.organisation, self.name, fault, work.now)

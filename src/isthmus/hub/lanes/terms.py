@@ -1,0 +1,56 @@
+"""The terms of one partner, shared by all that call it from this process: its lane and its polls.
+
+A partner counts requests, not our reasons for them: what a poll spends, the lane may not spend again, and a
+`Retry-After` or an open breaker keeps both away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
+
+from isthmus.hub.lanes.limits import Breaker, Bucket
+from isthmus.kernel.instant import SECOND, Instant
+from isthmus.ledger.ids import source
+
+
+@dataclass
+class Terms:
+    """`hold_until`: nobody calls before it."""
+
+    bucket: Bucket
+    breaker: Breaker = field(default_factory=Breaker)
+    hold_until: int = 0
+
+    def hold(self, seconds: float | None) -> None:
+        """Stay away for the time that the partner asked for."""
+        self.hold_until = max(self.hold_until, int(source.now() + (seconds or 0) * SECOND))
+
+    def poll_at(self, now: Instant) -> Instant:
+        """Return when a poll may begin: not under a hold, and not while the breaker lets at most probes out."""
+        if self.breaker.permits(now) != "closed":
+            return Instant(max(int(now) + SECOND, self.breaker.until, self.hold_until))
+        return Instant(max(int(now), self.hold_until))
+
+    async def turn(self) -> None:
+        """Wait for a turn in the bucket: before each request of a poll."""
+        now = source.now()
+        seconds = (self.bucket.reserve(now) - now) / SECOND
+        if seconds > 0:
+            await asyncio.sleep(seconds)
+
+
+_held: WeakValueDictionary[str, Terms] = WeakValueDictionary()
+"""The terms that lanes hold; they live as long as their lane."""
+
+
+def opened(connection: str, per_minute: int) -> Terms:
+    """Return fresh terms for the lane that now drives a connection; its polls find them from here on."""
+    found = _held[connection] = Terms(bucket=Bucket(per_minute=per_minute))
+    return found
+
+
+def of(connection: str, per_minute: int) -> Terms:
+    """Return the terms that a connection's lane holds, or such of its own where none drives it here."""
+    return _held.get(connection) or Terms(bucket=Bucket(per_minute=per_minute))
