@@ -14,7 +14,7 @@ from isthmus.hub import due
 from isthmus.hub.models import Due
 from isthmus.hub.observing import Outcome, Seen
 from isthmus.kernel.actor import Actor, ActorKind, system
-from isthmus.kernel.instant import HOUR, MINUTE, Instant
+from isthmus.kernel.instant import HOUR, MINUTE, SECOND, Instant
 from isthmus.kernel.observation import ExternalRef, Observation
 from isthmus.practices.change import service as changes
 from isthmus.practices.change.models import Change
@@ -96,9 +96,9 @@ class Monitor:
             channel="webhook",
         )
 
-    def pass_time(self, *, minutes: float) -> None:
+    def pass_time(self, *, minutes: float = 0, seconds: float = 0) -> None:
         """Let time pass, handling every wait that ends on the way, in order."""
-        until = self.book.clock.now() + int(minutes * MINUTE)
+        until = self.book.clock.now() + int(minutes * MINUTE + seconds * SECOND)
         while True:
             row = Due.objects.filter(lane="", due_at__lte=until).order_by("due_at").first()
             if row is None:

@@ -143,6 +143,7 @@ def test_people_see_alerts_with_reasons_in_the_timeline(monitor: Any) -> None:
         ),
         (MonitoringSection(suppression=SuppressionSpec(maintenance=False)), "/automation/default"),
         (MonitoringSection(times=TimesSpec(stable=dt.timedelta(minutes=-5))), "/times/stable"),
+        (MonitoringSection(times=TimesSpec(wait=dt.timedelta(minutes=11))), "/times/wait"),
         (MonitoringSection(times=TimesSpec(flap=dt.timedelta(milliseconds=1500))), "/times/flap"),
     ],
 )

@@ -15,7 +15,8 @@ def test_a_change_upstream_is_named_on_the_incident_with_its_distance(monitor: A
     change = world.planned()
     monitor.fire(host="web")
     monitor.fire(host="leaf")
-    near, far = monitor.incidents()
+    monitor.pass_time(seconds=5)
+    far, near = monitor.incidents()
     (suspect,) = incidents.suspects(near)
     assert (suspect.change, suspect.hops, suspect.verdict) == (change.id, 2, "proposed")
     assert change.number in suspect.reason
@@ -29,10 +30,12 @@ def test_the_third_incident_of_a_signature_asks_for_a_collision_check(
 ) -> None:
     for _ in range(2):
         monitor.fire(host="shop-app")
+        monitor.pass_time(seconds=5)
         monitor.clear(host="shop-app")
         monitor.pass_time(minutes=90)
     change = world.planned() if with_change else None
     monitor.fire(host="shop-app")
+    monitor.pass_time(seconds=5)
     third = monitor.incidents()[-1]
     agent = monitor.book.actor("agent")
 

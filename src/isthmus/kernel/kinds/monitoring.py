@@ -12,6 +12,7 @@ ALERT_STATES = ("firing", "resolved", "stale")
 ALERT_DECISIONS = (
     "opened", "joined", "attached_to_parent", "storm", "suppressed_maintenance", "suppressed_silence",
     "suppressed_inhibited", "recorded_only", "drafted", "below_threshold", "informational", "flapping",
+    "waiting", "cleared_while_waiting",
 )  # fmt: skip
 BINDINGS = ("id", "key", "name", "alias", "address", "short_name", "topology", "ambiguous", "none")
 
@@ -41,6 +42,7 @@ ALERT = RecordKind(
         Field(name="incident", type=FieldType.REFERENCE, policy=_HUB),
         Field(name="parent", type=FieldType.REFERENCE, policy=_HUB),
         Field(name="group_key", data_class=_MACHINE, policy=_HUB),
+        Field(name="waits_until", type=FieldType.INSTANT, policy=_HUB),
         Field(name="open", type=FieldType.BOOLEAN, policy=_HUB),
         Field(name="inhibitor", type=FieldType.BOOLEAN, policy=_HUB),
         Field(name="state_changes", type=FieldType.JSON, data_class=_MACHINE, policy=_HUB),

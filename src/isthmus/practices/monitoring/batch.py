@@ -12,12 +12,13 @@ from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Reason
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
-from isthmus.practices.monitoring import index, watch
+from isthmus.practices.monitoring import group_wait, index, watch
 from isthmus.practices.monitoring import plan as plans
 from isthmus.practices.monitoring.deciding import Case, Decider
 from isthmus.practices.monitoring.models import Alert
 from isthmus.practices.monitoring.reading import Sighting, sight
 from isthmus.practices.monitoring.rules import occurrence, stability
+from isthmus.practices.monitoring.rules.correlation import WAITING
 from isthmus.practices.monitoring.rules.occurrence import FIRING, Held
 from isthmus.practices.monitoring.surroundings import Surroundings
 
@@ -164,6 +165,7 @@ class Batch:
                 and alert.decision == "informational"
             )
             if draft.fired or again or woken:
+                flapping = stability.flapping(draft.changes, self.now, self.plan.times)
                 cases.append(
                     Case(
                         id=draft.id,
@@ -175,8 +177,9 @@ class Batch:
                         summary=draft.held.summary,
                         at=Instant(draft.held.starts_at or self.now),
                         firing=draft.firing,
-                        flapping=stability.flapping(draft.changes, self.now, self.plan.times),
+                        flapping=flapping,
                         alert=alert,
+                        waited=not draft.fired or flapping,
                         cause=draft.first.seen.message_id,
                         trace=draft.first.seen.trace,
                     )
@@ -192,6 +195,10 @@ class Batch:
         seen = draft.first.seen
         why = [*draft.why, *(verdict.why if verdict else ())]
         values = {**draft.values, **(verdict.values if verdict else {})}
+        decision = values.get("decision") or (draft.alert.decision if draft.alert else "")
+        if decision == WAITING and not draft.firing:
+            values |= group_wait.CLEARED.values
+            why.append(group_wait.CLEARED.reason)
         versions = {"identity": f"{draft.first.identity_version}", "blueprint": str(self.work.generation)}
         if draft.alert is None:
             event = draft.first.event

@@ -63,6 +63,9 @@ DEFAULT_SEVERITIES: Final = {
 }  # fmt: skip
 
 
+LONGEST_WAIT: Final = dt.timedelta(minutes=10)
+
+
 class IdentitySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`fields`: labels.* (all), labels.<name>, annotations.<name>, summary, severity, external_key.
     `ignore`: labels that labels.* leaves out. `noise`: timestamps, addresses, uuids, numbers are taken out.
@@ -144,10 +147,12 @@ class AutomationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class TimesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Durations (PT5M): `stable`: clear this long before resolving; `reopen`: re-fire this long after it reopens;
+    """Durations (PT5M): `wait`: a new alert on an item that depends on others is kept back this long, so that its
+    cause may still arrive (PT0S: not at all); `stable`: clear this long before resolving; `reopen`: re-fire this long after it reopens;
     `grace` after a maintenance window; `stale`: silence of a firing alert until it is not believed any more
     (PT0S: never); `flap_changes` state changes in `flap` are flapping."""
 
+    wait: dt.timedelta = dt.timedelta(seconds=3)
     stable: dt.timedelta = dt.timedelta(minutes=5)
     reopen: dt.timedelta = dt.timedelta(hours=1)
     grace: dt.timedelta = dt.timedelta(minutes=5)
@@ -317,7 +322,7 @@ def _check_durations(section: MonitoringSection) -> list[Problem]:
     spans += [
         (f"/times/{name}", getattr(times, name)) for name in ("stable", "reopen", "grace", "stale", "flap")
     ]
-    return duration.check(spans)
+    return duration.check(spans) + duration.check([("/times/wait", times.wait)], most=LONGEST_WAIT)
 
 
 DEFAULT: Final = MonitoringSection()

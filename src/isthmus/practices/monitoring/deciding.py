@@ -12,7 +12,7 @@ from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
 from isthmus.practices.configuration.gaps import OpenGaps
 from isthmus.practices.incident import service as incidents
-from isthmus.practices.monitoring import index
+from isthmus.practices.monitoring import group_wait, index
 from isthmus.practices.monitoring.grouping import Grouping
 from isthmus.practices.monitoring.models import Alert
 from isthmus.practices.monitoring.plan import Plan
@@ -27,7 +27,8 @@ INFORMATIONAL = "informational"
 
 @dataclass(kw_only=True)
 class Case:
-    """An alert about which something is to be decided. `alert` is its record, if there is one already."""
+    """An alert about which something is to be decided. `alert` is its record, if there is one already; `waited`:
+    it has been known for a while, so that nothing further is waited for."""
 
     id: str
     identity: str
@@ -40,6 +41,7 @@ class Case:
     firing: bool
     flapping: bool
     alert: Alert | None
+    waited: bool
     cause: str = ""
     trace: str = ""
     ci: str = ""
@@ -74,6 +76,7 @@ def case_of(alert: Alert) -> Case:
         firing=alert.state == "firing",
         flapping=False,
         alert=alert,
+        waited=True,
         trace=alert.trace,
     )
 
@@ -126,6 +129,11 @@ class Decider:
         for record_id, alert in self._others.items():
             verdict = self.verdicts[record_id]
             self.work.change(alert, verdict.values, why=verdict.why)
+        waits = [
+            each.values["waits_until"] for each in self.verdicts.values() if each.values.get("waits_until")
+        ]
+        if waits:
+            group_wait.begin(self.work, self.around.organisation, max(waits))
         worse = {key: severity for key, severity in self._raises.items() if severity}
         for record_id, incident in incidents.load(self.work, worse).items():
             why = [Reason(rule="monitoring.severity", text=f"An alert of it became {worse[record_id]}.")]
@@ -245,6 +253,11 @@ class Decider:
 
 def _said(decision: str, reason: Reason, *, suppressed_by: str = "") -> Verdict:
     return Verdict(
-        values={"decision": decision, "decision_reason": reason.text, "suppressed_by": suppressed_by},
+        values={
+            "decision": decision,
+            "decision_reason": reason.text,
+            "suppressed_by": suppressed_by,
+            "waits_until": None,
+        },
         why=[reason],
     )

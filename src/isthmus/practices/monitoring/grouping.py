@@ -12,13 +12,14 @@ from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import service as incidents
 from isthmus.practices.incident.loading import chunks
-from isthmus.practices.monitoring import index
+from isthmus.practices.monitoring import group_wait, index
 from isthmus.practices.monitoring.models import Alert
 from isthmus.practices.monitoring.plan import Plan
 from isthmus.practices.monitoring.rules import occurrence
 from isthmus.practices.monitoring.rules.correlation import (
     ATTACHED,
-    HOLDING,
+    MOVABLE,
+    WAITING,
     Correlator,
     Group,
     GroupRule,
@@ -133,6 +134,7 @@ class Grouping:
             ci=case.ci,
             summary=case.summary,
             rule=group,
+            waited=case.waited,
         )
 
     def _neighbours(self, members: dict[str, Member]) -> list[Member]:
@@ -151,7 +153,7 @@ class Grouping:
                 open=True,
                 ci__in=chunk,
                 state="firing",
-                decision__in=HOLDING,
+                decision__in=MOVABLE,
             )
             rows += [
                 self._row(row) for row in found.values_list(*_COLUMNS)[:MEMBERS_MAX] if row[0] not in members
@@ -211,6 +213,7 @@ class Grouping:
             values={
                 "decision": placed.decision, "decision_reason": placed.reason.text, "incident": placed.incident,
                 "parent": placed.parent, "group_key": member.group_key, "suppressed_by": "",
+                "waits_until": group_wait.until(self.around.now, self.plan.policy.wait) if placed.decision == WAITING else None,
             },
             why=[placed.reason],
         )  # fmt: skip
@@ -255,6 +258,7 @@ class Grouping:
                 "decision_reason": each.reason.text,
                 "incident": each.incident,
                 "parent": each.parent,
+                "waits_until": None,
             }
             self._set(each.alert, values, each.reason)
 

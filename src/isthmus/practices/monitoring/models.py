@@ -41,6 +41,7 @@ class Alert(RecordModel):
     incident = models.CharField(max_length=26, default="", blank=True)
     parent = models.CharField(max_length=26, default="", blank=True)
     group_key = models.TextField(default="", blank=True)
+    waits_until = models.BigIntegerField(null=True)
     open = models.BooleanField(default=False)
     inhibitor = models.BooleanField(default=False)
     state_changes = JsonColumn()
@@ -79,6 +80,11 @@ class Alert(RecordModel):
                 name="monitoring_alert_inhibitor",
             ),
             models.Index(fields=["organisation", "created_at"], name="monitoring_alert_created"),
+            models.Index(
+                fields=["organisation", "waits_until"],
+                condition=models.Q(waits_until__isnull=False),
+                name="monitoring_alert_waiting",
+            ),
         ]
 
 

@@ -91,6 +91,7 @@ def compiled(section: MonitoringSection) -> Plan:
             window=microseconds(topology.window),
             parent_severities=frozenset(topology.parent_severities),
             storm=storm.groups,
+            wait=microseconds(times.wait),
             storm_window=microseconds(storm.window),
         ),
         times=Times(

@@ -75,10 +75,11 @@ def decide_again(
     *,
     why: Sequence[Reason] = (),
     ended: str = "",
+    around: Surroundings | None = None,
 ) -> None:
     """Decide recorded alerts anew: the ground for an earlier decision may be gone."""
     plan = current_plan()
-    decider = Decider(work, plan, Surroundings(plan, organisation, now, ended=[ended]))
+    decider = Decider(work, plan, around or Surroundings(plan, organisation, now, ended=[ended]))
     known = list(alerts)
     decider.decide([case_of(each) for each in known])
     for alert in known:

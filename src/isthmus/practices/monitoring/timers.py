@@ -10,11 +10,12 @@ from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import service as incidents
 from isthmus.practices.incident.loading import many
-from isthmus.practices.monitoring import index, service, watch
+from isthmus.practices.monitoring import group_wait, index, service, watch
 from isthmus.practices.monitoring.batch import SUPPRESSED, TIMER
 from isthmus.practices.monitoring.models import Alert, Silence
 from isthmus.practices.monitoring.plan import current as current_plan
 from isthmus.practices.monitoring.rules import stability
+from isthmus.practices.monitoring.surroundings import Surroundings
 
 STALE_AT_ONCE = 500
 
@@ -95,6 +96,18 @@ def settle(work: Work, organisation: str, alerts: list[Alert]) -> None:
         incidents.settle(work, list(found.values()), why=why)
 
 
+def wait_over(work: Work, row: Due, now: Instant) -> None:
+    """The time for causes to arrive is over: alerts join what explains them, or open their incidents."""
+    around = Surroundings(current_plan(), row.organisation, now)
+    waited = group_wait.ended(work, row, now, around)
+    for alert in waited:
+        if alert.state != "firing":
+            work.change(alert, group_wait.CLEARED.values, why=[group_wait.CLEARED.reason])
+    firing = [each for each in waited if each.state == "firing"]
+    if firing:
+        service.decide_again(work, row.organisation, firing, now, around=around)
+
+
 def expire_silence(work: Work, row: Due, _now: Instant) -> None:
     """A silence has reached its end."""
     found = many(work, Silence, [row.subject]).get(row.subject)
@@ -135,5 +148,6 @@ def sweep_stale(work: Work, row: Due, now: Instant) -> None:
 def register() -> None:
     """Make the handlers known; called when the app is ready."""
     due.register(TIMER, alert_timer)
+    due.register(group_wait.WAIT, wait_over)
     due.register(service.SILENCE_EXPIRY, expire_silence)
     due.register(watch.STALE_SWEEP, sweep_stale)

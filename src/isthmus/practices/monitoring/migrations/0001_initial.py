@@ -45,6 +45,7 @@ class Migration(migrations.Migration):
                 ('incident', models.CharField(blank=True, default='', max_length=26)),
                 ('parent', models.CharField(blank=True, default='', max_length=26)),
                 ('group_key', models.TextField(blank=True, default='')),
+                ('waits_until', models.BigIntegerField(null=True)),
                 ('open', models.BooleanField(default=False)),
                 ('inhibitor', models.BooleanField(default=False)),
                 ('state_changes', isthmus.ledger.columns.JsonColumn(blank=True, null=True)),
@@ -54,7 +55,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'monitoring_alert',
-                'indexes': [models.Index(fields=['organisation', 'incident'], name='monitoring_alert_incident'), models.Index(condition=models.Q(('open', True)), fields=['organisation', 'group_key'], name='monitoring_alert_group'), models.Index(condition=models.Q(('open', True)), fields=['organisation', 'ci'], name='monitoring_alert_ci'), models.Index(fields=['organisation', 'state', 'last_seen_at'], name='monitoring_alert_stale'), models.Index(condition=models.Q(('open', True), models.Q(('suppressed_by', ''), _negated=True)), fields=['organisation', 'suppressed_by'], name='monitoring_alert_suppressed'), models.Index(condition=models.Q(('inhibitor', True)), fields=['organisation', 'inhibitor'], name='monitoring_alert_inhibitor'), models.Index(fields=['organisation', 'created_at'], name='monitoring_alert_created')],
+                'indexes': [models.Index(fields=['organisation', 'incident'], name='monitoring_alert_incident'), models.Index(condition=models.Q(('open', True)), fields=['organisation', 'group_key'], name='monitoring_alert_group'), models.Index(condition=models.Q(('open', True)), fields=['organisation', 'ci'], name='monitoring_alert_ci'), models.Index(fields=['organisation', 'state', 'last_seen_at'], name='monitoring_alert_stale'), models.Index(condition=models.Q(('open', True), models.Q(('suppressed_by', ''), _negated=True)), fields=['organisation', 'suppressed_by'], name='monitoring_alert_suppressed'), models.Index(condition=models.Q(('inhibitor', True)), fields=['organisation', 'inhibitor'], name='monitoring_alert_inhibitor'), models.Index(fields=['organisation', 'created_at'], name='monitoring_alert_created'), models.Index(condition=models.Q(('waits_until__isnull', False)), fields=['organisation', 'waits_until'], name='monitoring_alert_waiting')],
                 'constraints': [models.UniqueConstraint(condition=models.Q(('open', True)), fields=('organisation', 'identity'), name='monitoring_alert_open_once')],
             },
         ),

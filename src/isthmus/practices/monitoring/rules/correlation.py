@@ -4,6 +4,8 @@
   incident. If the parent's alert comes later, the children move to it: the order of arrival does not matter.
 - *Groups*: alerts of one group key (a rule and the values that it groups by; without a rule, the identity)
   share an incident while they lie within the rule's window; below its threshold there is none yet.
+- *Wait*: an alert that would open an incident, on an item that depends on others, is kept back for a short time:
+  its cause may be on the way. Alerts that wait follow a cause that arrives without ever having had an incident.
 - *Storm*: above a number of new groups in a short time, everything further joins one parent incident.
 
 A closed incident never absorbs alerts (the caller does not even offer it). The correlator holds one batch's
@@ -24,6 +26,9 @@ ATTACHED = "attached_to_parent"
 BELOW = "below_threshold"
 HOLDING = frozenset({"opened", "joined", ATTACHED, "storm"})
 """Decisions that put an alert into an incident."""
+WAITING = "waiting"
+MOVABLE = HOLDING | {WAITING}
+"""Decisions after which an alert still follows a cause that comes later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,19 +45,21 @@ class GroupRule:
 @dataclass(frozen=True, kw_only=True)
 class Policy:
     """`depth` hops of topology; `window` by which a child may have fired before its parent; `storm` new
-    groups within `storm_window` (0: never). Spans in microseconds."""
+    groups within `storm_window` (0: never); `wait` for a cause (0: not at all). Spans in microseconds."""
 
     topology: bool = True
     depth: int = 5
     window: int = 15 * MINUTE
     parent_severities: frozenset[str] = frozenset({"critical", "error"})
     storm: int = 0
+    wait: int = 0
     storm_window: int = 5 * MINUTE
 
 
 @dataclass(kw_only=True)
 class Member:
-    """A firing alert as correlation sees it. `at` is when it started, as its source says."""
+    """A firing alert as correlation sees it. `at` is when it started, as its source says; `waited`: its cause has
+    had its time to arrive."""
 
     id: str
     identity: str
@@ -65,6 +72,7 @@ class Member:
     incident: str = ""
     parent: str = ""
     decision: str = ""
+    waited: bool = False
 
 
 @dataclass(kw_only=True)
@@ -232,8 +240,12 @@ class Correlator:
         if not self._topological(parent) or parent.severity not in self.policy.parent_severities:
             return []
         moved: list[Moved] = []
-        for ci, hops in self._downstream(parent.ci).items():
+        # The nearest first: what waits hangs under the nearest cause, which may have come along itself just now.
+        for ci, hops in sorted(self._downstream(parent.ci).items(), key=lambda each: (each[1], each[0])):
             for child in self._on_ci.get(ci, ()):
+                if child.decision == WAITING:
+                    moved += self._pick_up(child)
+                    continue
                 if (
                     child.decision not in HOLDING
                     or not self._topological(child)
@@ -251,6 +263,13 @@ class Correlator:
                 moved.append(self._moved(child, parent.incident, parent.id, reason))
                 moved += self._followers(child, reason)
         return moved
+
+    def _pick_up(self, child: Member) -> list[Moved]:
+        """End the wait of an alert whose cause has arrived."""
+        placed = self._attach(child)
+        if placed is None:
+            return []
+        return [self._moved(child, placed.incident, placed.parent, placed.reason)]
 
     def _prefers(self, child: Member, parent: Member, hops: int) -> bool:
         held = self._by_id.get(child.parent)
@@ -308,8 +327,24 @@ class Correlator:
                 decision=BELOW,
                 reason=Reason(rule="monitoring.correlation.threshold", text=text, facts=facts),
             )
+        if self._waits(member):
+            text = f"Its item depends on others, one of which may be the cause: decided within {in_words(self.policy.wait)}."
+            return Placed(
+                alert=member.id,
+                decision=WAITING,
+                reason=Reason(rule="monitoring.correlation.wait", text=text, facts=facts),
+            )
         takes = tuple(other for other in group.members if other != member.id)
         return self._storming(member, group, takes) or self._open(member, group, takes, name, facts)
+
+    def _waits(self, member: Member) -> bool:
+        """Return whether a cause that has not arrived yet could explain an alert."""
+        return (
+            self.policy.wait > 0
+            and not member.waited
+            and self._topological(member)
+            and any(hops <= self.policy.depth for hops in self._upstream(member.ci).values())
+        )
 
     def _open(
         self, member: Member, group: Group, takes: tuple[str, ...], name: str, facts: dict[str, Json]
