@@ -10,6 +10,8 @@ class LedgerConfig(AppConfig):
 
     def ready(self) -> None:
         from isthmus.ledger import rowlevel
+        from isthmus.ledger.sqlite import estimates
 
         # Sent per app once all migrations are done: one of them is enough for every table.
         post_migrate.connect(rowlevel.install, sender=self, dispatch_uid="isthmus.rowlevel")
+        post_migrate.connect(estimates.install, sender=self, dispatch_uid="isthmus.estimates")

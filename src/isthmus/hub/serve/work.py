@@ -28,6 +28,7 @@ from isthmus.kernel.instant import SECOND
 from isthmus.ledger import scope, upkeep
 from isthmus.ledger.door import perform
 from isthmus.ledger.ids import source
+from isthmus.ledger.sqlite import log_upkeep
 from isthmus.ledger.work import Work
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Engine:
             Loop(name="pump", step=self._pump_round, rest=lambda: self._shared.bell.wait(0.25)),
             Loop(name="sweeper", step=lambda: sweep(source.now()) > 0, rest=lambda: rest(0.25)),
             Loop(name="sealer", step=self._keep, rest=lambda: rest(0.5)),
+            Loop(name="book-log", step=_copy_back, rest=lambda: rest(0.5)),
             Loop(name="notes", step=self._note, rest=lambda: rest(NOTE_SECONDS)),
             Loop(name="housekeeping", step=self._tidy, rest=lambda: rest(HOUSEKEEPING_SECONDS)),
         ]
@@ -153,6 +155,11 @@ class Engine:
 
     def _lanes(self, stop: asyncio.Event) -> list[asyncio.Task[None]]:
         return [asyncio.create_task(runner.run(stop))]
+
+
+def _copy_back() -> bool:
+    log_upkeep.copy_back()
+    return False
 
 
 async def _scoped(call: Callable[[], object]) -> None:
