@@ -11,6 +11,7 @@ from isthmus.hub.models import Due
 from isthmus.kernel.actor import Actor, ActorKind, Origin, system
 from isthmus.kernel.errors import Forbidden, Rejected
 from isthmus.kernel.instant import DAY
+from isthmus.kernel.record import Reason
 from isthmus.ledger import reading
 from isthmus.ledger.door import perform
 from isthmus.practices.incident import bulk, reactions, service
@@ -99,6 +100,37 @@ def test_what_a_partner_reports_skips_steps_but_never_leaves_a_final_state(desk:
     assert not reactions.legal("resolution", {"state": "closed"}, {"state": "in_progress"})
     with pytest.raises(Rejected):
         report("in_progress")
+
+
+def told(desk: Any, incident: Any, **values: Any) -> Any:
+    """Take over what a partner says, as a merge does."""
+    why = [Reason(rule="sync.merge", text="theirs")]
+    desk.book.perform(
+        lambda work: reactions.apply_merged(work, service.get(work, incident.id), values, why, None),
+        actor=Actor(kind=ActorKind.PARTNER, id="partner:jira"),
+        channel="webhook",
+    )
+    return desk.again(incident)
+
+
+def test_a_partner_that_resolves_without_code_and_notes_gets_the_declared_ones(desk: Any) -> None:
+    found = told(desk, desk.open(), state="resolved", resolution_code="", resolution_notes="")
+    assert (found.state, found.resolution_code) == ("resolved", "resolved_by_partner")
+    assert "gave no notes" in found.resolution_notes
+    assert any("stands in" in why.text for each in reading.history(found.id) for why in each.why)
+
+
+def test_what_a_partner_does_say_about_its_resolution_stands(desk: Any) -> None:
+    found = told(desk, desk.open(), state="resolved", resolution_code="Solved", resolution_notes="")
+    assert found.resolution_code == "Solved"
+    assert found.resolution_notes
+    found = told(desk, desk.open(), state="resolved", resolution_code="A", resolution_notes="B")
+    assert (found.resolution_code, found.resolution_notes) == ("A", "B")
+
+
+def test_a_partner_that_works_on_it_resolves_nothing(desk: Any) -> None:
+    found = told(desk, desk.open(), state="in_progress")
+    assert (found.resolution_code, found.resolution_notes) == ("", "")
 
 
 def test_a_ticket_opened_at_a_partner_becomes_an_incident_with_its_own_words(desk: Any) -> None:

@@ -35,6 +35,7 @@ INCIDENT = RecordKind(
         Field(name="parent", type=FieldType.REFERENCE, policy=_HUB),
         Field(name="correlation_key", data_class=DataClass.OPERATIONAL, policy=_HUB),
         Field(name="correlation_reason", data_class=DataClass.OPERATIONAL, policy=_HUB),
+        Field(name="gathering", type=FieldType.BOOLEAN, policy=_HUB),
         Field(name="major", type=FieldType.BOOLEAN, policy=_HUB),
         Field(name="trigger_owner", policy=_HUB),
         Field(name="opened_at", type=FieldType.INSTANT, policy=_HUB),

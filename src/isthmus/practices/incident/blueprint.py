@@ -68,6 +68,13 @@ class MajorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     owner: str = "service-desk"
 
 
+class ResolutionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Code and notes of a resolution ("": leave empty)."""
+
+    code: str = "resolved_by_partner"
+    notes: str = "Resolved in a connected system, which gave no notes."
+
+
 class IncidentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How incidents get priority, group and targets, and when the hub resolves and reopens them."""
 
@@ -95,6 +102,8 @@ class IncidentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """What counts as human work, over which the hub never resolves: comment, assignee, state."""
     reopen_within: dt.timedelta = dt.timedelta(hours=1)
     """An alert that fires again this long after the resolution reopens the same incident."""
+    partner_resolution: ResolutionSpec = ResolutionSpec()
+    """What stands in where a partner resolves without code or notes, so that stricter systems can follow."""
     close_after: dt.timedelta = dt.timedelta(days=7)
     """A resolved incident closes after this time."""
     recurring_threshold: int = 3

@@ -14,6 +14,7 @@ from isthmus.kernel.instant import Instant
 from isthmus.kernel.kinds.incident import INCIDENT, LEVELS
 from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
+from isthmus.practices.incident import resolution
 from isthmus.practices.incident.blueprint import IncidentSection, table, target_table
 from isthmus.practices.incident.loading import chunks
 from isthmus.practices.incident.models import Comment, Incident
@@ -22,7 +23,17 @@ from isthmus.practices.incident.rules import priority, recurrence, states, targe
 
 CLOSE = "incident.close"
 _FIXED = frozenset(
-    {"number", "opened_at", "resolved_at", "closed_at", "respond_by", "resolve_by", "collision_checked"}
+    {
+        "number",
+        "opened_at",
+        "resolved_at",
+        "closed_at",
+        "respond_by",
+        "resolve_by",
+        "collision_checked",
+        "correlation_key",
+        "gathering",
+    }
 )
 
 
@@ -138,6 +149,16 @@ def _move(
         due.cancel(work, CLOSE, incident.id, organisation=incident.organisation)
     if old == "resolved" and new in states.OPEN:
         wanted = {"resolution_code": "", "resolution_notes": "", **wanted}
+    if new in states.FINAL:
+        wanted["gathering"] = False
+    if partner and "resolved" in steps:
+        said = {
+            name: wanted.get(name, getattr(incident, name))
+            for name in ("resolution_code", "resolution_notes")
+        }
+        missing, more = resolution.left_out(said, section)
+        wanted |= missing
+        reasons += more
     if new in states.FINAL and incident.major:
         wanted["trigger_owner"] = ""
         reasons.append(
@@ -235,29 +256,4 @@ def human_work(incidents: Iterable[Incident]) -> dict[str, str]:
             rows = Comment.objects.filter(record__in=chunk, state="shown").exclude(author="", connection="")
             for record in rows.values_list("record", flat=True):
                 found[record] = found[record] or "there are comments"
-    return found
-
-
-def by_keys(work: Work, organisation: str, keys: Iterable[str]) -> dict[str, Incident]:
-    """Return, per correlation key, the incident that may take further alerts: open, or resolved not long ago.
-
-    The newest wins; closed and cancelled incidents never take anything.
-    """
-    since = work.now - microseconds(_section().reopen_within)
-    found: dict[str, Incident] = {}
-    for chunk in chunks(keys):
-        rows = Incident.objects.filter(
-            organisation=organisation, correlation_key__in=chunk, state__in=(*states.OPEN, "resolved")
-        ).order_by("id")
-        for incident in rows:
-            pending = work.pending.get(incident.id)
-            current = (
-                pending.record if pending is not None and isinstance(pending.record, Incident) else incident
-            )
-            if current.state in states.OPEN or (
-                current.state == "resolved" and (current.resolved_at or 0) >= since
-            ):
-                held = found.get(current.correlation_key)
-                if held is None or held.state not in states.OPEN or current.state in states.OPEN:
-                    found[current.correlation_key] = current
     return found

@@ -12,7 +12,11 @@ from isthmus.ledger.records import RecordModel
 
 
 class Incident(RecordModel):
-    """An unplanned interruption, or drop in quality, of a service."""
+    """An unplanned interruption, or drop in quality, of a service.
+
+    `gathering`: it is the one incident of its correlation key that takes further alerts. The store itself keeps
+    that unique, so two writers at once cannot open two incidents for one group.
+    """
 
     kind: ClassVar[str] = INCIDENT.name
 
@@ -35,6 +39,7 @@ class Incident(RecordModel):
     parent = models.CharField(max_length=26, default="", blank=True)
     correlation_key = models.TextField(default="", blank=True)
     correlation_reason = models.TextField(default="", blank=True)
+    gathering = models.BooleanField(default=False)
     major = models.BooleanField(default=False)
     trigger_owner = models.TextField(default="", blank=True)
     opened_at = models.BigIntegerField(null=True)
@@ -50,6 +55,11 @@ class Incident(RecordModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["organisation", "number"], name="incident_number", condition=~models.Q(number="")
+            ),
+            models.UniqueConstraint(
+                fields=["organisation", "correlation_key"],
+                name="incident_gathering_once",
+                condition=models.Q(gathering=True),
             ),
         ]
         indexes = [

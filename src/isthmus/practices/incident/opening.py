@@ -16,8 +16,9 @@ from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Json, Reason
 from isthmus.ledger.work import Work
-from isthmus.practices.incident import surroundings, suspects
+from isthmus.practices.incident import resolution, surroundings, suspects
 from isthmus.practices.incident.blueprint import IncidentSection, assignment_rules, table, target_table
+from isthmus.practices.incident.gathering import make_way
 from isthmus.practices.incident.loading import chunks
 from isthmus.practices.incident.models import Incident
 from isthmus.practices.incident.rules import assignment, priority, recurrence, states, targets
@@ -65,12 +66,18 @@ def open_from_alerts(work: Work, openings: Sequence[Opening]) -> list[Incident]:
         mine = [openings[index] for index in indexes]
         around = surroundings.of(organisation, [(each.ci, each.service) for each in mine])
         earlier = _earlier(organisation, [each.correlation_key for each in mine], section, work.now)
+        gathers = {each.correlation_key: place for place, each in enumerate(mine) if each.correlation_key}
+        make_way(work, organisation, list(gathers))
         desk = _Desk(section)
         opened = [
             desk.open(
-                work, opening, around[(opening.ci, opening.service)], earlier.get(opening.correlation_key, 0)
+                work,
+                opening,
+                around[(opening.ci, opening.service)],
+                earlier.get(opening.correlation_key, 0),
+                gathering=gathers.get(opening.correlation_key) == place,
             )
-            for opening in mine
+            for place, opening in enumerate(mine)
         ]
         suspects.propose(work, organisation, opened, section)
         found |= dict(zip(indexes, opened, strict=True))
@@ -124,6 +131,11 @@ def adopt(
     """Open the incident of a ticket that a partner holds: its values stand, what it lacks comes from our rules."""
     section: IncidentSection = blueprint.current().section("incident")
     given = {name: value for name, value in values.items() if name in _EDITABLE}
+    reasons = list(why)
+    if given.get("state") in {"resolved", "closed"}:
+        missing, more = resolution.left_out(given, section)
+        given |= missing
+        reasons += more
     ci, service = str(given.get("ci") or ""), str(given.get("service") or "")
     place = surroundings.of(organisation, [(ci, service)])[(ci, service)]
     opened = Opening(
@@ -132,7 +144,7 @@ def adopt(
         severity="warning",
         ci=ci,
         service=service,
-        why=tuple(why),
+        why=tuple(reasons),
         occurred_at=occurred_at,
         cause=cause,
         trace=trace,
@@ -174,6 +186,8 @@ class _Desk:
         place: surroundings.Surrounding,
         earlier: int,
         given: Mapping[str, Any] | None = None,
+        *,
+        gathering: bool = False,
     ) -> Incident:
         given = dict(given or {})
         levels = priority.decide(
@@ -216,6 +230,7 @@ class _Desk:
             "tags": list(opening.tags),
             "correlation_key": opening.correlation_key,
             "correlation_reason": opening.correlation_reason,
+            "gathering": gathering,
             "major": major,
             "trigger_owner": self.section.major.owner if major else "",
             "opened_at": work.now,

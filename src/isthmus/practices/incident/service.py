@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from isthmus import blueprint
-from isthmus.kernel.duration import microseconds
-from isthmus.kernel.instant import Instant
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import loading
 from isthmus.practices.incident.comments import comment
 from isthmus.practices.incident.comments import of as comments_of
+from isthmus.practices.incident.gathering import by_keys, takes_alerts
 from isthmus.practices.incident.lifecycle import (
     absorb,
-    by_keys,
     close,
     human_work,
     raise_severity,
@@ -48,14 +45,6 @@ def get(work: Work, reference: str) -> Incident:
         found = Incident.objects.filter(number=reference).values_list("id", flat=True).first()
         reference = found or reference
     return loading.one(work, Incident, reference)
-
-
-def takes_alerts(incident: Incident, now: Instant) -> bool:
-    """Return whether alerts may still go into an incident: open, or resolved a short time ago; never closed."""
-    if incident.state in states.OPEN:
-        return True
-    within = microseconds(blueprint.current().section("incident").reopen_within)
-    return incident.state == "resolved" and (incident.resolved_at or 0) >= now - within
 
 
 def next_states(state: str) -> tuple[str, ...]:

@@ -99,6 +99,7 @@ class Migration(migrations.Migration):
                 ('parent', models.CharField(blank=True, default='', max_length=26)),
                 ('correlation_key', models.TextField(blank=True, default='')),
                 ('correlation_reason', models.TextField(blank=True, default='')),
+                ('gathering', models.BooleanField(default=False)),
                 ('major', models.BooleanField(default=False)),
                 ('trigger_owner', models.TextField(blank=True, default='')),
                 ('opened_at', models.BigIntegerField(null=True)),
@@ -112,7 +113,7 @@ class Migration(migrations.Migration):
             options={
                 'db_table': 'incident_incident',
                 'indexes': [models.Index(fields=['organisation', 'state', 'id'], name='incident_state'), models.Index(fields=['organisation', 'correlation_key', 'state'], name='incident_correlation'), models.Index(fields=['organisation', 'ci'], name='incident_ci'), models.Index(fields=['organisation', 'service'], name='incident_service'), models.Index(fields=['organisation', 'parent'], name='incident_parent')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('number', ''), _negated=True), fields=('organisation', 'number'), name='incident_number')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('number', ''), _negated=True), fields=('organisation', 'number'), name='incident_number'), models.UniqueConstraint(condition=models.Q(('gathering', True)), fields=('organisation', 'correlation_key'), name='incident_gathering_once')],
             },
         ),
         migrations.CreateModel(

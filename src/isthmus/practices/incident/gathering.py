@@ -1,0 +1,53 @@
+"""Which incident takes the further alerts of a group: at most one per correlation key, known to the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from isthmus import blueprint
+from isthmus.kernel.duration import microseconds
+from isthmus.kernel.instant import Instant
+from isthmus.kernel.record import Reason
+from isthmus.ledger.work import Work
+from isthmus.practices.incident.loading import chunks
+from isthmus.practices.incident.models import Incident
+from isthmus.practices.incident.rules import states
+
+
+def takes_alerts(incident: Incident, now: Instant) -> bool:
+    """Return whether alerts may still go into an incident: open, or resolved a short time ago; never closed."""
+    if incident.state in states.OPEN:
+        return True
+    within = microseconds(blueprint.current().section("incident").reopen_within)
+    return incident.state == "resolved" and (incident.resolved_at or 0) >= now - within
+
+
+def by_keys(work: Work, organisation: str, keys: Iterable[str]) -> dict[str, Incident]:
+    """Return, per correlation key, the incident that takes further alerts, if there is one."""
+    held = _gathering(work, organisation, keys)
+    return {key: incident for key, incident in held.items() if takes_alerts(incident, work.now)}
+
+
+def make_way(work: Work, organisation: str, keys: Sequence[str]) -> None:
+    """Have incidents that gather for these keys take nothing further: new ones are about to do that."""
+    for incident in _gathering(work, organisation, keys).values():
+        text = "A newer incident of its group takes the further alerts."
+        work.change(incident, {"gathering": False}, why=[Reason(rule="incident.gathering", text=text)])
+
+
+def _gathering(work: Work, organisation: str, keys: Iterable[str]) -> dict[str, Incident]:
+    wanted = set(keys) - {""}
+    found: dict[str, Incident] = {}
+    for chunk in chunks(wanted):
+        rows = Incident.objects.filter(organisation=organisation, correlation_key__in=chunk, gathering=True)
+        found |= {each.correlation_key: each for each in rows if each.id not in work.pending}
+    for pending in work.pending.values():
+        record = pending.record
+        if (
+            isinstance(record, Incident)
+            and record.gathering
+            and record.organisation == organisation
+            and record.correlation_key in wanted
+        ):
+            found[record.correlation_key] = record
+    return found
