@@ -7,6 +7,7 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,15 +47,15 @@ class Person:
     def _csrf(self) -> str:
         return next((str(cookie.value) for cookie in self._cookies if cookie.name == CSRF_COOKIE), "")
 
-    def call(self, method: str, path: str, body: Any = None, *, key: str = "", **query: str) -> Reply:
-        """Call `/api/v1<path>`; a refusal is an answer here, not an exception. `key` makes a repeat harmless."""
+    def call(self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None, **query: str) -> Reply:
+        """Call `/api/v1<path>`; a refusal is an answer here, not an exception."""
         target = f"{self._url}/api/v1{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
         request = urllib.request.Request(  # noqa: S310 - our own loopback
             target,
             data=None if body is None else json.dumps(body).encode(),
             method=method,
             headers={"Content-Type": "application/json", "X-CSRFToken": self._csrf(), "Referer": self._url}
-            | ({"Idempotency-Key": key} if key else {}),
+            | dict(headers or {}),
         )
         try:
             with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:

@@ -1,0 +1,77 @@
+"""`kill -9` at random instants, while people work in three systems and the partners misbehave."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.conf import settings
+from tests.chaos import proof
+from tests.chaos.installation import Installation
+from tests.chaos.player import Player
+from tests.chaos.script import tickets
+
+import isthmus.blueprint.running
+from isthmus import django_settings
+from isthmus.hub import connections
+
+KILLS = int(os.environ.get("ISTHMUS_CHAOS_KILLS", "4"))
+SEED = int(os.environ.get("ISTHMUS_CHAOS_SEED", "0")) or random.randrange(1, 1_000_000)
+
+pytestmark = [
+    pytest.mark.chaos,
+    pytest.mark.skipif(
+        os.environ.get("ISTHMUS_TEST_STORE", "sqlite") != "sqlite",
+        reason="the served hub is tested on the embedded store",
+    ),
+]
+
+
+@pytest.fixture
+def town(book: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    changed = replace(django_settings.ISTHMUS, allow_private_addresses=True)
+    monkeypatch.setattr(django_settings, "ISTHMUS", changed)
+    monkeypatch.setattr(settings, "ISTHMUS", changed)
+    isthmus.blueprint.running.forget()
+    connections.forget()
+    environment = dict(os.environ)
+    found = Installation.prepared(book)
+    try:
+        found.start()
+        yield found
+    finally:
+        found.stop()
+        os.environ.clear()
+        os.environ.update(environment)
+        isthmus.blueprint.running.forget()
+        connections.forget()
+
+
+def test_kills_lose_nothing_double_nothing_and_end_as_an_undisturbed_run(town: Installation) -> None:
+    """Run one story undisturbed, then the same story under kills and faults, in one installation."""
+    count = max(3, KILLS)
+    began = time.monotonic()
+    print(f"\nseed {SEED} (ISTHMUS_CHAOS_SEED), {KILLS} kills, {count} tickets")
+    calm = tickets(SEED, "calm", count)
+    undisturbed = Player(town, calm, seed=SEED, kills=0, faults=False).play()
+    proof.settle()
+    print(f"undisturbed run at rest after {time.monotonic() - began:.0f} s")
+    storm = tickets(SEED, "storm", count)
+    disturbed = Player(town, storm, seed=SEED, kills=KILLS, faults=True).play()
+    print(f"killed: {disturbed.kills}, {time.monotonic() - began:.0f} s")
+    proof.settle(seconds=240)
+    print(f"at rest after {time.monotonic() - began:.0f} s")
+    proof.assert_as_told(calm, undisturbed)
+    proof.assert_as_told(storm, disturbed)
+    assert proof.rest_of(storm, disturbed) == proof.rest_of(calm, undisturbed)
+    proof.assert_contested_kept(calm, undisturbed)
+    proof.assert_contested_kept(storm, disturbed)
+    proof.assert_nothing_twice_nothing_lost(town, [*calm, *storm], [undisturbed, disturbed])
+    parked = proof.assert_all_sides_equal(town)
+    assert parked == 0, f"{parked} parts are parked although no partner refuses anything"
+    town.hub.stop()
+    print(proof.assert_sound(town))
