@@ -67,14 +67,14 @@ def test_the_table_answers_every_question(action, state):
         assert refused.value.remedy
 
 
-def test_no_way_leads_from_requested_to_scheduled_but_approval_or_model():
+def test_no_way_leads_to_scheduled_but_approval_a_model_or_the_authority_that_the_blueprint_names():
     leads = {
         action
         for action, moves in states.TRANSITIONS.items()
         for before, after in moves.items()
         if after == "scheduled" and before != "scheduled"
     }
-    assert leads == {"approve", "preauthorise"}
+    assert leads == {"approve", "preauthorise", "recognise"}
 
 
 # Approval -----------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from isthmus.hub import sweeper
-from isthmus.hub.observing import Seen
 from isthmus.kernel.errors import Conflict, Forbidden, Rejected
 from isthmus.kernel.instant import DAY, HOUR, MINUTE, Instant
 from isthmus.kernel.observation import ExternalRef, Observation
@@ -259,18 +258,9 @@ def seen(world, change, **more):
         kind="change", external=ExternalRef(connection="snow", kind="change_request", key="k"), values={}, partner_actor=more.pop("by", "eve.partner"),
         version="7", evidence={**told, **more},
     )  # fmt: skip
-    sight = Seen(
-        message_position=1,
-        place=0,
-        connection="snow",
-        organisation=world.organisation,
-        observation=observation,
-        received_at=world.now,
-        message_id="m",
-        trace="t",
-    )
     world.book.perform(
-        lambda work: evidence.judge(work, service.load(work, change.id), sight), channel="webhook"
+        lambda work: evidence.judge(work, service.load(work, change.id), "snow", observation),
+        channel="webhook",
     )
 
 

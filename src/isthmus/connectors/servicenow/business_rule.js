@@ -7,7 +7,7 @@
   var COLUMNS = ['sys_id', 'number', 'sys_mod_count', 'sys_updated_on', 'sys_updated_by', 'sys_created_on',
     'correlation_id', 'correlation_display', 'short_description', 'description', 'state', 'priority',
     'category', 'assignment_group', 'close_code', 'close_notes', 'type', 'approval', 'risk', 'start_date',
-    'end_date', 'implementation_plan', 'backout_plan'];
+    'end_date', 'implementation_plan', 'backout_plan', 'sys_created_by', 'cmdb_ci'];
   var JOURNAL = ['sys_id', 'element_id', 'element', 'value', 'sys_created_on', 'sys_created_by'];
   var ENTRIES_MAX = 100;
 

@@ -111,10 +111,10 @@ INCIDENT_MOVES: Mapping[str, tuple[str, ...]] = {
 """What an incident may become next; closed and cancelled are final for an integration user."""
 
 SYSTEM_FIELDS = (
-    "sys_id", "number", "sys_mod_count", "sys_updated_on", "sys_updated_by", "sys_created_on",
+    "sys_id", "number", "sys_mod_count", "sys_updated_on", "sys_updated_by", "sys_created_on", "sys_created_by",
     "correlation_id", "correlation_display",
 )  # fmt: skip
-EVIDENCE_FIELDS = ("state", "approval", "risk", "type", "start_date", "end_date")
+EVIDENCE_FIELDS = ("state", "approval", "risk", "type", "start_date", "end_date", "cmdb_ci")
 _OPEN, _CLOSE = "\n\n[isthmus ", "]"
 MARK = "[isthmus "
 """Our comments end in a line `[isthmus <id>]`: journals have no hidden properties."""
@@ -183,9 +183,16 @@ def _evidence(row: Mapping[str, Json], content: Mapping[str, Json]) -> dict[str,
         "type": raw(row, "type"),
         "content": dict(content),
     }
+    # A webhook carries the columns that its rule lists: an absent one says nothing, an empty one says "none".
     for name, column in (("window_start", "start_date"), ("window_end", "end_date")):
-        text = raw(row, column)
-        found[name] = instant_of(text) if text else None
+        if column in row:
+            text = raw(row, column)
+            found[name] = instant_of(text) if text else None
+    if "sys_created_by" in row:
+        found["requester"] = raw(row, "sys_created_by")
+    if "cmdb_ci" in row:
+        item = shown(row, "cmdb_ci") or raw(row, "cmdb_ci")
+        found["cis"] = [item] if item else []
     return found
 
 

@@ -50,8 +50,6 @@ def _one(work: Work, seen: Seen, known: NewLinks, by_correlation: dict[str, str]
             loaded.link, why=[Reason(rule="sync.twin", text=said)], cause=seen.message_id, trace=seen.trace
         )
         return outcome(seen, "entry", reason=said, records=[link_id])
-    if observation.evidence:
-        synced.hooks_of(loaded.link.record_kind).evidence(work, loaded.record, seen)
     sighting = Sighting(observation=observation, seen_at=seen.received_at)
     admission, changed = service.admit(work, loaded, sighting, cause=_cause(seen))
     records = [loaded.record.id, link_id, *changed]
@@ -109,6 +107,7 @@ def _open_record(work: Work, seen: Seen, flow: Flow) -> tuple[str, str]:
     sighting = Sighting(observation=observation, seen_at=seen.received_at)
     found = adopt(loaded.state, loaded.view, sighting, loaded.context, "theirs")
     recording.record(work, loaded, found, cause=_cause(seen))
+    synced.hooks_of(kind).evidence(work, record, seen.connection, observation)
     del flow
     return link_id, record.id
 

@@ -13,6 +13,7 @@ from isthmus.hub.sync.algorithm import (
     Adoption,
     Sighting,
     adopt,
+    compare_versions,
     mark_dirty,
     merge,
     release,
@@ -104,7 +105,8 @@ def admit(
     """
     admission = admit_pure(loaded.state, seen, loaded.context.rules)
     if admission.verdict == "drop":
-        return admission, []
+        current = compare_versions(seen.observation.version, loaded.state.version) == 0
+        return admission, _hear_evidence(work, loaded, seen) if current else []
     if admission.verdict == "dirty":
         if not loaded.state.dirty:
             recording.put_state(work, loaded, admission.link)
@@ -117,9 +119,23 @@ def admit(
     else:
         outcome = merge(loaded.state, loaded.view, seen, loaded.context)
     changed = recording.record(work, loaded, outcome, cause=cause)
+    changed += _hear_evidence(work, loaded, seen)
     if wake:
         levels.converge(work, loaded.link, trace=cause.trace)
     return admission, changed
+
+
+def _hear_evidence(work: Work, loaded: Loaded, seen: Sighting) -> list[str]:
+    """Show the practice what the partner says about authority; return the record if that changed it.
+
+    Only sights of the present come here: an older version may show an approval that is withdrawn since.
+    """
+    if not seen.observation.evidence:
+        return []
+    before = loaded.record.version
+    hook = synced.hooks_of(loaded.link.record_kind).evidence
+    hook(work, loaded.record, loaded.link.connection, seen.observation)
+    return [loaded.record.id] if loaded.record.version != before else []
 
 
 def _adoption(loaded: Loaded) -> Adoption:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from isthmus.kernel.instant import Instant
+from isthmus.kernel.observation import Observation
 from isthmus.kernel.record import Reason
 from isthmus.ledger.records import RecordModel
 from isthmus.ledger.schema import models_by_kind
 
 if TYPE_CHECKING:
-    from isthmus.hub.observing import Seen
     from isthmus.ledger.work import Work
 
 
@@ -38,7 +38,7 @@ def _create(
                        cause=cause, trace=trace)  # fmt: skip
 
 
-def _evidence(_work: Work, _record: RecordModel, _seen: Seen) -> None:
+def _evidence(_work: Work, _record: RecordModel, _connection: str, _observation: Observation) -> None:
     return
 
 
@@ -50,13 +50,14 @@ def _legal(_part: str, _before: Any, _after: Any) -> bool:
 class Synced:
     """Hooks of one kind. `apply` writes merged fields (and what follows from them); `create` makes a record
     of an object seen first at a partner; `legal(part, before, after)` is the canonical state table;
-    `evidence` hears of authority fields (an approval seen at a partner), which merge never takes."""
+    `evidence(work, record, connection, observation)` hears of authority fields (an approval seen at a
+    partner), which merge never takes; it is called after the merge of the same sight, and at birth."""
 
     kind: str
     apply: Callable[..., None] = _apply
     create: Callable[..., RecordModel] = _create
     legal: Callable[[str, Any, Any], bool] = _legal
-    evidence: Callable[[Work, RecordModel, Seen], None] = _evidence
+    evidence: Callable[[Work, RecordModel, str, Observation], None] = _evidence
 
 
 SYNCED_KINDS = ("incident", "change")
@@ -69,7 +70,7 @@ def register(
     apply: Callable[..., None] = _apply,
     create: Callable[..., RecordModel] = _create,
     legal: Callable[[str, Any, Any], bool] = _legal,
-    evidence: Callable[[Work, RecordModel, Seen], None] = _evidence,
+    evidence: Callable[[Work, RecordModel, str, Observation], None] = _evidence,
 ) -> None:
     """Say how a kind travels; called once from the `ready` of its practice."""
     _hooks[kind] = Synced(kind=kind, apply=apply, create=create, legal=legal, evidence=evidence)

@@ -210,9 +210,7 @@ def accept_evidence(work: Work, approval: Approval, evidence: Evidence, *, trust
     )  # fmt: skip
     if evidence.verdict == State.APPROVED:
         reasons = [*reasons, *content.blocked]
-    told: dict[str, Any] = {
-        name: value for name in Evidence.__struct_fields__ if (value := getattr(evidence, name)) is not None
-    }
+    told = _told(evidence)
     if reasons:
         # Kept on the record, so that the same sight at the next poll is no second entry.
         why = [
@@ -241,6 +239,62 @@ def accept_evidence(work: Work, approval: Approval, evidence: Evidence, *, trust
         why,
     )
     return []
+
+
+def recognise(
+    work: Work,
+    *,
+    subject_kind: str,
+    subject: str,
+    organisation: str,
+    requester: str,
+    evidence: Evidence,
+    authority: str,
+    definition: str,
+    definition_version: str,
+    expires_at: Instant,
+) -> Approval:
+    """Record a decision that was asked for and given at another system; whoever asks has judged it.
+
+    What was open or granted before is void: it was about other content.
+    """
+    void(work, subject, organisation, why=f"{evidence.system} has decided about its present content.")
+    told = _told(evidence)
+    return work.create(
+        Approval,
+        organisation=organisation,
+        values={
+            "subject_kind": subject_kind, "subject": subject, "content_hash": evidence.content_hash, "authority": authority,
+            "definition": definition, "definition_version": definition_version, "terms": {"roles": [], "count": 1},
+            "requester": requester, "approver": evidence.approver, "state": State.APPROVED, "evidence": told,
+            "decided_at": work.now, "expires_at": expires_at,
+        },
+        why=[Reason(rule="approval.evidence", facts=told,
+                    text=f"Decided at {evidence.system}, which the blueprint names as authority.")],
+        versions={"definition": definition_version},
+    )  # fmt: skip
+
+
+def judged(evidence: Evidence, *, requesters: Collection[str], trusted: bool, now: Instant) -> list[Reason]:
+    """Return why a decision that was asked for at another system does not count here; [] if it does."""
+    asked = Fact(
+        id="", version=0, subject="", content_hash=evidence.content_hash, state=State.AWAITING, requester="", approver="",
+        authority="", definition="", definition_version="", expires_at=None, roles=[],
+    )  # fmt: skip
+    return rules.may_accept(
+        asked, evidence, requesters=requesters, deciders=(), trusted=trusted, current_hash=evidence.content_hash, now=now
+    )  # fmt: skip
+
+
+def rests_on(subject: str, organisation: str, system: str) -> bool:
+    """Return whether a decision seen at `system` is what a record's approval rests on, as entries tell it."""
+    ids = Approval.objects.filter(organisation=organisation, subject=subject, state=State.APPROVED)
+    told = (reading.as_of(Approval, each) for each in ids.values_list("id", flat=True))
+    return any(
+        isinstance(each["evidence"], dict) and each["evidence"].get("system") == system
+        for each in told
+        if each is not None
+    )
 
 
 def void(work: Work, subject: str, organisation: str, *, why: str) -> list[Approval]:
@@ -293,6 +347,12 @@ def of(record_id: str) -> Approval:
     if not isinstance(found, Approval):
         raise NotFound("There is no such approval, or none that you may see.")
     return found
+
+
+def _told(evidence: Evidence) -> dict[str, Any]:
+    return {
+        name: value for name in Evidence.__struct_fields__ if (value := getattr(evidence, name)) is not None
+    }
 
 
 def _situation(approval: Approval) -> tuple[Subject, Fact, Content, set[str]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from isthmus.hub.sync import loading
 from isthmus.kernel.errors import Conflict, NotFound, Problem, Rejected
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.kinds.change import CHANGE_TYPES
@@ -52,7 +53,9 @@ def load(work: Work, reference: str) -> Change:
     if found is None:
         raise NotFound("There is no such change, or none that you may see.")
     held = work.pending.get(found.id)
-    return held.record if held is not None and isinstance(held.record, Change) else found
+    # Sync loads records before it judges evidence about them: one Work goes on with one instance.
+    shared = held.record if held is not None else loading.held_by(work).records.get(found.id)
+    return shared if isinstance(shared, Change) else found
 
 
 def find(reference: str, organisation: str = "") -> Change | None:

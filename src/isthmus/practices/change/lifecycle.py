@@ -359,6 +359,17 @@ def keep_content_true(work: Work, change: Change) -> None:
     work.change(change, values, why=_why("content", text))
 
 
+def void(work: Work, change: Change, why: str) -> Change:
+    """End what was asked for or approved, for a reason that lies outside the content."""
+    approval.void(work, change.id, change.organisation, why=why)
+    if change.authorisation not in {"requested", "approved"}:
+        return change
+    values: dict[str, Any] = {"authorisation": "void", "authorised_until": None}
+    if change.state in states.TRANSITIONS["void"]:
+        values["state"] = states.after("void", change.state)
+    return work.change(change, values, why=_why("void", why))
+
+
 def review_overdue(work: Work, row: Due, now: Instant) -> None:
     """The consequence of a review that nobody did: it is in the journal, and the group's next emergency
     needs the higher authority (see `_review_overdue`). The handler of its due time."""

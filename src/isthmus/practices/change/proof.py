@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from isthmus.kernel.instant import Instant
 from isthmus.kernel.kinds.change import CHANGE
 from isthmus.kernel.record import Reason
 from isthmus.ledger import reading
+from isthmus.ledger.work import Work
 from isthmus.practices.approval import rules as approval_rules
 from isthmus.practices.approval import service as approval
 from isthmus.practices.change.blueprint import ChangeSection, Model, model_named, version_of
@@ -57,6 +59,21 @@ def proven(record_id: str, row: Change | None = None) -> Proven | None:
     )
 
 
+def with_pending(work: Work, record: Change) -> dict[str, Any]:
+    """Return the change as its entries tell it, with what this Work has done to it so far."""
+    told = reading.as_of(Change, record.id) or {
+        "id": record.id, "organisation": record.organisation, **{each.name: None for each in CHANGE.fields}
+    }  # fmt: skip
+    pending = work.pending.get(record.id)
+    names = pending.changes if pending is not None else ()
+    return {**told, **{name: getattr(record, name) for name in names}}
+
+
+def trusted(connection: str, change_type: str) -> bool:
+    """Return whether the blueprint names a connection as authority for this type of change."""
+    return any(each.system == connection and change_type in each.types for each in section().evidence)
+
+
 def _plain(value: Any) -> Any:
     return value or None
 
@@ -64,7 +81,7 @@ def _plain(value: Any) -> Any:
 def authority(change: Proven, section: ChangeSection, now: Instant) -> Authority:
     """Return what authorises this change right now: its model, or the decisions about its current content."""
     values = change.values
-    if values["type"] == "standard":
+    if values["type"] == "standard" and not raised_at(values):
         refusals = [each.text for each in model_refusals(values, section)]
         pinned = values["evidence"] if isinstance(values["evidence"], dict) else {}
         reasons = (
@@ -78,6 +95,12 @@ def authority(change: Proven, section: ChangeSection, now: Instant) -> Authority
         facts, content_hash=change.content_hash, requesters=change.requesters, now=now
     )
     return Authority(approved=found.approved, awaiting=found.awaiting, reasons=found.reasons)
+
+
+def raised_at(values: Mapping[str, Any]) -> str:
+    """Return the connection where a change was raised, "" for here. Models of ours do not cover those."""
+    evidence = values.get("evidence")
+    return str(evidence.get("raised_at") or "") if isinstance(evidence, dict) else ""
 
 
 def model_refusals(values: dict[str, Any], section: ChangeSection) -> list[Reason]:

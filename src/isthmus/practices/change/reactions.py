@@ -33,6 +33,13 @@ def content_of(change: str) -> Content | None:
                 text=f"The change is in state {told.values['state']!r}, not up for approval.",
             )
         )
+    if proof.raised_at(told.values) and not told.requesters:
+        blocked.append(
+            Reason(
+                rule="change.requester",
+                text="Who asked for it at its own system is no person known here: nobody can tell them from the approver.",
+            )
+        )
     return Content(content_hash=told.content_hash, requesters=told.requesters, blocked=tuple(blocked))
 
 

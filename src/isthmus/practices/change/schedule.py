@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,8 +144,22 @@ class Schedule:
     def _is_authorised(self, each: Planned) -> bool:
         if each.change not in self._authorised:
             told = proven(each.change)
-            self._authorised[each.change] = told is not None and told.values["authorisation"] == "approved"
+            self._authorised[each.change] = told is not None and _as_planned(each, told.values)
         return self._authorised[each.change]
+
+
+def _as_planned(each: Planned, told: Mapping[str, Any]) -> bool:
+    """Return whether entries call the change approved, for this very window and these items."""
+    window = (
+        ("authorised_at", "authorised_until")
+        if told["type"] == "emergency"
+        else ("window_start", "window_end")
+    )
+    return (
+        told["authorisation"] == "approved"
+        and [told[name] for name in window] == [each.starts_at, each.ends_at]
+        and tuple(told["cis"] or ()) == each.cis
+    )
 
 
 def _window(each: Planned) -> Window:

@@ -66,7 +66,9 @@ def next_actions(state: str) -> tuple[str, ...]:
     )
 
 
-_INNER = frozenset({"preauthorise", "void", "withdraw", "abandon"})
+_INNER = frozenset(
+    {"preauthorise", "void", "withdraw", "abandon", "recognise", "cancelled_there", "closed_there"}
+)
 
 # Calendar -----------------------------------------------------------------------------------------------------
 

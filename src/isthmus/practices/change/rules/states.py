@@ -12,6 +12,28 @@ TRANSITIONS: dict[str, dict[str, str]] = {
     "refuse": {"authorisation": "assessment"},
     "void": {"authorisation": "assessment", "scheduled": "assessment", "implementation": "implementation"},
     "withdraw": {"scheduled": "new", "implementation": "implementation"},
+    "recognise": {
+        "new": "scheduled",
+        "assessment": "scheduled",
+        "authorisation": "scheduled",
+        "scheduled": "scheduled",
+        "implementation": "implementation",
+    },
+    "cancelled_there": {
+        "new": "cancelled",
+        "assessment": "cancelled",
+        "authorisation": "cancelled",
+        "scheduled": "cancelled",
+        "implementation": "review",
+    },
+    "closed_there": {
+        "new": "closed",
+        "assessment": "closed",
+        "authorisation": "closed",
+        "scheduled": "closed",
+        "implementation": "closed",
+        "review": "closed",
+    },
     "start": {"scheduled": "implementation"},
     "implement": {"implementation": "review"},
     "abandon": {"scheduled": "review"},
@@ -24,7 +46,8 @@ TRANSITIONS: dict[str, dict[str, str]] = {
         "scheduled": "cancelled",
     },
 }
-"""action → {state before: state after}. `withdraw`: a standard change edited after its model covered it. `abandon`: authorised, then not done; an emergency is reviewed even so."""
+"""action → {state before: state after}. `withdraw`: a standard change edited after its model covered it. `abandon`: authorised, then not done; an emergency is reviewed even so. `recognise`, `cancelled_there`,
+`closed_there`: a change raised at a partner, as its authority there has it."""
 
 TERMINAL = frozenset({"closed", "cancelled"})
 EDITABLE = frozenset({"new", "assessment", "authorisation", "scheduled"})
