@@ -10,7 +10,8 @@ from typing import Any
 from isthmus.connectors.jira.adf import to_adf
 from isthmus.connectors.jira.config import JiraConfig
 from isthmus.connectors.jira.mapping import PROPERTY
-from isthmus.connectors.kit.http import Basic, HttpClient
+from isthmus.connectors.kit.attachments import Download, File
+from isthmus.connectors.kit.http import Basic, HttpClient, form
 from isthmus.connectors.kit.ports import Context
 from isthmus.connectors.kit.reactions import Answer, error
 from isthmus.kernel.errors import Problem, Rejected, Retryable, UnknownOutcome
@@ -121,6 +122,23 @@ class JiraClient:
         found = _read(await self._write("POST", f"/issue/{key}/comment", body)).value(dict)
         return {**found, "properties": properties}
 
+    async def file_content(self, key: str, *, bytes_max: int) -> Download:
+        """Return the content of an attachment, straight from the site."""
+        path = f"{_API}/attachment/content/{key}"
+        return await self._http.download(path, bytes_max=bytes_max, params={"redirect": "false"})
+
+    async def add_file(self, key: str, added: File) -> dict[str, Any]:
+        """Add an attachment; return it as Jira does. Jira demands a header against forged forms."""
+        answer = await self._http.exchange(
+            "POST",
+            f"{_API}/issue/{key}/attachments",
+            data=form(added),
+            headers={"X-Atlassian-Token": "no-check"},
+        )
+        if (found := error(answer, writes=True, now=time.time(), problems=self._problems)) is not None:
+            raise found
+        return _first(answer)
+
     async def search(self, jql: str, size: int, token: str = "") -> Found:
         """Search the index, which lags: ids only, each to be read from the primary store."""
         params: dict[str, str | int] = {"jql": jql, "fields": "updated", "maxResults": size}
@@ -169,6 +187,19 @@ def _transition(found: Wild) -> Transition:
         fields=frozenset(screen),
         required=frozenset(required),
     )
+
+
+def _first(answer: Answer) -> dict[str, Any]:
+    """Return the one attachment in the answer of an upload."""
+    try:
+        entry = answer.wild()[0]
+        entry["id"].value(str)
+        return entry.value(dict)
+    except (Retryable, Rejected) as cause:
+        raise UnknownOutcome(
+            f"{answer.where} answered {answer.status} without the file.",
+            remedy="The hub looks whether the call took effect.",
+        ) from cause
 
 
 def _read(answer: Answer) -> Wild:

@@ -19,18 +19,21 @@ from isthmus.connectors.jira.mapping import MAPPINGS
 from isthmus.connectors.jira.simulator import JiraSimulator
 from isthmus.connectors.jira.webhook import JiraSource
 from isthmus.connectors.jira.workflow import Workflow
+from isthmus.connectors.kit.attachments import Download, File
 from isthmus.connectors.kit.ports import Connector, Context, Page, Poller, Probe, SetDelta, Written
 from isthmus.kernel.errors import Bug, Conflict, NeedsOperator, NotFound, Rejected
 from isthmus.kernel.instant import SECOND, from_rfc3339
 from isthmus.kernel.mapping import RecordMapping
-from isthmus.kernel.observation import ExternalRef, Observation, ObservedComment
+from isthmus.kernel.observation import ExternalRef, Observation, ObservedAttachment, ObservedComment
 from isthmus.kernel.record import Json
 
 PAGES_MAX = 1000
 REMEMBERED_MAX = 2000
-_PERMISSIONS = ("BROWSE_PROJECTS", "CREATE_ISSUES", "EDIT_ISSUES", "TRANSITION_ISSUES", "ADD_COMMENTS")
+_PERMISSIONS = (
+    "BROWSE_PROJECTS", "CREATE_ISSUES", "EDIT_ISSUES", "TRANSITION_ISSUES", "ADD_COMMENTS", "CREATE_ATTACHMENTS",
+)  # fmt: skip
 _NAMED = frozenset({"priority", "resolution"})
-_ALWAYS_READ = ("updated", "creator", "labels", "status", "resolution")
+_ALWAYS_READ = ("updated", "creator", "labels", "status", "resolution", "attachment")
 
 
 class Jira:
@@ -149,6 +152,20 @@ class Jira:
         """Return all comments, oldest first."""
         return [spelling.comment(each) for each in await self._client.comments(ref.key)]
 
+    async def attachments(self, ref: ExternalRef) -> list[ObservedAttachment]:
+        """Return the files of an issue, oldest first."""
+        issue = await self._client.issue(ref.key, ("attachment", "updated"))
+        return sorted((spelling.file(each) for each in issue["fields"].get("attachment") or ()), key=_age)
+
+    async def fetch(self, ref: ExternalRef, key: str, *, bytes_max: int) -> Download:
+        """Return the content of one file."""
+        del ref
+        return await self._client.file_content(key, bytes_max=bytes_max)
+
+    async def attach(self, ref: ExternalRef, file: File) -> ObservedAttachment:
+        """Add a file: agents see it; the customer does once a public comment refers to it."""
+        return spelling.file(await self._client.add_file(ref.key, file))
+
     async def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
         """Yield issues updated since the watermark. The search names them, in order of creation so that edits
         do not shift the pages; each is read from the primary store. Only the last page moves the watermark."""
@@ -257,6 +274,10 @@ class Jira:
             return await self._read(key)
         except NotFound:
             return None
+
+
+def _age(file: ObservedAttachment) -> tuple[int, str]:
+    return file.at or 0, file.key
 
 
 def _status(mapping: RecordMapping, values: Mapping[str, Json]) -> str:

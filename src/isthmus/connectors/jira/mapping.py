@@ -14,7 +14,7 @@ from isthmus.connectors.jira.adf import from_adf
 from isthmus.kernel.errors import Rejected
 from isthmus.kernel.instant import Instant, from_datetime, to_rfc3339
 from isthmus.kernel.mapping import FieldMapping, RecordMapping
-from isthmus.kernel.observation import ExternalRef, Observation, ObservedComment
+from isthmus.kernel.observation import ExternalRef, Observation, ObservedAttachment, ObservedComment
 from isthmus.kernel.record import Json
 
 ISSUE = "issue"
@@ -107,6 +107,7 @@ def observation(
         source_zone=fields["updated"][-5:],
         partner_actor=last_modifier(issue),
         comments=None if comments is None else tuple(comments),
+        attachments=tuple(file(each) for each in fields["attachment"]) if "attachment" in fields else None,
         correlation=correlation_of(issue),
     )
 
@@ -144,6 +145,19 @@ def comment(entry: Mapping[str, Any]) -> ObservedComment:
         public=bool(entry.get("jsdPublic", not internal)) and not internal,
         at=instant_of(entry["created"]),
         correlation=str(ours.get("correlation", "")) if isinstance(ours, dict) else "",
+    )
+
+
+def file(entry: Mapping[str, Any]) -> ObservedAttachment:
+    """Return an attachment of an issue, as the field `attachment` and the answer of an upload show it."""
+    author = entry.get("author")
+    return ObservedAttachment(
+        key=str(entry["id"]),
+        filename=str(entry.get("filename", "")),
+        size=int(entry.get("size") or 0),
+        content_type=str(entry.get("mimeType", "")),
+        author=str(author.get("displayName", "")) if isinstance(author, dict) else "",
+        at=instant_of(entry["created"]),
     )
 
 

@@ -15,8 +15,9 @@ from aiohttp import web
 from isthmus.connectors.jira.adf import from_adf, to_adf
 from isthmus.connectors.jira.mapping import LABEL_PREFIX, MAPPINGS
 from isthmus.connectors.jira.simulated import jql
-from isthmus.connectors.jira.simulated.project import ISSUES, Project, Refusal
+from isthmus.connectors.jira.simulated.project import CONTENTS, ISSUES, Project, Refusal
 from isthmus.connectors.jira.simulated.shown import comment_as, issue_as, picked
+from isthmus.connectors.jira.simulated.upload import uploaded
 from isthmus.connectors.kit.simulator import Simulator
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.signature import SCHEMES
@@ -55,6 +56,8 @@ class JiraSimulator(Simulator):
             web.post(f"{issue}/transitions", _answered(self._transition)),
             web.get(f"{issue}/comment", _answered(self._comments)),
             web.post(f"{issue}/comment", _answered(self._comment)),
+            web.post(f"{issue}/attachments", _answered(self._attach)),
+            web.get(f"{api}/attachment/content/{{key}}", _answered(self._content)),
         ]
 
     def config(self, url: str) -> dict[str, Any]:
@@ -119,6 +122,20 @@ class JiraSimulator(Simulator):
         properties = [{"key": "sd.public.comment", "value": {"internal": not public}}]
         self.project.comment(key, to_adf(text), properties, self.human)
         self._tell("comment_created", self.project.issue(key), self.human)
+
+    def human_attach(self, kind: str, key: str, name: str, content: bytes) -> None:
+        """Add a file as a person."""
+        del kind
+        self.project.attach(key, name, "application/octet-stream", content, self.human)
+        self._tell("jira:issue_updated", self.project.issue(key), self.human)
+
+    def files(self, key: str) -> dict[str, list[bytes]]:
+        """Return the contents of an issue's files by name."""
+        found: dict[str, list[bytes]] = {}
+        for _, held in self.shelf(CONTENTS).all():
+            if held["issue"] == key:
+                found.setdefault(held["filename"], []).append(held["content"])
+        return found
 
     def find_all(self, kind: str, correlation: str) -> list[str]:
         """Return the ids of the issues that carry the correlation's label."""
@@ -228,6 +245,18 @@ class JiraSimulator(Simulator):
         )
         self._tell("comment_created", self.project.issue(key), self.integration_user)
         return web.json_response(comment_as(entry, expanded=False), status=201)
+
+    async def _attach(self, request: web.Request) -> web.Response:
+        if request.headers.get("X-Atlassian-Token") != "no-check":
+            return web.Response(status=403, text="XSRF check failed")
+        name, kind, content = uploaded(request.headers["Content-Type"], await request.read())
+        key = request.match_info["key"]
+        entry = self.project.attach(key, name, kind, content, self.integration_user)
+        self._tell("jira:issue_updated", self.project.issue(key), self.integration_user)
+        return web.json_response([entry])
+
+    async def _content(self, request: web.Request) -> web.Response:
+        return web.Response(body=self.project.content(request.match_info["key"]))
 
 
 def _answered(handler: Handler) -> Handler:

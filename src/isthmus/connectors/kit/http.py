@@ -6,6 +6,7 @@ outcome is not known raises `UnknownOutcome`; a read in the same place raises `R
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import msgspec
 
 from isthmus.connectors.kit import pacing
 from isthmus.connectors.kit.address_guard import AddressRefusedError, guarded_socket
+from isthmus.connectors.kit.attachments import Download, File
 from isthmus.connectors.kit.manifest import Limits
 from isthmus.connectors.kit.reactions import Answer, PartnerSaidError, error
 from isthmus.kernel.errors import IsthmusError, NeedsOperator, Problem, Rejected, Retryable, UnknownOutcome
@@ -122,7 +124,7 @@ class HttpClient:
         *,
         params: Mapping[str, str | int] | None = None,
         json: Any = None,
-        data: bytes | Mapping[str, str] | None = None,
+        data: bytes | Mapping[str, str] | aiohttp.FormData | None = None,
         headers: Mapping[str, str] | None = None,
         writes: bool = True,
     ) -> Answer:
@@ -142,6 +144,35 @@ class HttpClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as cause:
             # `from None`: aiohttp's errors quote the URL with its query, which may hold a token.
             raise self._transport_error(cause, where, writes=writes) from None
+
+    async def download(
+        self,
+        path: str,
+        *,
+        bytes_max: int,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Download:
+        """Return the content at `path`, hashed while it passes; `Rejected` as soon as it exceeds `bytes_max`."""
+        where = f"GET {self._host}{path.partition('?')[0]}"
+        sent = {**self._headers, "Accept": "*/*", **(headers or {})}
+        await pacing.wait()
+        try:
+            async with self._opened().request(
+                "GET", self._base + path, params=params, headers=sent, allow_redirects=False
+            ) as response:
+                if response.status >= 300:
+                    body = await self._bounded(response, where, writes=False)
+                    names = {name.lower(): value for name, value in response.headers.items()}
+                    answer = Answer(
+                        status=response.status, headers=names, body=body, where=where, writes=False
+                    )
+                    raise error(answer, writes=False, now=time.time()) or Retryable(
+                        f"{where} sent us elsewhere.", remedy="Check the connection's URL."
+                    )
+                return await _hashed(response, where, bytes_max)
+        except (aiohttp.ClientError, TimeoutError, OSError) as cause:
+            raise self._transport_error(cause, where, writes=False) from None
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -202,3 +233,25 @@ class HttpClient:
         for secret in self._secrets:
             text = text.replace(secret, "[secret]")
         return text[:_EXCERPT_CHARACTERS]
+
+
+async def _hashed(response: aiohttp.ClientResponse, where: str, bytes_max: int) -> Download:
+    digest, parts, size = hashlib.sha256(), [], 0
+    async for part in response.content.iter_chunked(65_536):
+        size += len(part)
+        if size > bytes_max:
+            raise Rejected(
+                f"{where}: the file is larger than {bytes_max} bytes.",
+                remedy="Raise the flow's attachment_bytes_max, or leave the file where it is.",
+            )
+        digest.update(part)
+        parts.append(part)
+    return Download(content=b"".join(parts), sha256=digest.hexdigest())
+
+
+def form(file: File) -> aiohttp.FormData:
+    """Return a file as the one part `file` of a multipart form."""
+    # As browsers do: a name in UTF-8 as it is. Percent signs would become part of the name.
+    found = aiohttp.FormData(quote_fields=False)
+    found.add_field("file", file.content, filename=file.filename, content_type=file.content_type)
+    return found

@@ -16,7 +16,7 @@ from isthmus.connectors.kit.config import pointer
 from isthmus.kernel.errors import NeedsOperator
 
 Category = Literal["itsm", "monitoring", "cmdb", "delivery", "identity", "chat", "generic"]
-Verb = Literal["webhook", "import", "read", "write", "comment", "gate"]
+Verb = Literal["webhook", "import", "read", "write", "comment", "attach", "gate"]
 Paging = Literal["none", "offset", "page", "cursor", "link", "keyset"]
 Clock = Literal["none", "utc", "zoned", "unzoned_utc"]
 ProofKind = Literal[
@@ -63,6 +63,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     response_bytes_max: Annotated[int, msgspec.Meta(ge=1)] = 4_000_000
     body_bytes_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000_000
     page_size_max: Annotated[int, msgspec.Meta(ge=1)] = 100
+    attachment_bytes_max: Annotated[int, msgspec.Meta(ge=1)] = 10_000_000
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

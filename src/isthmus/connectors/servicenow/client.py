@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from isthmus.connectors.kit.attachments import Download, File
 from isthmus.connectors.kit.http import Basic, HttpClient
 from isthmus.connectors.kit.paging import next_link
 from isthmus.connectors.kit.ports import Context
@@ -21,10 +22,13 @@ from isthmus.kernel.wild import Wild
 
 Row = Mapping[str, Json]
 
+ATTACHMENTS = "/api/now/attachment"
 JOURNAL = "sys_journal_field"
 JOURNAL_FIELDS = ("sys_id", "element_id", "element", "value", "sys_created_on", "sys_created_by")
 _JOURNAL_PAGE = 500
 _JOURNAL_PAGES_MAX = 50
+FILES_PAGE = 200
+FILE_PAGES_MAX = 50
 _IDS_PER_QUERY = 50
 _TOKEN_MARGIN_SECONDS = 60
 _POLICY = "Data Policy Exception"
@@ -125,6 +129,29 @@ class ServiceNowClient:
                     break
         return found
 
+    async def files(self, query: str, *, offset: int = 0) -> TablePage:
+        """Return one page of attachment rows: plain texts, without content."""
+        params: dict[str, str | int] = {
+            "sysparm_query": query, "sysparm_limit": FILES_PAGE, "sysparm_offset": offset,
+        }  # fmt: skip
+        answer = await self._call("GET", ATTACHMENTS, params=params)
+        rows: list[Row] = [each.value(dict) for each in answer.wild()["result"].items()]
+        return TablePage(rows=rows, more=len(rows) == FILES_PAGE)
+
+    async def file_content(self, key: str, *, bytes_max: int) -> Download:
+        """Return the content of an attachment."""
+        return await self._http.download(
+            f"{ATTACHMENTS}/{key}/file", bytes_max=bytes_max, headers=await self._authorisation()
+        )
+
+    async def add_file(self, table: str, key: str, file: File) -> Row:
+        """Add an attachment to a record and return its row."""
+        params = {"table_name": table, "table_sys_id": key, "file_name": file.filename}
+        answer = await self._call(
+            "POST", f"{ATTACHMENTS}/file", params=params, data=file.content, content_type=file.content_type
+        )
+        return _returned(answer)
+
     async def group(self, name: str) -> str:
         """Return the sys_id of an assignment group by its name; `Rejected` if there is none."""
         if name not in self._groups:
@@ -147,12 +174,16 @@ class ServiceNowClient:
         *,
         params: Mapping[str, str | int],
         json: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        content_type: str = "",
     ) -> Answer:
         writes = method != "GET"
+        typed = {"Content-Type": content_type} if content_type else {}
         for renewed in (False, True):
             answer = await self._http.exchange(
-                method, path, params=params, json=json, headers=await self._authorisation(), writes=writes
-            )
+                method, path, params=params, json=json, data=data, headers={**typed, **await self._authorisation()},
+                writes=writes,
+            )  # fmt: skip
             if answer.status != 401 or not self._config.client_id or renewed:
                 break
             self._token = ""

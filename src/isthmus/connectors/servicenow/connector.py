@@ -7,24 +7,28 @@ product offers no conditional update, so a write looks at the version first and 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 
+from isthmus.connectors.kit.attachments import Download, File
 from isthmus.connectors.kit.moves import way
 from isthmus.connectors.kit.ports import Connector, Context, Page, Poller, Probe, SetDelta, Written
 from isthmus.connectors.servicenow import mapping as spelled
 from isthmus.connectors.servicenow.client import Row, ServiceNowClient
 from isthmus.connectors.servicenow.columns import Columns
 from isthmus.connectors.servicenow.config import ServiceNowConfig
+from isthmus.connectors.servicenow.files import Files
 from isthmus.connectors.servicenow.mapping import INCIDENT, MAPPINGS, raw
 from isthmus.connectors.servicenow.simulator import ServiceNowSimulator
 from isthmus.connectors.servicenow.webhook import ServiceNowSource
 from isthmus.kernel.errors import Bug, Conflict, NeedsOperator, Problem, Rejected
 from isthmus.kernel.instant import SECOND, Instant, to_datetime
 from isthmus.kernel.mapping import RecordMapping
-from isthmus.kernel.observation import ExternalRef, Observation, ObservedComment
+from isthmus.kernel.observation import ExternalRef, Observation, ObservedAttachment, ObservedComment
 from isthmus.kernel.record import Json
 
 PAGES_MAX = 10_000
 _TWINS_MAX = 10
+_PARENTS_PER_QUERY = 50
 
 
 class ServiceNow:
@@ -39,6 +43,7 @@ class ServiceNow:
         self._mappings = {kind: context.mappings.get(kind, default) for kind, default in MAPPINGS.items()}
         self._client = ServiceNowClient(context, context.config, self._field_of)
         self._columns = Columns(self._client, context.config)
+        self._files = Files(self._client)
 
     @property
     def mappings(self) -> Mapping[str, RecordMapping]:
@@ -142,22 +147,43 @@ class ServiceNow:
         """Return comments and work notes, oldest first."""
         return [spelled.comment(each) for each in await self._client.journal([ref.key])]
 
+    async def attachments(self, ref: ExternalRef) -> list[ObservedAttachment]:
+        """Return the files of a record, oldest first."""
+        return (await self._files.of([ref.key]))[ref.key]
+
+    async def fetch(self, ref: ExternalRef, key: str, *, bytes_max: int) -> Download:
+        """Return the content of one file."""
+        del ref
+        return await self._files.fetch(key, bytes_max=bytes_max)
+
+    async def attach(self, ref: ExternalRef, file: File) -> ObservedAttachment:
+        """Add a file to a record; the record's version does not move."""
+        return await self._files.attach(ref, file)
+
     async def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
         """Yield records by (sys_updated_on, sys_id), reaching back by the overlap, each with its journal."""
         mapping = self._mapping(kind)
         table, fields, size = mapping.external_kind, spelled.fields_read(mapping), self._page_size
-        condition, offset = self._since(watermark), 0
+        updated, _, filed = watermark.partition(";")
+        condition, offset = self._since(updated), 0
+        parents: list[str] = []
+        if updated:
+            since = self._reaching_back(filed or updated)
+            parents, newest = await self._files.parents_since(table, since)
+            filed = newest or filed
         for _ in range(PAGES_MAX):
             query = f"{condition}^ORDERBYsys_updated_on^ORDERBYsys_id".removeprefix("^")
             page = await self._client.page(table, query, fields, limit=size, offset=offset)
             if page.rows:
-                yield Page(
-                    observations=await self._with_journal(mapping, page.rows), watermark=_last(page.rows)[0]
-                )
+                updated = _last(page.rows)[0]
+                yield Page(observations=await self._with_journal(mapping, page.rows), watermark=updated)
                 condition, offset = self._after(*_last(page.rows)), 0
             else:
                 offset += size  # a page that access rules emptied is not the end
             if not page.more:
+                async for found in self._with_new_files(mapping, parents):
+                    yield Page(observations=found, watermark=updated)
+                yield Page(observations=(), watermark=f"{updated};{filed}" if filed else updated)
                 return
         raise NeedsOperator(
             "ServiceNow's list of changes did not end.", remedy="Enlarge the page size of the connection."
@@ -203,14 +229,31 @@ class ServiceNow:
         comments: dict[str, list[ObservedComment]] = {}
         for entry in entries:
             comments.setdefault(raw(entry, "element_id"), []).append(spelled.comment(entry))
-        return [self._observation(mapping, row, comments.get(raw(row, "sys_id"), [])) for row in rows]
+        files = await self._files.of([raw(row, "sys_id") for row in rows])
+        seen = [self._observation(mapping, row, comments.get(raw(row, "sys_id"), [])) for row in rows]
+        return [replace(each, attachments=tuple(files[each.external.key])) for each in seen]
+
+    async def _with_new_files(
+        self, mapping: RecordMapping, parents: list[str]
+    ) -> AsyncIterator[list[Observation]]:
+        """Yield records that got a file: their own version does not say so."""
+        fields, size = spelled.fields_read(mapping), min(self._page_size, _PARENTS_PER_QUERY)
+        for start in range(0, len(parents), size):
+            query = f"{self._config.query}^sys_idIN{','.join(parents[start : start + size])}".removeprefix(
+                "^"
+            )
+            page = await self._client.page(mapping.external_kind, query, fields, limit=size)
+            if page.rows:
+                yield await self._with_journal(mapping, page.rows)
+
+    def _reaching_back(self, watermark: str) -> str:
+        start = Instant(spelled.instant_of(watermark) - self._config.overlap_seconds * SECOND)
+        return to_datetime(start).strftime("%Y-%m-%d %H:%M:%S")
 
     def _since(self, watermark: str) -> str:
         if not watermark:
             return self._config.query
-        start = Instant(spelled.instant_of(watermark) - self._config.overlap_seconds * SECOND)
-        text = to_datetime(start).strftime("%Y-%m-%d %H:%M:%S")
-        return f"{self._config.query}^sys_updated_on>={text}".removeprefix("^")
+        return f"{self._config.query}^sys_updated_on>={self._reaching_back(watermark)}".removeprefix("^")
 
     def _after(self, updated: str, key: str) -> str:
         base = self._config.query

@@ -13,7 +13,7 @@ from typing import Any
 from isthmus.connectors.jira.config import WORKFLOW
 from isthmus.connectors.kit.shelf import Shelf
 
-ISSUES, COMMENTS = "issue", "comment"
+ISSUES, COMMENTS, CONTENTS = "issue", "comment", "content"
 RESOLUTIONS = ("Done", "Won't Do", "Duplicate", "Cannot Reproduce", "Known Error")
 PRIORITIES = ("Highest", "High", "Medium", "Low", "Lowest")
 _INLINE = frozenset({"text", "hardBreak", "mention", "emoji", "inlineCard", "status", "date"})
@@ -68,7 +68,7 @@ class Project:
             "id": str(10000 + number),
             "key": f"{self.key}-{number}",
             "fields": {
-                "description": None, "labels": [], "priority": {"name": "Medium"}, "resolution": None,
+                "description": None, "labels": [], "attachment": [], "priority": {"name": "Medium"}, "resolution": None,
                 "status": {"name": next(iter(WORKFLOW))}, **given,
                 "project": {"key": self.key}, "issuetype": {"name": self.issue_type},
                 "creator": {"accountId": author}, "created": now, "updated": now,
@@ -144,6 +144,25 @@ class Project:
         """Return the comments of an issue, oldest first."""
         identity = self.issue(key)["id"]
         return [each for _, each in self._shelf(COMMENTS).all() if each["issue"] == identity]
+
+    def attach(self, key: str, name: str, kind: str, content: bytes, author: str) -> dict[str, Any]:
+        """Add a file to an issue: `updated` and the changelog move."""
+        issue = self.issue(key)
+        entry = {
+            "id": str(70000 + self._shelf(CONTENTS).next_number()), "filename": name, "mimeType": kind,
+            "size": len(content), "created": self._now(), "author": {"accountId": author, "displayName": author},
+        }  # fmt: skip
+        self._shelf(CONTENTS).put(entry["id"], {"content": content, "issue": issue["id"], "filename": name})
+        self._put(issue, {"attachment": [*issue["fields"].get("attachment", ()), entry]}, author)
+        return entry
+
+    def content(self, key: str) -> bytes:
+        """Return the content of an attachment; 404 if there is none."""
+        found = self._shelf(CONTENTS).get(key)
+        if found is None:
+            raise Refusal(404, {}, message="The attachment with id '" + key + "' does not exist")
+        held: bytes = found["content"]
+        return held
 
     def _put(self, issue: dict[str, Any], wanted: Mapping[str, Any], author: str) -> dict[str, Any]:
         held = issue["fields"]
@@ -232,4 +251,8 @@ def _updated(name: str, held: list[str], operations: Any) -> list[str]:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(
+            str(each.get("filename", "")) if isinstance(each, dict) else str(each) for each in value
+        )
     return str(value.get("name", "")) if isinstance(value, dict) else "" if value is None else str(value)

@@ -18,11 +18,14 @@ from pathlib import Path
 import pytest
 
 # Before the modules are imported, so that a failing assertion shows its values.
-_PARTS = ("world", "declared", "configured", "gating", "mapped", "polled", "pushed", "reacting", "writing")
+_PARTS = (
+    "world", "declared", "configured", "filing", "gating", "mapped", "polled", "pushed", "reacting", "writing",
+)  # fmt: skip
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))
 
 from isthmus.connectors.kit.conformance.configured import Configured  # noqa: E402
 from isthmus.connectors.kit.conformance.declared import Declared  # noqa: E402
+from isthmus.connectors.kit.conformance.filing import Filing  # noqa: E402
 from isthmus.connectors.kit.conformance.gating import Gating  # noqa: E402
 from isthmus.connectors.kit.conformance.mapped import Mapped  # noqa: E402
 from isthmus.connectors.kit.conformance.polled import Polled  # noqa: E402
@@ -32,7 +35,7 @@ from isthmus.connectors.kit.conformance.world import World  # noqa: E402
 from isthmus.connectors.kit.conformance.writing import Writing  # noqa: E402
 
 
-class Contract(Declared, Configured, Pushed, Mapped, Polled, Reacting, Writing, Gating):
+class Contract(Declared, Configured, Pushed, Mapped, Polled, Reacting, Writing, Filing, Gating):
     """All rows of the contract; `suite` binds them to a folder."""
 
 

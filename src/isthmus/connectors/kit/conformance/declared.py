@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from isthmus.connectors.kit.attachments import AttachmentSystem
 from isthmus.connectors.kit.conformance.world import World
 from isthmus.connectors.kit.ports import Poller, Source, TicketSystem
 from isthmus.kernel.kinds import KINDS
 
-_PUSHED, _ASKED, _WRITTEN = ("webhook", "import"), ("read",), ("write", "comment")
+_PUSHED, _ASKED, _WRITTEN = ("webhook", "import"), ("read",), ("write", "comment", "attach")
 
 
 class Declared:
@@ -62,6 +63,9 @@ class Declared:
         assert self.world.connector.open is not None
         client = self.world.connector.open(context)
         assert isinstance(client, TicketSystem if self.world.manifest.can("write") else Poller)
+        assert isinstance(client, AttachmentSystem) is self.world.manifest.can("attach"), (
+            "a client holds files if and only if <kind>:attach is declared"
+        )
 
     def test_importing_the_connector_performs_no_io_and_pulls_in_nothing_of_the_hub(self) -> None:
         code = (
