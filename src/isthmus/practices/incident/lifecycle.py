@@ -14,7 +14,7 @@ from isthmus.kernel.instant import Instant
 from isthmus.kernel.kinds.incident import INCIDENT, LEVELS
 from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
-from isthmus.practices.incident import resolution
+from isthmus.practices.incident import guards, resolution
 from isthmus.practices.incident.blueprint import IncidentSection, table, target_table
 from isthmus.practices.incident.loading import chunks
 from isthmus.practices.incident.models import Comment, Incident
@@ -129,6 +129,10 @@ def _move(
             is_recurring=bool(checked.get("due")), checked="checked_at" in checked, entering=new
         )
     reasons = []
+    if new in states.FINAL and partner:
+        reasons += guards.held_against(incident, new)
+    elif new in states.FINAL:
+        guards.require(incident, new)
     if len(steps) > 1:
         reasons.append(
             Reason(
@@ -222,7 +226,8 @@ def absorb(work: Work, child: Incident, parent: Incident, *, why: Sequence[Reaso
     One that nobody has touched is cancelled; where people work, it stays open and only names its parent.
     """
     values: dict[str, Any] = {"parent": parent.id}
-    if child.state == "new" and not human_work([child])[child.id]:
+    untouched = child.state == "new" and not human_work([child])[child.id]
+    if untouched and not guards.held_against(child, "cancelled"):
         values["state"] = "cancelled"
     return update(work, child, values, why=why)
 

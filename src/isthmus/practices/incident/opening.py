@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db.models import Count
@@ -68,20 +68,32 @@ def open_from_alerts(work: Work, openings: Sequence[Opening]) -> list[Incident]:
         earlier = _earlier(organisation, [each.correlation_key for each in mine], section, work.now)
         gathers = {each.correlation_key: place for place, each in enumerate(mine) if each.correlation_key}
         make_way(work, organisation, list(gathers))
+        places = {each: (each[0], each[1] or around[each].service_id) for each in around}
+        near = suspects.find(organisation, places.values(), work.now, section)
         desk = _Desk(section)
         opened = [
             desk.open(
                 work,
-                opening,
+                _with_changes(opening, near.get(opening.ci or places[(opening.ci, opening.service)][1], ())),
                 around[(opening.ci, opening.service)],
                 earlier.get(opening.correlation_key, 0),
                 gathering=gathers.get(opening.correlation_key) == place,
             )
             for place, opening in enumerate(mine)
         ]
-        suspects.propose(work, organisation, opened, section)
+        for incident in opened:
+            suspects.propose(work, incident, near.get(incident.ci or incident.service, ()))
         found |= dict(zip(indexes, opened, strict=True))
     return [found[index] for index in range(len(openings))]
+
+
+def _with_changes(opening: Opening, found: Sequence[Any]) -> Opening:
+    """Say in the description which change came near last: people in other systems see no list of suspects."""
+    if not found:
+        return opening
+    latest = max(found, key=lambda each: each.at)
+    line = f"Recent change: {latest.number} ({latest.reason})"
+    return replace(opening, description=f"{opening.description}\n{line}".strip())
 
 
 def create(
@@ -114,7 +126,10 @@ def create(
         organisation=organisation, title=title, severity="warning", ci=ci, service=service, why=tuple(why)
     )
     incident = _Desk(section).open(work, opening, place, 0, given=dict(values))
-    suspects.propose(work, organisation, [incident], section)
+    start = incident.ci or incident.service
+    suspects.propose(
+        work, incident, suspects.find(organisation, [(start, "")], work.now, section).get(start, ())
+    )
     return incident
 
 
@@ -150,7 +165,10 @@ def adopt(
         trace=trace,
     )
     incident = _Desk(section).open(work, opened, place, 0, given=given)
-    suspects.propose(work, organisation, [incident], section)
+    start = incident.ci or incident.service
+    suspects.propose(
+        work, incident, suspects.find(organisation, [(start, "")], work.now, section).get(start, ())
+    )
     return incident
 
 

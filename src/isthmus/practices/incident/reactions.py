@@ -8,11 +8,11 @@ from typing import Any
 from isthmus.hub import due
 from isthmus.hub.models import Due
 from isthmus.hub.sync import synced
-from isthmus.kernel.instant import Instant
+from isthmus.kernel.instant import DAY, Instant
 from isthmus.kernel.kinds.incident import INCIDENT
 from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
-from isthmus.practices.incident import lifecycle, loading, opening
+from isthmus.practices.incident import guards, lifecycle, loading, opening
 from isthmus.practices.incident.models import Incident
 from isthmus.practices.incident.rules import states
 
@@ -21,6 +21,11 @@ def close_in_time(work: Work, row: Due, now: Instant) -> None:
     """Close an incident that has been resolved long enough; one that was reopened stays open."""
     found = loading.many(work, Incident, [row.subject]).get(row.subject)
     if found is not None and found.state == "resolved":
+        if guards.held_against(found, "closed"):
+            # Nobody is told daily: the incident stays resolved until what holds it is finished.
+            later = Instant(now + DAY)
+            due.schedule(work, lifecycle.CLOSE, found.id, later, organisation=found.organisation)
+            return
         text = "Resolved long enough without anybody reopening it."
         lifecycle.close(
             work,

@@ -6,7 +6,7 @@ the items that were searched, put on record before anybody diagnoses.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from isthmus.kernel.duration import microseconds
@@ -26,40 +26,41 @@ SUSPECTS_MAX = 20
 """Most suspects of one incident, the nearest first."""
 
 
-def propose(work: Work, organisation: str, incidents: Sequence[Incident], section: IncidentSection) -> None:
-    """Put recent and pending changes on the path of each incident on its list. Equal items are searched once."""
-    searched: dict[str, list[Any]] = {}
-    near = ChangesNear(organisation, work.now)
-    for incident in incidents:
-        start = incident.ci or incident.service
-        if not start:
-            continue
-        if start not in searched:
-            searched[start] = (
-                []
-                if not near.on_path(start)
-                else _on_path(organisation, start, work.now, microseconds(section.suspects_within))
-            )
-        for found in searched[start][:SUSPECTS_MAX]:
-            work.create(
-                Suspect,
-                organisation=organisation,
-                values={
-                    "incident": incident.id,
-                    "change": found.change,
-                    "hops": found.hops,
-                    "reason": found.reason,
-                    "verdict": "proposed",
-                },
-                why=[
-                    Reason(
-                        rule="incident.suspects",
-                        text=found.reason,
-                        facts={"change": found.number, "hops": found.hops},
-                    )
-                ],
-                trace=incident.trace,
-            )
+def find(
+    organisation: str, places: Iterable[tuple[str, str]], now: Instant, section: IncidentSection
+) -> dict[str, list[Any]]:
+    """Return recent and pending changes on the path of each place (item, or service without one), nearest first."""
+    near = ChangesNear(organisation, now)
+    span = microseconds(section.suspects_within)
+    return {
+        start: _on_path(organisation, start, now, span)[:SUSPECTS_MAX]
+        for start in {ci or service for ci, service in places} - {""}
+        if near.on_path(start)
+    }
+
+
+def propose(work: Work, incident: Incident, found: Sequence[Any]) -> None:
+    """Put changes that were found near an incident on its list."""
+    for each in found:
+        work.create(
+            Suspect,
+            organisation=incident.organisation,
+            values={
+                "incident": incident.id,
+                "change": each.change,
+                "hops": each.hops,
+                "reason": each.reason,
+                "verdict": "proposed",
+            },
+            why=[
+                Reason(
+                    rule="incident.suspects",
+                    text=each.reason,
+                    facts={"change": each.number, "hops": each.hops},
+                )
+            ],
+            trace=incident.trace,
+        )
 
 
 def _on_path(organisation: str, ci: str, now: Instant, span: int) -> list[Any]:

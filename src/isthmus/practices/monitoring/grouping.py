@@ -286,7 +286,7 @@ class Grouping:
                 incidents.Opening(
                     organisation=self.around.organisation,
                     title=title,
-                    description=_description(case, where),
+                    description=_description(case, where, self.around.name_of(case.service)),
                     severity=worst,
                     ci="" if storm else case.ci,
                     service="" if storm else case.service,
@@ -328,7 +328,9 @@ def _title(case: Case, where: str) -> str:
     return name if not where or where in name else f"{name} ({where})"
 
 
-def _description(case: Case, where: str) -> str:
-    lines = [case.annotations.get("description", ""), f"Item: {where}" if where else ""]
+def _description(case: Case, where: str, service: str) -> str:
+    facts = {"Item": where, "Service": service, "Severity": case.severity}
+    lines = [case.annotations.get("description", "")]
+    lines += [f"{name}: {value}" for name, value in facts.items() if value]
     lines += [f"{key}: {value}" for key, value in sorted(case.labels.items())]
     return "\n".join(line for line in lines if line)

@@ -1,0 +1,40 @@
+"""What other practices may hold against the end of an incident: they register, incident knows none of them.
+
+A guard is asked with the incident and the final state it is about to enter, and returns why not. People,
+services and the hub's own timers are refused; what a partner has done already is told, not undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from isthmus.kernel.errors import Bug, Conflict
+from isthmus.kernel.record import Reason
+from isthmus.practices.incident.models import Incident
+
+Guard = Callable[[Incident, str], list[Reason]]
+
+_guards: dict[str, Guard] = {}
+
+
+def register_guard(name: str, guard: Guard) -> None:
+    """Have `guard(incident, final state)` asked before an incident ends; called once, from `ready`."""
+    held = _guards.get(name)
+    if held is not None and held is not guard:
+        raise Bug(f"Two guards of incidents are called {name!r}.")
+    _guards[name] = guard
+
+
+def held_against(incident: Incident, entering: str) -> list[Reason]:
+    """Return every reason why the incident may not enter a final state now; [] if it may."""
+    return [reason for name in sorted(_guards) for reason in _guards[name](incident, entering)]
+
+
+def require(incident: Incident, entering: str) -> None:
+    """Raise `Conflict` with every reason, if there is one."""
+    reasons = held_against(incident, entering)
+    if reasons:
+        raise Conflict(
+            f"{incident.number} cannot be {entering} yet. {' '.join(each.text for each in reasons)}",
+            remedy="Finish what is named first.",
+        )
