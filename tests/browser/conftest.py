@@ -1,100 +1,108 @@
-"""A live server over a test's book, and a real Chromium that walks it."""
+"""A real hub with partners (once per run), and a real Chromium that walks its pages as somebody signed in."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 
-# Playwright's loop runs in the test's own thread, beside which the test writes records as usual.
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+sys.path.insert(0, str(Path(__file__).parent))
 
-# The desk with its people and records is the one of the page tests; test folders are no packages.
-_spec = importlib.util.spec_from_file_location(
-    "isthmus_web_desk", Path(__file__).parent.parent / "web" / "conftest.py"
-)
-assert _spec is not None
-assert _spec.loader is not None
-_web = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = _web
-_spec.loader.exec_module(_web)
-desk = _web.desk
+import console_hub
+from console_hub import PASSWORD, SECRET
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-class _Threads(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-@dataclass
-class Site:
-    """Where the live server answers; `desk` holds the records and people that it serves."""
-
-    url: str
-    desk: Any
-
-    def open(self, browser: Any, role: str, *, phone: bool = False, dark: bool = False) -> Any:
-        """Return a page of a browser that is signed in as `role`."""
-        from django.conf import settings
-
-        client = self.desk.client(role)
-        size = {"width": 390, "height": 844} if phone else {"width": 1360, "height": 900}
-        context = browser.new_context(
-            viewport=size, color_scheme="dark" if dark else "light", has_touch=phone
-        )
-        context.add_cookies(
-            [
-                {
-                    "name": settings.SESSION_COOKIE_NAME,
-                    "value": client.cookies[settings.SESSION_COOKIE_NAME].value,
-                    "url": self.url,
-                }
-            ]
-        )
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        return page
-
-
-@pytest.fixture
-def site(desk: Any) -> Iterator[Site]:
-    from isthmus.web.wsgi import application
-
-    server = make_server("127.0.0.1", 0, application, _Threads, _Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield Site(url=f"http://localhost:{server.server_port}", desk=desk)
-    server.shutdown()
-    thread.join()
-    server.server_close()
+DESK, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
+def hub(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[console_hub.Hub]:
+    found = console_hub.start(tmp_path_factory.mktemp("hub") / "data")
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
     if not Path(CHROMIUM).exists():
-        pytest.skip("no Chromium on this machine")
+        pytest.skip(f"no Chromium at {CHROMIUM}: the pages are not walked on this machine")
     from playwright.sync_api import sync_playwright
 
+    # Playwright keeps a loop in this thread; the tests' own Django is used beside it.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Browser:
+    """Opens pages as somebody who has signed in through the form; each person signs in once per run."""
+
+    chromium: Any
+    hub: console_hub.Hub
+    states: dict[str, Any] = field(default_factory=dict)
+    contexts: list[Any] = field(default_factory=list)
+
+    def open(self, who: str, path: str = "/", *, phone: bool = False, dark: bool = False, bypass_csp: bool = False) -> Any:
+        """Return a page at `path`, signed in as `who`."""
+        if who not in self.states:
+            self.states[who] = self._sign_in(who)
+        context = self.chromium.new_context(
+            storage_state=self.states[who], viewport=PHONE if phone else DESK, has_touch=phone, base_url=self.hub.url,
+            color_scheme="dark" if dark else "light", bypass_csp=bypass_csp,
+        )  # fmt: skip
+        self.contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.goto(path)
+        return page
+
+    def _sign_in(self, who: str) -> Any:
+        context = self.chromium.new_context(base_url=self.hub.url)
+        page = context.new_page()
+        sign_in(page, who)
+        state = context.storage_state()
+        context.close()
+        return state
+
+    def close(self) -> None:
+        for each in self.contexts:
+            each.close()
+        self.contexts.clear()
+
+
+def sign_in(page: Any, who: str) -> None:
+    """Sign in at the form; administrators show the code of their app."""
+    page.goto("/accounts/login/")
+    page.fill("#id_login", who)
+    page.fill("#id_password", PASSWORD)
+    page.click("main button.main")
+    if who == "root":
+        from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
+
+        page.wait_for_url("**/2fa/authenticate/**")
+        page.fill("input[name=code]", format_hotp_value(hotp_value(SECRET, next(iter(yield_hotp_counters_from_time())))))
+        page.click("main button")
+    page.wait_for_url("**/")
+
+
+@pytest.fixture(scope="session")
+def _browser(chromium: Any, hub: console_hub.Hub) -> Browser:
+    return Browser(chromium, hub)
+
+
+@pytest.fixture
+def browser(_browser: Browser) -> Iterator[Browser]:
+    yield _browser
+    _browser.close()

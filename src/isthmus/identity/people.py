@@ -10,7 +10,7 @@ from typing import Final
 from django.contrib.auth.hashers import make_password
 
 from isthmus.identity import grants
-from isthmus.identity.models import Person, RoleGrant, User
+from isthmus.identity.models import Person, RoleGrant, ServiceAccount, User
 from isthmus.identity.roles import MFA_ROLES, ROLES
 from isthmus.kernel.actor import Actor, ActorKind
 from isthmus.kernel.errors import Conflict, NotFound, Problem, Rejected
@@ -132,12 +132,15 @@ def forget(person: str = "") -> None:
 
 
 def labels(ids: Iterable[str]) -> dict[str, str]:
-    """Return id → name for people (and user names where a name is sealed away); one query."""
+    """Return id → name for people (user names where a name is sealed away) and programs; two queries."""
     wanted = {each for each in ids if each}
     if not wanted:
         return {}
     with scope.everywhere("names of people are shown wherever their acts are"):
-        return {each.id: each.name or each.username for each in Person.objects.filter(id__in=wanted)}
+        found = {each.id: each.name or each.username for each in Person.objects.filter(id__in=wanted)}
+        rest = wanted - found.keys()
+        found |= dict(ServiceAccount.objects.filter(id__in=rest).values_list("id", "name")) if rest else {}
+        return found
 
 
 def _read(user: User, now: Instant) -> _Kept:

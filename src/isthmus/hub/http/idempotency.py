@@ -16,12 +16,15 @@ from django.http import HttpRequest, HttpResponse
 from isthmus.hub.http import actor as callers
 from isthmus.hub.http import etag
 from isthmus.identity.models import IdempotencyKey
+from isthmus.kernel.actor import Origin, system
 from isthmus.kernel.errors import Conflict, Problem, Rejected
+from isthmus.kernel.instant import HOUR, Instant
 from isthmus.ledger.door import perform
 from isthmus.ledger.work import Work
 
 KEPT_HOURS: Final = 24
 KEY_LENGTH_MAX: Final = 255
+EXPIRED_MAX: Final = 2_000
 
 T = TypeVar("T")
 
@@ -81,6 +84,20 @@ def act(
     if mark:
         answer["ETag"] = mark
     return answer
+
+
+def forget_expired(now: Instant) -> int:
+    """Forget keys older than `KEPT_HOURS`, a bounded number at once; return how many."""
+    old = IdempotencyKey.objects.filter(at__lt=now - KEPT_HOURS * HOUR).order_by("at")
+    rows = list(old.values_list("actor", "key")[:EXPIRED_MAX])
+
+    def once(work: Work) -> None:
+        for actor, key in rows:
+            work.remove(IdempotencyKey, {"actor": actor, "key": key})
+
+    if rows:
+        perform(once, actor=system("housekeeping"), origin=Origin(channel="timer"), now=now)
+    return len(rows)
 
 
 def _known(actor: str, key: str) -> IdempotencyKey | None:

@@ -18,6 +18,7 @@ from prometheus_client import generate_latest
 
 from isthmus import django_settings
 from isthmus.hub import connections, due, health, housekeeping, leases, metrics, polling
+from isthmus.hub.http import idempotency
 from isthmus.hub.intake import shared as shared_log
 from isthmus.hub.lanes import runner
 from isthmus.hub.pump.pump import Pump
@@ -131,6 +132,7 @@ class Engine:
     def _tidy(self) -> bool:
         now = source.now()
         housekeeping.forget_messages(self._log, now)
+        idempotency.forget_expired(now)
         return housekeeping.forget_expired(now) >= housekeeping.EXPIRED_MAX
 
     async def _beat(self, stop: asyncio.Event) -> None:

@@ -15,9 +15,10 @@ from isthmus.ledger import reading
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
 from isthmus.practices.monitoring import service
-from isthmus.web import records
+from isthmus.web import records, values
 from isthmus.web.console.screen import act, back, found, page, screen
 
+HISTORY_MAX: Final = 100
 SILENCE_MINUTES_MAX: Final = 7 * 24 * 60
 
 
@@ -61,7 +62,7 @@ def one(request: HttpRequest, alert_id: str) -> HttpResponse:
         "incident": related.get(alert.incident),
         "parent": records.of("alert").filter(id=alert.parent).first() if alert.parent else None,
         "cis": records.by_ids("ci", [alert.ci, alert.service]),
-        "history": sorted(reading.history(alert.id), key=lambda each: each.version, reverse=True)[:100],
+        "history": _history(alert),
     }
     return page(request, "console/alert.html", context)
 
@@ -98,6 +99,27 @@ def silence(request: HttpRequest, alert_id: str) -> HttpResponse:
         done="Matching alerts are silenced.",
     )
     return back(request, f"/alerts/{alert_id}")
+
+
+def _history(alert: Any) -> list[dict[str, Any]]:
+    """Return its decisions, newest first; the first entry's values stand on the page already."""
+    entries = sorted(reading.history(alert.id), key=lambda each: each.version, reverse=True)[:HISTORY_MAX]
+    names = records.titles("incident", [alert.incident], "number") | records.titles(
+        "ci", [alert.ci, alert.service], "name"
+    )
+    return [
+        {
+            "occurred_at": each.occurred_at,
+            "why": each.why,
+            "shown": []
+            if each.version == 1
+            else [
+                (name, *(values.shown("alert", name, value, names) for value in pair))
+                for name, pair in each.changes.items()
+            ],
+        }
+        for each in entries
+    ]
 
 
 def _minutes(text: str) -> int:

@@ -11,8 +11,8 @@ from django.views.decorators.http import require_POST
 from isthmus.hub.http import actor as callers
 from isthmus.hub.http import paging
 from isthmus.identity import people, permissions
-from isthmus.kernel.errors import IsthmusError, NotFound, Rejected
-from isthmus.kernel.instant import Instant, from_rfc3339
+from isthmus.kernel.errors import Conflict, IsthmusError, NotFound, Rejected
+from isthmus.kernel.instant import Instant, from_rfc3339, to_datetime
 from isthmus.kernel.kinds.change import CHANGE_STATES, CHANGE_TYPES, OUTCOMES
 from isthmus.ledger import reading
 from isthmus.ledger.ids import source
@@ -22,7 +22,8 @@ from isthmus.practices.change import service
 from isthmus.practices.change.rules import states
 from isthmus.practices.configuration import service as configuration
 from isthmus.web import records
-from isthmus.web.console import calendar_view, incident_view
+from isthmus.web.console import calendar_view, freezes, incident_view
+from isthmus.web.console import links as linking
 from isthmus.web.console.screen import act, back, found, page, refused, screen
 
 _FIELDS: Final = (
@@ -85,7 +86,8 @@ def calendar(request: HttpRequest) -> HttpResponse:
     sheet = calendar_view.sheet(
         view, request.GET.get("date", ""), source.now(), callers.caller(request).time_zone
     )
-    return page(request, "console/changes.html", {"title": "Change calendar", "view": view, "sheet": sheet})
+    context = {"title": "Change calendar", "view": view, "sheet": sheet, "freezes": freezes.coming()}
+    return page(request, "console/changes.html", context)
 
 
 @screen("change:read")
@@ -118,6 +120,8 @@ def one(request: HttpRequest, change_id: str) -> HttpResponse:
         ]
     )
     report = change.impact_report
+    cis = records.titles("ci", change.cis or (), "name")
+    links = list(records.of("link").filter(record=change.id).order_by("id"))
     possible = service.next_actions(change.state)
     context = {
         "title": f"{change.number} {change.title}",
@@ -136,11 +140,14 @@ def one(request: HttpRequest, change_id: str) -> HttpResponse:
         "outdated": bool(report) and service.report_outdated(change),
         "collisions": _collisions(change),
         "gate": list(records.of("gate_decision").filter(change=change.id).order_by("-id")[:10]),
-        "links": list(records.of("link").filter(record=change.id).order_by("id")),
+        "links": links,
         "people": names,
-        "cis": records.titles("ci", change.cis or (), "name"),
+        "cis": cis,
         "incident_number": records.titles("incident", [change.incident], "number").get(change.incident, ""),
-        "story": incident_view.story(history, comments, (), names),
+        "story": incident_view.story(history, comments, (), names | cis),
+        "editable": change.state in states.EDITABLE
+        and permissions.allowed(held, "change:write", change.organisation),
+        "linkable": linking.linkable(change, links),
     }
     return page(request, "console/change.html", context)
 
@@ -152,7 +159,12 @@ def new(request: HttpRequest) -> HttpResponse:
         return page(
             request,
             "console/change_new.html",
-            {"title": "Raise a change", "types": CHANGE_TYPES, "given": {"type": "normal"}},
+            {
+                "title": "Raise a change",
+                "types": CHANGE_TYPES,
+                "given": {"type": "normal"},
+                "target": "/changes/new",
+            },
         )
     where = callers.organisation(request, "change:write", request.POST.get("organisation", ""))
 
@@ -161,11 +173,51 @@ def new(request: HttpRequest) -> HttpResponse:
 
     made = act(request, do, permission="change:write", organisation=where, done="The change is raised.")
     if made is None:
-        context = {"title": "Raise a change", "types": CHANGE_TYPES, "given": request.POST}
+        context = {
+            "title": "Raise a change", "types": CHANGE_TYPES, "given": request.POST, "target": "/changes/new",
+        }  # fmt: skip
         answer = page(request, "console/change_new.html", context)
         answer.status_code = 422
         return answer
     return HttpResponseRedirect(f"/changes/{made.id}", status=303)
+
+
+@screen("change:write")
+def edit(request: HttpRequest, change_id: str) -> HttpResponse:
+    """The same form with what stands there now. An approval of the old content is void afterwards."""
+    change = found(records.of("change").filter(id=change_id).first())
+    context: dict[str, Any] = {
+        "title": f"Edit {change.number}",
+        "crumbs": [("Changes", "/changes"), (change.number, f"/changes/{change.id}"), ("Edit", "")],
+        "types": CHANGE_TYPES,
+        "target": f"/changes/{change.id}/edit",
+        "change": change,
+        "given": _given(change),
+    }
+    if request.method != "POST":
+        return page(request, "console/change_new.html", context)
+
+    def do(work: Work) -> Any:
+        fresh = service.load(work, change_id)
+        if str(fresh.version) != request.POST.get("version", ""):
+            raise Conflict(
+                "Somebody changed it while you were typing.",
+                remedy="Compare with what stands there now, then save again.",
+            )
+        return service.update(work, fresh, _values(request))
+
+    saved = act(
+        request,
+        do,
+        permission="change:write",
+        organisation=change.organisation,
+        done="Saved. What was approved for the old content is void.",
+    )
+    if saved is None:
+        answer = page(request, "console/change_new.html", {**context, "given": request.POST})
+        answer.status_code = 422
+        return answer
+    return HttpResponseRedirect(f"/changes/{change_id}", status=303)
 
 
 @require_POST
@@ -222,6 +274,17 @@ def _values(request: HttpRequest) -> dict[str, Any]:
     for name in ("window_start", "window_end"):
         values[name] = _instant(request.POST.get(name, ""))
     return values
+
+
+def _given(change: Any) -> dict[str, str]:
+    """Return what stands in a change, as the form's fields hold it."""
+    names = records.titles("ci", change.cis or (), "name")
+    found_values = {name: getattr(change, name) for name in _FIELDS}
+    found_values["cis"] = "\n".join(names.get(each, each) for each in change.cis or ())
+    for name in ("window_start", "window_end"):
+        at = getattr(change, name)
+        found_values[name] = "" if at is None else f"{to_datetime(at):%Y-%m-%dT%H:%M}"
+    return found_values
 
 
 def _instant(text: str) -> Instant | None:

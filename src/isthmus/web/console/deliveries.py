@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from django.contrib import messages
 from django.db.models import Count, Min
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
-from isthmus.hub.http import actor as callers
 from isthmus.hub.http import paging
-from isthmus.hub.intake import shared
 from isthmus.hub.lanes import service
 from isthmus.hub.lanes.models import OPEN_STATES, STATES, Delivery
 from isthmus.hub.models import ParkedMessage
-from isthmus.hub.pump import redrive
 from isthmus.identity import permissions
-from isthmus.kernel.errors import IsthmusError
 from isthmus.ledger.work import Work
 from isthmus.web import records, visible
-from isthmus.web.console.screen import act, back, found, me, page, screen
+from isthmus.web.console import parked
+from isthmus.web.console.screen import act, back, me, page, screen
 
 RETRIED_MAX: Final = 500
 
@@ -29,7 +25,7 @@ RETRIED_MAX: Final = 500
 def index(request: HttpRequest) -> HttpResponse:
     """Lanes with their counts, then the deliveries that the URL asks for: what is stuck comes first."""
     if request.GET.get("lane") == "parked":
-        return _parked(request)
+        return parked.index(request)
     rows = visible.rows(Delivery)
     state = request.GET.get("state", "open")
     if state == "open":
@@ -78,25 +74,6 @@ def retry_all(request: HttpRequest) -> HttpResponse:
     return back(request, "/deliveries")
 
 
-@require_POST
-@screen("delivery:retry")
-def retry_message(request: HttpRequest, message_id: str) -> HttpResponse:
-    """Take a parked message up again."""
-    parked = found(visible.rows(ParkedMessage).filter(id=message_id).first())
-    actor = callers.of(request)
-    try:
-        permissions.require(actor, "delivery:retry", parked.organisation)
-        taken = redrive.redrive(shared.log(), message_id, actor)
-    except IsthmusError as error:
-        messages.error(request, str(error))
-    else:
-        if taken.failed:
-            messages.error(request, f"It failed again: {taken.cause}")
-        else:
-            messages.success(request, f"{len(taken.taken)} taken up again.")
-    return back(request, "/deliveries?lane=parked")
-
-
 def _retry(request: HttpRequest, deliveries: list[Any]) -> None:
     for each in deliveries:
         permissions.require(me(request), "delivery:retry", each.organisation)
@@ -111,20 +88,6 @@ def _retry(request: HttpRequest, deliveries: list[Any]) -> None:
             organisation=each.organisation,
             done=f"{each.connection}: {each.verb or each.kind} is tried again.",
         )
-
-
-def _parked(request: HttpRequest) -> HttpResponse:
-    rows = visible.rows(ParkedMessage).filter(state="parked")
-    cut = paging.cut(
-        rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"), order="-parked_at"
-    )
-    context = {
-        "title": "Parked messages",
-        "crumbs": [("Deliveries", "/deliveries"), ("Parked messages", "")],
-        "parked": cut.items,
-        "next": cut.next,
-    }
-    return page(request, "console/parked.html", context)
 
 
 def _lanes() -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,11 +12,14 @@ from isthmus.identity import people
 from isthmus.kernel.kinds.incident import INCIDENT_STATES, LEVELS
 from isthmus.ledger import reading
 from isthmus.practices.incident import service
-from isthmus.web import records, visible
+from isthmus.web import records, values, visible
+from isthmus.web.console import links as linking
 from isthmus.web.console import map_view
 
 ALERTS_MAX: Final = 50
 _MARKS: Final = {"entry": "○", "comment": "❝", "alert": "▲", "delivery": "→", "decision": "◆"}
+_STRIP: Final = ("state", "status", "priority", "assignment_group", "assignee")
+"""Parts of a ticket that the strip across systems shows."""
 _QUIET: Final = frozenset({"respond_by", "resolve_by", "collision_checked", "extra", "correlation_key"})
 """Fields whose change is no news of its own in a timeline."""
 
@@ -46,16 +48,27 @@ class Spoke:
     """The incident in one linked system: what it holds there and how the link is."""
 
     link: Any
-    seen: dict[str, str] = field(default_factory=dict)
-    waiting: int = 0
+    seen: list[tuple[str, str]] = field(default_factory=list)
+    delivery: Any = None
     seen_at: int | None = None
-    parked: list[str] = field(default_factory=list)
+    parked: list[tuple[str, str]] = field(default_factory=list)
 
     @property
-    def health(self) -> str:
+    def stuck(self) -> bool:
+        return self.delivery is not None and self.delivery.state == "dead"
+
+    @property
+    def health(self) -> tuple[str, str]:
+        """Return (tone, words): the worst thing first."""
         if self.link.state != "active":
-            return str(self.link.state)
-        return "parked" if self.parked else "in_step" if not self.waiting else "in_progress"
+            return "quiet", "no longer followed" if self.link.state == "unlinked" else "gone there"
+        if self.stuck:
+            return "bad", "stuck"
+        if self.parked:
+            return "warn", "differs"
+        if self.delivery is not None and self.delivery.state in OPEN_STATES:
+            return "now", "catching up"
+        return ("good", "in step") if self.seen_at else ("quiet", "not seen yet")
 
 
 def links_of_many(ids: Sequence[str]) -> dict[str, list[Any]]:
@@ -79,8 +92,8 @@ def context(incident: Any) -> dict[str, Any]:
     return {
         "incident": incident,
         "spokes": _spokes(links),
-        "links": links,
-        "story": story(history, comments, alerts, names),
+        "linkable": linking.linkable(incident, links),
+        "story": story(history, comments, alerts, names | _names_of(incident)),
         "alerts": alerts,
         "suspects": [(each, change) for each, change in _with_changes(suspects)],
         "conflicts": conflicts,
@@ -129,15 +142,17 @@ def story(
 
 def _entry(entry: Any, names: dict[str, str]) -> Item:
     shown = [
-        (field, _text(old), _text(new)) for field, (old, new) in entry.changes.items() if field not in _QUIET
+        (name, values.shown(entry.kind, name, old, names), values.shown(entry.kind, name, new, names))
+        for name, (old, new) in entry.changes.items()
+        if name not in _QUIET
     ]
     return Item(
         at=entry.occurred_at,
         kind="entry" if entry.changes else "decision",
         title="Opened"
         if entry.version == 1
-        else ", ".join(field.replace("_", " ") for field, _, _ in shown) or "Decision",
-        who=names.get(entry.actor, entry.actor),
+        else ", ".join(name.replace("_", " ") for name, _, _ in shown) or "Decision",
+        who=who(entry.actor, names),
         where=entry.connection or entry.channel,
         why=[each.text for each in entry.why],
         changes=[] if entry.version == 1 else shown,
@@ -145,43 +160,48 @@ def _entry(entry: Any, names: dict[str, str]) -> Item:
     )
 
 
-def _text(value: Any) -> str:
-    if value is None or value == "":
-        return "–"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def who(actor: str, names: dict[str, str]) -> str:
+    """Return what people call an actor; parts of the hub are the hub."""
+    if actor.startswith("system:"):
+        return f"Isthmus ({actor.removeprefix('system:')})"
+    return names.get(actor, actor)
+
+
+def _names_of(incident: Any) -> dict[str, str]:
+    return records.titles("ci", [incident.ci, incident.service], "name")
 
 
 def _spokes(links: Sequence[Any]) -> list[Spoke]:
     """Return the linked systems; two queries for all of them."""
     ids = [each.id for each in links]
     runs = {each.link: each for each in visible.rows(LinkRun).filter(link__in=ids)} if ids else {}
-    waiting = (
-        Counter(
-            visible.rows(Delivery)
-            .filter(subject__in=ids, state__in=OPEN_STATES)
-            .values_list("subject", flat=True)
-        )
-        if ids
-        else {}
-    )
-    return [_spoke(each, runs.get(each.id), waiting.get(each.id, 0)) for each in links]
+    owed = {each.subject: each for each in visible.rows(Delivery).filter(subject__in=ids)} if ids else {}
+    return [_spoke(each, runs.get(each.id), owed.get(each.id)) for each in links]
 
 
-def _spoke(link: Any, run: Any, waiting: int) -> Spoke:
-    """Read the base of a link: what the other side was last seen to hold, and what is parked there."""
-    spoke = Spoke(link=link, waiting=waiting, seen_at=run.last_seen_at if run is not None else None)
-    parts = link.parts if isinstance(link.parts, dict) else {}
-    fields = parts.get("fields", parts)
-    if isinstance(fields, dict):
-        for name, part in fields.items():
-            if not isinstance(part, dict):
-                continue
-            seen = part.get("seen", part.get("agreed"))
-            if name in {"state", "priority", "assignment_group", "assignee"} and seen not in {None, ""}:
-                spoke.seen[name] = _text(seen)
-            if part.get("flag"):
-                spoke.parked.append(f"{name}: {part['flag']}")
+def _spoke(link: Any, run: Any, delivery: Any) -> Spoke:
+    """Read the base of a link: what the other side was last seen to hold, and which parts differ on purpose."""
+    spoke = Spoke(link=link, delivery=delivery, seen_at=run.last_seen_at if run is not None else None)
+    parts = (link.parts or {}).get("parts") or {}
+    for name in _STRIP:
+        part = parts.get(name)
+        if isinstance(part, dict) and "seen" in part:
+            spoke.seen.append((name, _spelt(part["seen"])))
+    spoke.parked = [
+        (name, part.get("why") or part["flag"])
+        for name, part in sorted(parts.items())
+        if isinstance(part, dict) and part.get("flag", "none") != "none"
+    ]
     return spoke
+
+
+def _spelt(seen: Any) -> str:
+    """Return a partner's value as it spells it; a group of fields is told by its first value."""
+    if isinstance(seen, dict):
+        return " / ".join(str(each) for each in seen.values() if each not in (None, "")) or values.EMPTY
+    if isinstance(seen, list):
+        return ", ".join(str(each) for each in seen) or values.EMPTY
+    return values.EMPTY if seen in (None, "") else str(seen)
 
 
 def _with_changes(suspects: Sequence[Any]) -> list[tuple[Any, Any]]:

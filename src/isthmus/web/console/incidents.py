@@ -9,15 +9,20 @@ from django.views.decorators.http import require_POST
 
 from isthmus.hub.http import paging
 from isthmus.identity import people
+from isthmus.kernel.errors import Conflict
+from isthmus.kernel.instant import MINUTE
 from isthmus.kernel.kinds.incident import INCIDENT_STATES, LEVELS
+from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import service
 from isthmus.web import records
 from isthmus.web.console import incident_view
-from isthmus.web.console.screen import act, back, found, page, screen
+from isthmus.web.console.screen import act, back, found, page, refused, screen
 
 OPEN_STATES: Final = ("new", "in_progress", "on_hold")
 SELECTED_MAX: Final = 200
+UNDO_MINUTES: Final = 10
+_UNDO: Final = "bulk_assignment"
 _ORDERS: Final = {"newest": "-id", "changed": "-updated_at", "priority": "priority"}
 
 
@@ -52,6 +57,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "states": INCIDENT_STATES,
         "levels": LEVELS,
         "order": request.GET.get("order", "newest"),
+        "undoable": _undoable(request),
     }
     return page(request, "console/incidents.html", context)
 
@@ -150,19 +156,60 @@ def many(request: HttpRequest) -> HttpResponse:
             "crumbs": [("Incidents", "/incidents"), ("Assign", "")],
         }
         return page(request, "console/incidents_many.html", context)
+    before: dict[str, str] = {}
     for each in chosen:
 
         def do(work: Work, incident_id: str = each.id) -> Any:
-            return service.update(work, _fresh(incident_id), {"assignment_group": group})
+            fresh = _fresh(incident_id)
+            held = fresh.assignment_group
+            service.update(work, fresh, {"assignment_group": group})
+            return held
+
+        held = act(
+            request, do, permission="incident:write", organisation=each.organisation,
+            done=f"{each.number} is with {group or 'nobody'}.",
+        )  # fmt: skip
+        if held is not None and held != group:
+            before[each.id] = held
+    request.session[_UNDO] = {"at": source.now(), "group": group, "before": before}
+    return back(request, "/incidents")
+
+
+@require_POST
+@screen("incident:write")
+def undo(request: HttpRequest) -> HttpResponse:
+    """Give the incidents of the last bulk assignment back; those that somebody moved on since stay."""
+    last = _undoable(request)
+    if last is None:
+        return refused(
+            request,
+            Conflict("There is nothing to undo any more.", remedy="Assign the incidents again by hand."),
+        )
+    request.session.pop(_UNDO, None)
+    for each in list(records.of("incident").filter(id__in=list(last["before"])).order_by("id")):
+
+        def do(work: Work, incident_id: str = each.id) -> Any:
+            fresh = _fresh(incident_id)
+            if fresh.assignment_group != last["group"]:
+                raise Conflict(
+                    f"{fresh.number} was assigned to {fresh.assignment_group or 'nobody'} since.",
+                    remedy="It stays there.",
+                )
+            return service.update(work, fresh, {"assignment_group": last["before"][incident_id]})
 
         act(
-            request,
-            do,
-            permission="incident:write",
-            organisation=each.organisation,
-            done=f"{each.number} is with {group or 'nobody'}.",
-        )
+            request, do, permission="incident:write", organisation=each.organisation,
+            done=f"{each.number} is with {last['before'][each.id] or 'nobody'} again.",
+        )  # fmt: skip
     return back(request, "/incidents")
+
+
+def _undoable(request: HttpRequest) -> dict[str, Any] | None:
+    """Return the last bulk assignment of this session while it can be undone."""
+    last = request.session.get(_UNDO)
+    if not last or not last["before"] or last["at"] < source.now() - UNDO_MINUTES * MINUTE:
+        return None
+    return dict(last)
 
 
 def _fresh(incident_id: str) -> Any:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 
+from isthmus.hub.lanes.models import Delivery
 from isthmus.hub.models import ParkedMessage
 from isthmus.identity import permissions
 from isthmus.kernel.actor import Actor
@@ -25,6 +26,7 @@ from isthmus.web.console.screen import me, page, screen
 
 NEEDS_MAX: Final = 20
 PER_KIND_MAX: Final = 10
+DEAD_READ_MAX: Final = 500
 SOON: Final = 30 * MINUTE
 LOOK_BACK: Final = 7 * DAY
 _RANK: Final = {"breach": 0, "system": 1, "dead": 2, "approval": 3, "conflict": 4, "soon": 5, "parked": 6}
@@ -68,6 +70,7 @@ def _needs(actor: Actor, cards: Iterable[systems.Card], now: Instant) -> list[Ne
     if permissions.allowed(actor, "conflict:read"):
         found += _conflicts()
     if permissions.allowed(actor, "delivery:read"):
+        found += _dead()
         found += _parked()
     return found
 
@@ -139,6 +142,20 @@ def _conflicts() -> list[Need]:
             href=f"/conflicts/{each.id}", at=each.created_at,
         )
         for each in rows
+    ]  # fmt: skip
+
+
+def _dead() -> list[Need]:
+    """Dead letters, one line per system: what is wrong with one is mostly wrong with all."""
+    lanes: dict[str, list[Any]] = {}
+    for each in visible.rows(Delivery).filter(state="dead").order_by("updated_at")[:DEAD_READ_MAX]:
+        lanes.setdefault(each.connection, []).append(each)
+    return [
+        Need(
+            rank="dead", tone="bad", label="Dead letter", text=f"{name}: {len(rows)} could not be delivered",
+            why=f"{rows[0].cause} {rows[0].remedy}", href=f"/deliveries?connection={name}&state=dead", at=rows[0].updated_at,
+        )
+        for name, rows in lanes.items()
     ]  # fmt: skip
 
 

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib import messages
 from django.db.models import Count, Min
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
-from isthmus.hub import connections, health
+from isthmus.hub import connections
+from isthmus.hub.http import actor as callers
 from isthmus.hub.lanes import service as lanes
-from isthmus.hub.models import ConnectionState, Due
+from isthmus.hub.models import ConnectionState, Due, IntakeOffset
 from isthmus.identity import permissions
-from isthmus.kernel.errors import IsthmusError, Retryable
 from isthmus.kernel.instant import MINUTE, Instant
-from isthmus.kernel.record import Reason
 from isthmus.ledger import scope
+from isthmus.ledger.door import perform
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
-from isthmus.web import visible
+from isthmus.web import probing, visible
 from isthmus.web.console.screen import act, back, found, me, page, screen
 
-PROBE_SECONDS_MAX = 15
 LAG_WARN = 1 * MINUTE
 
 
@@ -39,6 +38,8 @@ class Card:
     state: Any = None
     backlog: int = 0
     oldest: int | None = None
+    received_at: int | None = None
+    called: bool = True
     fault: Any = None
 
     def status(self) -> tuple[str, str]:
@@ -55,7 +56,7 @@ class Card:
             return "warn", f"{self.state.failures} failures in a row"
         if self.state.lag_microseconds > LAG_WARN:
             return "warn", "behind"
-        if self.state.last_success_at or self.state.last_received_at:
+        if self.state.last_success_at or self.received_at:
             return "good", "healthy"
         return "quiet", "no traffic yet"
 
@@ -105,8 +106,29 @@ def resume(request: HttpRequest, name: str) -> HttpResponse:
     return back(request, "/systems")
 
 
+@require_POST
+@screen("system:write")
+def probe(request: HttpRequest, name: str) -> HttpResponse:
+    """Ask the partner now whether it answers and what the account may do; the answer is journalled."""
+    card = found(_card(name))
+    permissions.require(me(request), "system:write", card.organisation)
+    answer = probing.probe(name, card.organisation)
+    caller = callers.caller(request)
+    perform(
+        lambda work: probing.note(work, answer),
+        actor=callers.of(request),
+        origin=caller.origin,
+        trace=caller.trace,
+    )
+    if answer.ok:
+        messages.success(request, answer.text)
+    else:
+        messages.error(request, f"{answer.text} {answer.error.remedy if answer.error else ''}".strip())
+    return back(request, "/systems")
+
+
 def cards(now: Instant) -> list[Card]:
-    """Return the connections that the open scope shows; three queries however many there are."""
+    """Return the connections that the open scope shows; four queries however many there are."""
     del now
     seen = scope.current()
     states = {(each.organisation, each.connection): each for each in visible.rows(ConnectionState)}
@@ -117,6 +139,7 @@ def cards(now: Instant) -> list[Card]:
         .values("lane")
         .annotate(count=Count("id"), oldest=Min("due_at"))
     }
+    taken = dict(IntakeOffset.objects.values_list("connection", "updated_at"))
     found_cards = []
     for name, connection in connections.in_force().items():
         if seen is not None and connection.organisation not in seen:
@@ -135,6 +158,9 @@ def cards(now: Instant) -> list[Card]:
                 state=state,
                 backlog=queue["count"],
                 oldest=queue["oldest"],
+                received_at=taken.get(name),
+                called=connection.connector.open is not None
+                and getattr(connection.config, "url", None) != "",
             )
         )
     if seen is None or _is_root_reader(seen):
@@ -154,46 +180,3 @@ def _is_root_reader(seen: frozenset[str]) -> bool:
 
 def _card(name: str) -> Card | None:
     return next((each for each in cards(source.now()) if each.name == name and each.fault is None), None)
-
-
-@require_POST
-@screen("system:write")
-def probe(request: HttpRequest, name: str) -> HttpResponse:
-    """Ask the partner now whether it answers and what the account may do; the answer is journalled."""
-    card = found(_card(name))
-    permissions.require(me(request), "system:write", card.organisation)
-    try:
-        answer, failed = asyncio.run(_probe(name)), None
-    except IsthmusError as error:
-        answer, failed = None, error
-
-    def do(work: Work) -> Any:
-        if failed is not None:
-            health.failed(work, card.organisation, name, failed, work.now)
-        else:
-            health.succeeded(work, card.organisation, name, work.now)
-        text = f"{name} was probed: {failed.text if failed else 'it answers'}."
-        work.journal(
-            card.organisation, f"connection:{name}", {}, [Reason(rule="connection.probed", text=text)]
-        )
-
-    done = (
-        f"{name} answers. {answer or ''}".strip()
-        if failed is None
-        else f"{name} was probed and does not answer: {failed}"
-    )
-    act(request, do, permission="system:write", organisation=card.organisation, done=done)
-    return back(request, "/systems")
-
-
-async def _probe(name: str) -> str:
-    """Return what the partner says about itself; opened and closed within the time limit."""
-    opened = connections.open(name)
-    try:
-        async with asyncio.timeout(PROBE_SECONDS_MAX):
-            found_out = await opened.client.probe()
-    except TimeoutError as cause:
-        raise Retryable(f"{name} did not answer within {PROBE_SECONDS_MAX} seconds.") from cause
-    finally:
-        await opened.client.close()
-    return str(getattr(found_out, "version", "") or "")

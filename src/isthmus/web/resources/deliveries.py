@@ -12,12 +12,14 @@ from isthmus.hub.http import idempotency, paging, problems
 from isthmus.hub.lanes import service
 from isthmus.hub.lanes.models import Delivery
 from isthmus.hub.models import ParkedMessage
+from isthmus.hub.pump import parking
 from isthmus.identity import permissions
 from isthmus.kernel.actor import Actor
 from isthmus.kernel.errors import IsthmusError, NotFound
 from isthmus.ledger.door import perform
 from isthmus.ledger.work import Work
 from isthmus.web import visible
+from isthmus.web.console.parked import dismissed
 from isthmus.web.resources import shapes
 
 router = Router(tags=["deliveries"])
@@ -45,6 +47,12 @@ class Chosen(Schema):
     """Ids of deliveries."""
 
     ids: list[str]
+
+
+class Reason(Schema):
+    """Why."""
+
+    reason: str
 
 
 @router.get("/deliveries", summary="Deliveries, last changed first")
@@ -78,6 +86,33 @@ def parked(
     if connection:
         rows = rows.filter(connection=connection)
     return paging.listed(request, response, rows, out=_message, cursor=cursor, limit=limit)
+
+
+@router.post(
+    "/deliveries/parked/{message_id}/redrive",
+    summary="Take a parked message, and those behind it, up again",
+    response={202: dict[str, Any]},
+)
+def redrive(request: HttpRequest, message_id: str) -> HttpResponse:
+    _parked_allowed(request, message_id)
+    return idempotency.act(
+        request,
+        lambda work: parking.redrive(work, message_id),
+        out=lambda row: {"id": row.id, "state": "taken up again"},
+        status=202,
+    )
+
+
+@router.post(
+    "/deliveries/parked/{message_id}/dismiss", summary="Give a parked message up for good, with a reason"
+)
+def dismiss(request: HttpRequest, message_id: str, payload: Reason) -> HttpResponse:
+    _parked_allowed(request, message_id)
+    return idempotency.act(
+        request,
+        lambda work: dismissed(work, message_id, payload.reason.strip()),
+        out=lambda row: {"id": row.id, "state": "dismissed"},
+    )
 
 
 @router.post("/deliveries/retry", summary="Retry many; answers per item")
@@ -127,6 +162,14 @@ def _allowed(request: HttpRequest, delivery_id: str) -> Actor:
     actor = callers.require(request, "delivery:retry")
     permissions.require(actor, "delivery:retry", _delivery(delivery_id).organisation)
     return actor
+
+
+def _parked_allowed(request: HttpRequest, message_id: str) -> None:
+    actor = callers.require(request, "delivery:retry")
+    row = visible.rows(ParkedMessage).filter(id=message_id).first()
+    if row is None:
+        raise NotFound("There is no such parked message, or none that you may see.")
+    permissions.require(actor, "delivery:retry", row.organisation)
 
 
 def _delivery(delivery_id: str) -> Any:

@@ -14,6 +14,7 @@ from isthmus.identity import permissions
 from isthmus.kernel.errors import NotFound
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
+from isthmus.web import probing
 from isthmus.web.console import systems as view
 from isthmus.web.resources import shapes
 
@@ -60,6 +61,25 @@ def resume(request: HttpRequest, name: str) -> HttpResponse:
     return idempotency.act(request, do, out=lambda each: {"name": each.name, "paused": False})
 
 
+@router.post("/systems/{name}/probe", summary="Ask the partner now whether it answers; journalled")
+def probe(request: HttpRequest, name: str) -> HttpResponse:
+    card = _allowed(request, name)
+    found = probing.probe(name, card.organisation)
+    return idempotency.act(request, lambda work: probing.note(work, found), out=_finding, repeatable=False)
+
+
+def _finding(found: probing.Finding) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "ok": found.ok,
+        "detail": found.text,
+        "remedy": found.error.remedy if found.error is not None else "",
+        "product": found.product,
+        "version": found.version,
+        "missing_scopes": list(found.missing_scopes),
+    }
+
+
 def _card(name: str) -> view.Card:
     for each in view.cards(source.now()):
         if each.name == name:
@@ -92,7 +112,7 @@ def _out(card: view.Card) -> dict[str, Any]:
         "lag_messages": state.lag_messages,
         "lag_seconds": state.lag_microseconds / 1_000_000,
         "last_success_at": shapes.time(state.last_success_at),
-        "last_received_at": shapes.time(state.last_received_at),
+        "last_received_at": shapes.time(card.received_at),
         "last_error_at": shapes.time(state.last_error_at),
         "last_error": state.last_error,
         "last_error_remedy": state.last_error_remedy,

@@ -1,0 +1,192 @@
+"""A real `isthmus serve` with two simulated vendors and a real Roundup, in the middle of a storm of alerts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.resources
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from isthmus.cli.demo.hub_process import HubProcess
+from isthmus.cli.demo.partners import Partners
+from isthmus.cli.demo.people import Person
+from isthmus.cli.demo.tickets import Desks
+
+T = TypeVar("T")
+
+PASSWORD = "correct horse battery"
+SECRET = "JBSWY3DPEHPK3PXP"
+ARTEFACT = "sha256:" + "4711" * 16
+SYSTEMS = ("snow", "jira", "tracker")
+PEOPLE = {
+    "ada": ("agent", "change_manager", "integration_engineer", "auditor"),
+    "grace": ("approver",),
+    "olga": ("viewer",),
+}
+PATIENCE_SECONDS = 20.0
+
+
+def until(what: str, look: Callable[[], T | None], *, seconds: float = PATIENCE_SECONDS) -> T:
+    """Wait until `look` finds something."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"after {seconds:.0f} s still not: {what}"
+        time.sleep(0.1)
+
+
+@dataclass
+class Hub:
+    """The running hub, its partners, and people who call its API beside the browser."""
+
+    process: HubProcess
+    partners: Partners
+    desks: Desks
+    environment: dict[str, str]
+    tokens: dict[str, str]
+    people: dict[str, Person] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return self.process.url
+
+    @property
+    def ada(self) -> Person:
+        return self.people["ada"]
+
+    def incident_of(self, alert: str) -> dict[str, Any]:
+        """Return the incident that the alerts of this name became, once it stands in every system."""
+        found = next(each for each in self.ada.all("/alerts") if each["labels"].get("alertname") == alert)
+        until(f"tickets of {alert}", lambda: self.keys(found["incident"]))
+        return dict(self.ada.get(f"/incidents/{found['incident']}"))
+
+    def new_incident(self, title: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """Open an incident and return it with its keys in every system."""
+        made = self.ada.post("/incidents", {"title": title, "impact": "3", "urgency": "3"})
+        return made, until(f"tickets of {title}", lambda: self.keys(made["id"]))
+
+    def keys(self, incident: str) -> dict[str, str] | None:
+        """Return connection → key once the incident stands in every system."""
+        links = self.ada.get(f"/incidents/{incident}/links")["items"]
+        found = {each["connection"]: each["external_key"] for each in links if each["external_key"]}
+        return found if set(found) == set(SYSTEMS) else None
+
+    def ingest(self, path: str, body: bytes, content_type: str, token: str) -> None:
+        request = urllib.request.Request(
+            self.url + path,
+            data=body,
+            headers={"Content-Type": content_type, "Authorization": f"Bearer {token}"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.status == 202
+
+    def isthmus(self, *arguments: str, token: str = "") -> subprocess.CompletedProcess[str]:
+        """Run the command line, as the local operator or with a token."""
+        environment = {**os.environ, **self.environment}
+        if token:
+            environment |= {"ISTHMUS_URL": self.url, "ISTHMUS_TOKEN": token}
+        command = [sys.executable, "-m", "isthmus.cli.main", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.partners.stop()
+
+
+def start(directory: Path) -> Hub:
+    """Start everything, load the map, replay the storm, raise a change; return when it has calmed down."""
+    directory.mkdir(parents=True)
+    partners = Partners()
+    for connector, name in (("servicenow", "snow"), ("jira", "jira"), ("roundup", "tracker")):
+        partners.start(connector, name)
+    tokens = {"alertmanager": "alerts-come-with-this", "csv": "items-come-with-this"}
+    environment = {
+        "ISTHMUS_DATA_DIR": str(directory), "ISTHMUS_ALLOW_PRIVATE_ADDRESSES": "true",
+        "DEMO_ALERTMANAGER_TOKEN": tokens["alertmanager"], "DEMO_CSV_TOKEN": tokens["csv"], **partners.environment(),
+    }  # fmt: skip
+    made = _seed(environment, partners)
+    before = dict(os.environ)
+    # The hub's process inherits the environment of this one.
+    os.environ.update(environment)
+    try:
+        process = HubProcess(directory, _free_port())
+        process.start()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    partners.announce_to(process.url)
+    hub = Hub(process=process, partners=partners, desks=Desks(partners), environment=environment,
+              tokens={**tokens, "gate": made["gate"]})  # fmt: skip
+    hub.people = {name: Person(hub.url, name, PASSWORD) for name in PEOPLE}
+    _fill(hub)
+    return hub
+
+
+def _seed(environment: dict[str, str], partners: Partners) -> dict[str, Any]:
+    quiet = {"polling": {"enabled": False}}
+    # The demonstration keeps to the vendors' rate limits; here nobody wants to wait for them.
+    hurried = {name: {**entry, "limits": {"requests_per_minute": 6000}} for name, entry in partners.connections().items()}
+    connections = {
+        **hurried,
+        "prometheus": {"connector": "alertmanager", "config": {"token": {"secret": "env:DEMO_ALERTMANAGER_TOKEN"}}, **quiet},
+        "inventory": {"connector": "csv", "config": {"token": {"secret": "env:DEMO_CSV_TOKEN"}}, **quiet},
+    }
+    given = {
+        "connections": connections,
+        "partners": list(SYSTEMS),
+        "people": PEOPLE,
+        "password": PASSWORD,
+        "totp": SECRET,
+    }
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).parent / "seed.py")],
+        input=json.dumps(given), env={**os.environ, **environment}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _fill(hub: Hub) -> None:
+    for name in ("cis.csv", "relations.csv"):
+        hub.ingest("/ingest/csv/inventory", _packaged(name).encode(), "text/csv", hub.tokens["csv"])
+    until("the map", lambda: len(hub.ada.all("/relations")) >= 99 or None, seconds=60)
+    now = dt.datetime.now(dt.UTC)
+    raised = {
+        "title": "New consumer release on the message queue host", "type": "normal", "cis": ["mq-01"],
+        "environment": "production", "artefact_hash": "sha256:" + "0815" * 16,
+        "window_start": instant(now - dt.timedelta(minutes=10)), "window_end": instant(now + dt.timedelta(hours=2)),
+        "implementation_plan": "Roll consumers one by one.", "backout_plan": "Redeploy the previous release.",
+    }  # fmt: skip
+    hub.ada.post("/changes", raised)
+    for line in _packaged("recorded/storm.jsonl").splitlines():
+        body = json.loads(line)["body"]
+        if not any(each["status"] == "resolved" for each in body["alerts"]):
+            hub.ingest(
+                "/ingest/alertmanager/prometheus", json.dumps(body).encode(), "application/json", hub.tokens["alertmanager"],
+            )  # fmt: skip
+    until("incidents", lambda: len(hub.ada.all("/incidents")) >= 25 or None, seconds=60)
+
+
+def instant(moment: dt.datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _packaged(name: str) -> str:
+    return (importlib.resources.files("isthmus.cli.demo") / name).read_text()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
