@@ -144,11 +144,16 @@ def restore(
             as_json=as_json,
         )
     prepare_django()
+    from isthmus.django_settings import ISTHMUS
+    from isthmus.hub.serve import supervisor
     from isthmus.kernel.actor import system
     from isthmus.ledger import backup as backups
     from isthmus.ledger.ids import source
 
-    made = backups.restore(origin, keys_directory=keys, actor=system("restore"), why=why, now=source.now())
+    with supervisor.kept_out(ISTHMUS.data_dir):
+        made = backups.restore(
+            origin, keys_directory=keys, actor=system("restore"), why=why, now=source.now()
+        )
     if as_json:
         emit_json(dataclasses.asdict(made))
     else:

@@ -45,7 +45,7 @@ class KeyDestroyed(Conflict):
 
 def _read_or_make(path: Path) -> bytes:
     """Return the 32 bytes of the master key, made on first use and readable by the owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -76,7 +76,7 @@ class Keyring:
 
     def _open_file(self) -> sqlite3.Connection:
         if self._pid != os.getpid():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._master = AESGCM(_read_or_make(self.path.parent / "master.key"))
             self._store = sqlite3.connect(
                 self.path, timeout=20, isolation_level=None, check_same_thread=False

@@ -13,7 +13,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -168,6 +169,21 @@ def _stop(children: list[Child]) -> None:
     for child in alive:
         os.kill(child.pid, signal.SIGKILL)
         os.waitpid(child.pid, 0)
+
+
+@contextmanager
+def kept_out(data_dir: Path) -> Iterator[None]:
+    """Keep hubs from serving this data directory; `NeedsOperator` if one does already."""
+    run_dir = data_dir / "run"
+    run_dir.mkdir(parents=True, exist_ok=True)
+    locks: list[int] = []
+    try:
+        for role in ("front", "work"):
+            locks.append(_locked(run_dir / f"{role}.lock"))
+        yield
+    finally:
+        for each in locks:
+            os.close(each)
 
 
 def _locked(path: Path) -> int:
