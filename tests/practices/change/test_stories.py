@@ -1,11 +1,9 @@
-"""Emergencies, windows that quiet alerts, changes near an incident, the calendar, evidence of partners."""
+"""Windows that quiet alerts, changes near an incident, the calendar, evidence of partners."""
 
 from __future__ import annotations
 
 import pytest
 
-from isthmus.hub import sweeper
-from isthmus.kernel.errors import Conflict, Forbidden, Rejected
 from isthmus.kernel.instant import DAY, HOUR, MINUTE, Instant
 from isthmus.kernel.observation import ExternalRef, Observation
 from isthmus.ledger import reading
@@ -15,110 +13,11 @@ from isthmus.practices.change.models import Change
 from isthmus.practices.change.rules.content import content_hash
 from isthmus.practices.configuration import service as configuration
 from isthmus.practices.configuration.models import Ci
-from isthmus.practices.incident import service as incidents
-
-
-@pytest.fixture
-def incident(world):
-    return world.do("ada", lambda work: incidents.create(work, world.organisation, {"title": "Shop is down"}))
-
-
-def emergency(world, incident, **more):
-    values = {
-        "type": "emergency",
-        "incident": incident.id,
-        "window_start": None,
-        "window_end": None,
-        "implementation_plan": None,
-        "backout_plan": None,
-    }
-    change = world.raise_change(**{**values, **more})
-    world.do("ada", service.submit, change)
-    return change
 
 
 def approved(world, change, who="ben"):
     world.do("ada", service.request_approval, change)
     return world.do(who, service.approve, change)
-
-
-# Emergency ----------------------------------------------------------------------------------------------------
-
-
-def test_an_emergency_without_an_incident_is_refused(world):
-    with pytest.raises(Rejected) as refused:
-        world.raise_change(type="emergency", incident="INC-424242")
-    assert refused.value.problems[0].path == "/incident"
-    change = world.raise_change(type="emergency")
-    with pytest.raises(Rejected) as refused:
-        world.do("ada", service.submit, change)
-    assert {each.path for each in refused.value.problems} == {"/incident"}
-
-
-def test_an_emergency_opens_for_a_time_through_a_freeze_and_then_shuts(world, incident):
-    world.configure(change={"emergency": {"open_for": "PT30M"}})
-    change = emergency(world, incident)
-    values = {"name": "Freeze", "starts_at": world.now - HOUR, "ends_at": world.now + HOUR}
-    world.do("ada", service.create_freeze, values, organisation=world.organisation)
-    assert world.gate(change)[0] == "wait"
-    approved(world, change)
-    assert world.gate(change)[0] == "allow"
-    world.book.clock.forward(minutes=31)
-    assert world.gate(change) == ("deny", {"emergency_box"})
-
-
-def test_an_emergency_cannot_end_without_its_review(world, incident):
-    change = emergency(world, incident)
-    approved(world, change)
-    with pytest.raises(Conflict, match="opened the gate"):
-        world.do("ada", service.cancel, change, "never mind")
-    world.do("ada", service.start, change)
-    world.do("ada", service.implement, change, "successful")
-    with pytest.raises(Conflict, match="reviewed"):
-        world.do("ada", service.close, change)
-    with pytest.raises(Rejected):
-        world.do("ada", service.review, change, "  ")
-    world.do("ada", service.review, change, "The pool was too small; alarm added.")
-    world.do("ada", service.close, change)
-    assert world.again(change).state == "closed"
-
-
-def test_an_emergency_that_was_authorised_and_not_used_is_reviewed_too(world, incident):
-    change = emergency(world, incident)
-    approved(world, change)
-    world.do("ada", service.implement, change, "not_implemented")
-    assert world.again(change).state == "review"
-
-
-def test_an_overdue_review_raises_the_authority_of_the_next_emergency_of_the_group(world, incident):
-    first = emergency(world, incident, assignment_group="Web")
-    approved(world, first)
-    world.book.clock.forward(hours=73)
-    sweeper.sweep(world.now)
-    assert "change.review_overdue" in {
-        reason.rule for entry in reading.history(first.id) for reason in entry.why
-    }
-    second = emergency(world, incident, assignment_group="Web")
-    approved(world, second)
-    assert world.gate(second)[0] == "wait", "one decision is not enough any more"
-    world.do("cleo", service.approve, second)
-    assert world.gate(second)[0] == "allow"
-    other = emergency(world, incident, assignment_group="Mail")
-    approved(world, other)
-    assert world.again(other).authorisation == "approved"
-
-
-def test_a_review_is_a_person_s(world, incident):
-    from isthmus.kernel.actor import Actor, ActorKind
-
-    change = emergency(world, incident)
-    approved(world, change)
-    world.do("ada", service.implement, change, "not_implemented")
-    world.people["robot"] = Actor(
-        kind=ActorKind.SERVICE, id="robot", organisations=frozenset({world.organisation})
-    )
-    with pytest.raises(Forbidden):
-        world.do("robot", service.review, change, "fine")
 
 
 # Windows and neighbours ---------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from isthmus.practices.change.rules.risk import Thresholds
 ChangeType = Literal["standard", "normal", "emergency"]
 Risk = Literal["low", "medium", "high"]
 _DURATION_MAX_DAYS = 366
+APPROVALS_MAX = 10
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -43,8 +44,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class Authority(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Who authorises which changes: `approvals` decisions by different persons holding one of `roles`.
 
-    The first authority that fits type and risk decides; empty lists fit all. `overdue`: only for emergencies
-    of a group that owes a review. `decide_within` and `valid_for` are durations (PT72H, P30D).
+    The first authority that fits type and risk decides; empty lists fit all. `overdue`: the one for emergencies
+    of a group that owes a review (without one, the ordinary authority gives one approval more). `decide_within` and `valid_for` are durations (PT72H, P30D).
     """
 
     name: str
@@ -52,7 +53,7 @@ class Authority(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     risks: list[Risk] = []
     overdue: bool = False
     roles: tuple[str, ...] = ("approver",)
-    approvals: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
+    approvals: Annotated[int, msgspec.Meta(ge=1, le=APPROVALS_MAX)] = 1
     decide_within: dt.timedelta = dt.timedelta(days=7)
     valid_for: dt.timedelta = dt.timedelta(days=30)
 
@@ -113,9 +114,6 @@ class ChangeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 BUILT_IN_AUTHORITIES = (
-    Authority(
-        name="emergency authority after an overdue review", types=["emergency"], overdue=True, approvals=2
-    ),
     Authority(name="emergency authority", types=["emergency"], decide_within=dt.timedelta(hours=8)),
     Authority(name="change authority"),
 )
@@ -133,12 +131,24 @@ def microseconds(duration: dt.timedelta) -> int:
 
 
 def authority_for(section: ChangeSection, change_type: str, risk: str, *, overdue: bool) -> Authority:
-    """Return the first authority that fits; the built-in ones fit whatever is left."""
-    for each in (*section.authorities, *BUILT_IN_AUTHORITIES):
-        fits = (not each.types or change_type in each.types) and (not each.risks or risk in each.risks)
-        if fits and (overdue or not each.overdue):
-            return each
-    raise AssertionError("the last built-in authority fits all")
+    """Return the first authority that fits; the built-in ones fit whatever is left. `overdue`: the higher one."""
+    fitting = [
+        each
+        for each in (*section.authorities, *BUILT_IN_AUTHORITIES)
+        if (not each.types or change_type in each.types) and (not each.risks or risk in each.risks)
+    ]
+    ordinary = next(each for each in fitting if not each.overdue)
+    if not overdue:
+        return ordinary
+    named = next((each for each in fitting if each.overdue and each in section.authorities), None)
+    if named is not None:
+        return named
+    # An owed review must cost something also where the blueprint names no higher authority of its own.
+    return msgspec.structs.replace(
+        ordinary,
+        name=f"{ordinary.name} after an overdue review",
+        approvals=min(ordinary.approvals + 1, APPROVALS_MAX),
+    )
 
 
 def model_named(section: ChangeSection, name: str) -> Model | None:

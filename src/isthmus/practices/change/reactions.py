@@ -9,6 +9,8 @@ from isthmus.practices.approval import service as approval
 from isthmus.practices.approval.service import Content, Subject
 from isthmus.practices.change import drafting, evidence, gate, lifecycle, proof
 from isthmus.practices.change.models import CalendarRevision, Change, Freeze
+from isthmus.practices.change.rules.states import TERMINAL
+from isthmus.practices.incident import service as incidents
 
 
 def content_of(change: str) -> Content | None:
@@ -46,6 +48,21 @@ def content_of(change: str) -> Content | None:
 SUBJECT = Subject(content=content_of, decided=lifecycle.decided)
 
 
+def emergencies_of(incident: incidents.Incident, entering: str) -> list[Reason]:
+    """Return the emergency changes that hold an incident open: not closed yet, or never reviewed."""
+    del entering
+    found = Change.objects.filter(organisation=incident.organisation, type="emergency", incident=incident.id)
+    return [
+        Reason(
+            rule="change.emergency_open",
+            text=f"Its emergency change {each.number} is {each.state} and not verified.",
+            facts={"change": each.id, "state": each.state},
+        )
+        for each in found.order_by("id")
+        if each.state not in TERMINAL or (each.authorised_at is not None and each.reviewed_at is None)
+    ]
+
+
 def prepare(work: Work) -> None:
     """Before a flush: void what an edit has outdated, count the calendar on, wake the gates that wait."""
     organisations: set[str] = set()
@@ -67,3 +84,4 @@ def declare() -> None:
     due.register(lifecycle.REVIEW, lifecycle.review_overdue)
     due.register(gate.WAIT, gate.look_again)
     evidence.declare()
+    incidents.register_guard("emergency_changes", emergencies_of)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from isthmus.kernel.errors import Bug, Conflict
 from isthmus.kernel.record import Reason
 from isthmus.practices.incident.models import Incident
+from isthmus.practices.incident.rules import states
 
 Guard = Callable[[Incident, str], list[Reason]]
 
@@ -30,11 +31,12 @@ def held_against(incident: Incident, entering: str) -> list[Reason]:
     return [reason for name in sorted(_guards) for reason in _guards[name](incident, entering)]
 
 
-def require(incident: Incident, entering: str) -> None:
-    """Raise `Conflict` with every reason, if there is one."""
-    reasons = held_against(incident, entering)
-    if reasons:
+def passed(incident: Incident, entering: str, *, partner: bool) -> list[Reason]:
+    """Raise `Conflict` with every reason against an end of the incident; return them if a `partner` ended it."""
+    reasons = held_against(incident, entering) if entering in states.FINAL else []
+    if reasons and not partner:
         raise Conflict(
             f"{incident.number} cannot be {entering} yet. {' '.join(each.text for each in reasons)}",
             remedy="Finish what is named first.",
         )
+    return reasons

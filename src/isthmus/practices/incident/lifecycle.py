@@ -128,11 +128,7 @@ def _move(
         recurrence.require_check(
             is_recurring=bool(checked.get("due")), checked="checked_at" in checked, entering=new
         )
-    reasons = []
-    if new in states.FINAL and partner:
-        reasons += guards.held_against(incident, new)
-    elif new in states.FINAL:
-        guards.require(incident, new)
+    reasons = guards.passed(incident, new, partner=partner)
     if len(steps) > 1:
         reasons.append(
             Reason(
