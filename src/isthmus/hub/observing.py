@@ -9,8 +9,9 @@ are those in the Work.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from isthmus.kernel.errors import Bug
 from isthmus.kernel.instant import Instant
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 What = Literal["entry", "repeat", "suppressed", "ignored", "parked"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """One observation with where it came from.
 
     `message_position` and `place` name it (the place-th observation of that message of `connection`);
@@ -42,8 +42,7 @@ class Seen:
     door: str = "webhook"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one observation.
 
     `what`: entry (records changed), repeat (nothing new), suppressed or ignored (and `reason` says why),

@@ -144,6 +144,9 @@ class Program:
             result = self._compiled.eval(facts.activation)
         except RuntimeError as cause:
             return _Failure(text=str(cause), remedy="Make the expression simpler: it needs too many steps.")
+        plain = result.plain_value()
+        if plain is True or plain is False:
+            return plain
         # Comparing printed types is 10 times cheaper than building a Type to compare with.
         if str(result.type()) == "ERROR":
             said = str(result.value())
@@ -154,7 +157,7 @@ class Program:
                 else "Correct the expression or the value."
             )
             return _Failure(text=said, remedy=remedy, missing=missing)
-        return result.plain_value()
+        return plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +210,8 @@ def compile(text: str, variables: Mapping[str, str]) -> Program:  # noqa: A001 -
 
 def texts(labels: Mapping[str, object]) -> dict[str, str]:
     """Return labels as CEL's map of texts: numbers and truth values in their JSON spelling."""
-    return {
-        key: value if isinstance(value, str) else str(cast("Any", value)) for key, value in labels.items()
-    }
+    found = dict(labels)
+    for key, value in labels.items():
+        if type(value) is not str:
+            found[key] = str(cast("Any", value))
+    return cast("dict[str, str]", found)

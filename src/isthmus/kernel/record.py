@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import msgspec
+
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 """Values that may stand in an entry: no floats, so that equal values have equal bytes."""
 
@@ -87,10 +89,9 @@ class RecordKind:
         object.__setattr__(self, "by_name", {each.name: each for each in self.fields})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """Why something was decided: the rule's name, one sentence for people, and the facts used."""
 
     rule: str
     text: str
-    facts: Mapping[str, Json] = field(default_factory=dict)
+    facts: Mapping[str, Json] = {}

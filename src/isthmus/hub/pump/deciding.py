@@ -88,12 +88,12 @@ def _sorted(work: Work, batch: Batch) -> _Sorted:
         if item.seen is not None and item.fault is None
     }
     known = events.Taken(connection.organisation, [each for each in identities.values() if each is not None])
-    waiting = parking.waiting_subjects(connection, {item.subject for _, item in items if item.subject})
+    waiting = parking.waiting_subjects(connection, (item.subject for _, item in items if item.subject))
     found = _Sorted({}, {}, {}, known)
     for message, item in items:
         place = (message.position, item.place)
         fault = item.fault or batch.bad.get(place)
-        ahead = waiting.get(item.subject, "")
+        ahead = waiting.get(item.subject, "") if waiting else ""
         seen = item.seen
         if seen is None or fault is not None or ahead:
             parked_id = parking.park(work, connection, message, item, fault, behind=ahead)

@@ -40,7 +40,7 @@ def waiting_subjects(connection: Connection, subjects: Iterable[str]) -> dict[st
     )
     if not parked.exists():
         return {}
-    wanted = sorted(subjects)
+    wanted = sorted(set(subjects))
     found: dict[str, str] = {}
     for start in range(0, len(wanted), _READ_CHUNK):
         rows = parked.filter(subject__in=wanted[start : start + _READ_CHUNK]).order_by("position", "place")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import structlog
 
 from isthmus.connectors.kit.ports import Context, decode_observations
@@ -16,8 +15,7 @@ from isthmus.kernel.observation import Observation
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """One thing to take: an observation, or the reason why the message (or this part of it) has none."""
 
     place: int
@@ -30,8 +28,7 @@ class Item:
         return "" if self.seen is None else subject_of(self.seen.observation)
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """A message with what it says."""
 
     message: Message

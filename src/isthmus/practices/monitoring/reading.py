@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Final, cast
+
+import msgspec
 
 from isthmus.hub.observing import Seen
 from isthmus.kernel.errors import Problem, Rejected
@@ -16,10 +18,10 @@ from isthmus.practices.monitoring.rules import identity
 from isthmus.practices.monitoring.rules.occurrence import Event
 
 LABELS_MAX = 200
+REPEATS_MAX: Final = 50_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sighting:
+class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     """One event with its identity. `labels` of the event are what the source sent; `all_labels` add
     `severity` and `connection` for matchers."""
 
@@ -49,8 +51,8 @@ def sight(plan: Plan, seen: Seen) -> Sighting:
     external = values.get("external_key") or seen.observation.external.key
     known: dict[str, Json] = {
         **values,
-        "labels": dict[str, Json](labels),
-        "annotations": dict[str, Json](annotations),
+        "labels": cast("Json", labels),
+        "annotations": cast("Json", annotations),
         "severity": severity,
         "external_key": external,
     }
@@ -71,6 +73,34 @@ def sight(plan: Plan, seen: Seen) -> Sighting:
         ),
         all_labels={"connection": seen.connection, **labels, "severity": severity},
     )
+
+
+class Repeats:
+    """Identities of events by their ids: a source that repeats an event need not be read again.
+
+    The oldest half is dropped when it is full; another plan may identify otherwise, so it starts from nothing.
+    """
+
+    def __init__(self) -> None:
+        self._plan: Plan | None = None
+        self._known: dict[tuple[str, str], str] = {}
+
+    def identity_of(self, plan: Plan, seen: Seen) -> str:
+        """Return the identity of an event that was taken before."""
+        if plan is not self._plan:
+            self._plan, self._known = plan, {}
+        key = (seen.connection, seen.observation.event_id)
+        found = self._known.get(key)
+        if found is None:
+            found = sight(plan, seen).identity
+            if key[1]:
+                if len(self._known) >= REPEATS_MAX:
+                    self._known = dict(list(self._known.items())[REPEATS_MAX // 2 :])
+                self._known[key] = found
+        return found
+
+
+repeats: Final = Repeats()
 
 
 def severity_of(plan: Plan, values: Mapping[str, Json], labels: Mapping[str, str]) -> str:

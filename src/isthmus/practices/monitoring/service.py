@@ -21,7 +21,7 @@ from isthmus.practices.monitoring.batch import Batch
 from isthmus.practices.monitoring.deciding import Decider, case_of
 from isthmus.practices.monitoring.models import Alert, Silence
 from isthmus.practices.monitoring.plan import current as current_plan
-from isthmus.practices.monitoring.reading import sight
+from isthmus.practices.monitoring.reading import repeats
 from isthmus.practices.monitoring.surroundings import Surroundings, matchers_of
 
 SILENCE_EXPIRY = "monitoring.silence"
@@ -53,7 +53,7 @@ def count_repeats(work: Work, seens: Sequence[Seen], now: Instant) -> None:
     plan = current_plan()
     by_organisation: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for each in seens:
-        by_organisation[each.organisation][sight(plan, each).identity] += 1
+        by_organisation[each.organisation][repeats.identity_of(plan, each)] += 1
     for organisation, counts in by_organisation.items():
         held = index.load(work, organisation, counts)
         for identity, alert in held.items():

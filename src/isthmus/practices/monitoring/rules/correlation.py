@@ -18,6 +18,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from isthmus.kernel.duration import in_words
 from isthmus.kernel.instant import MINUTE, Instant
 from isthmus.kernel.record import Json, Reason
@@ -90,8 +92,7 @@ class Group:
         return min(times) - rule.window <= at <= max(times) + rule.window
 
 
-@dataclass(frozen=True, kw_only=True)
-class Placed:
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
     """Where one alert goes. `opens`: its incident is to be made, with the alerts in `takes` in it as well."""
 
     alert: str

@@ -100,15 +100,15 @@ def parts(spec: IdentitySpec, values: Mapping[str, Json]) -> list[tuple[str, str
 
 def identity(spec: IdentitySpec, values: Mapping[str, Json]) -> str:
     """Return the identity: 32 hex digits; equal if and only if the significant parts are equal."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(f"{ALGORITHM}\0{spec.version}\0{spec.scope}".encode())
-    for name, text in parts(spec, values):
-        # Lengths keep "a" + "bc" apart from "ab" + "c".
-        digest.update(f"\0{len(name)}:{name}{len(text)}:{text}".encode())
-    return digest.hexdigest()
+    # Lengths keep "a" + "bc" apart from "ab" + "c".
+    told = "".join([f"\0{len(name)}:{name}{len(text)}:{text}" for name, text in parts(spec, values)])
+    data = f"{ALGORITHM}\0{spec.version}\0{spec.scope}{told}".encode()
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def _text(value: Json, noise: tuple[str, ...]) -> str:
+    if type(value) is str:
+        return normalise(value, noise)
     if value is None:
         return ""
     return normalise(value if isinstance(value, str) else str(value), noise)

@@ -8,8 +8,9 @@ noise, so that "250 items" after "180 items" is no news. An event about an episo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
 
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.kinds.monitoring import SEVERITIES
@@ -19,8 +20,7 @@ _ALL_NOISE: Final = tuple(NOISE)
 FIRING, RESOLVED, STALE = "firing", "resolved", "stale"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One observation of an alert, tamed. `at` is when it happened (source's time, else receipt)."""
 
     firing: bool
@@ -33,8 +33,7 @@ class Event:
     ends_at: Instant | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Held:
+class Held(msgspec.Struct, frozen=True, kw_only=True):
     """What is recorded of the alert so far."""
 
     state: str
@@ -46,8 +45,7 @@ class Held:
     ends_at: Instant | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Folded:
+class Folded(msgspec.Struct, frozen=True, kw_only=True):
     """What an event does: `turn` is "fired", "cleared" or ""; `values` are the fields that it sets."""
 
     turn: str
@@ -56,7 +54,7 @@ class Folded:
 
     def held(self, before: Held) -> Held:
         """Return what is recorded afterwards."""
-        return replace(before, **self.values)  # type: ignore[arg-type]
+        return msgspec.structs.replace(before, **self.values)
 
 
 def fold(held: Held, event: Event) -> Folded:

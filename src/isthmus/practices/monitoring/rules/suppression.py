@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from isthmus.kernel.instant import Instant, to_rfc3339
 from isthmus.kernel.record import Reason
 from isthmus.practices.monitoring.rules.matching import Matcher, all_fit
@@ -47,8 +49,7 @@ class Inhibition:
     equal: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """The alert that is judged. `labels` include `severity` and `connection`."""
 
     identity: str
