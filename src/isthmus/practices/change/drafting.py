@@ -22,6 +22,7 @@ from isthmus.practices.change.rules import risk, states
 from isthmus.practices.change.rules.content import CONTENT_FIELDS, content_hash
 from isthmus.practices.change.rules.risk import Exposure
 from isthmus.practices.configuration import service as configuration
+from isthmus.practices.incident import service as incidents
 
 TEXT_CHARACTERS_MAX = 20_000
 TITLE_CHARACTERS_MAX = 255
@@ -111,7 +112,11 @@ def update(work: Work, change: Change, values: Mapping[str, Any]) -> Change:
 
 
 def assess(work: Work, change: Change, section: ChangeSection) -> Change:
-    """Look at the map: write the impact report (with the version of the map) and the risk that follows."""
+    """Look at the map: write the impact report and the risk that follows.
+
+    The report carries the version of the map, whom the change reaches, what the services are promised, open
+    incidents there and other changes in the window.
+    """
     held = configuration.snapshot_of(change.organisation)
     report = configuration.impact(change.cis or [], organisation=change.organisation)
     exposure = Exposure(
@@ -123,6 +128,10 @@ def assess(work: Work, change: Change, section: ChangeSection) -> Change:
     told |= {
         "at": work.now,
         "risk": level,
+        "incidents": msgspec.to_builtins(
+            incidents.open_on(change.organisation, {*report.cis, *held.graph.affected(report.cis)})
+        ),
+        "targets": msgspec.to_builtins(incidents.promised(report.services)),
         "changes": _overlapping(change, {*report.cis, *held.graph.affected(report.cis)}, work.now),
     }
     work.change(
@@ -244,10 +253,8 @@ def _references(value: Any, organisation: str, no: Any) -> list[str]:
 
 
 def _incident(work: Work, reference: str, organisation: str, no: Any) -> str:
-    from isthmus.practices.incident import service as incident
-
     try:
-        found = incident.get(work, reference)
+        found = incidents.get(work, reference)
     except NotFound:
         found = None
     if found is None or found.organisation != organisation:

@@ -8,6 +8,7 @@ from isthmus.ledger.work import Work
 from isthmus.practices.incident import loading
 from isthmus.practices.incident.comments import comment
 from isthmus.practices.incident.comments import of as comments_of
+from isthmus.practices.incident.exposure import open_on, promised
 from isthmus.practices.incident.gathering import by_keys, takes_alerts
 from isthmus.practices.incident.guards import register_guard
 from isthmus.practices.incident.lifecycle import (
@@ -30,7 +31,7 @@ from isthmus.practices.incident.timeline import TimelineItem, timeline
 
 __all__ = [
     "Incident", "Opening", "TimelineItem", "absorb", "by_keys", "check_collisions", "close", "comment", "comments_of", "create",
-    "declare_major", "get", "hand_over", "human_work", "judge_suspect", "load", "next_states", "open_from_alerts", "raise_severity", "register_guard", "reopen",
+    "declare_major", "get", "hand_over", "human_work", "judge_suspect", "load", "next_states", "open_from_alerts", "open_on", "promised", "raise_severity", "register_guard", "reopen",
     "require_trigger", "resolve", "set_priority", "settle", "stand_down", "suspects", "takes_alerts", "timeline", "update",
 ]  # fmt: skip
 
