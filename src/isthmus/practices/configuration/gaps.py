@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
@@ -25,19 +25,19 @@ class OpenGaps:
         }
         self._by_hint = {each.hint: each for each in self._written.values() if each.state == "open"}
 
-    def report(self, hint: str, *, found_by: str = "") -> Gap:
-        """Return the open gap for `hint`, opened now if there is none; `found_by` is the record that named it."""
-        wanted = normal(hint)[:HINT_CHARACTERS_MAX]
-        known = self._find([wanted]).get(wanted)
-        if known is None:
-            known = self._work.create(
-                Gap,
-                organisation=self._organisation,
-                values={"hint": wanted, "found_by": found_by, "state": "open"},
-                why=[Reason(rule="configuration.gap", text=f"{wanted!r} is not in the map.")],
-            )
-            self._by_hint[wanted] = known
-        return known
+    def report(self, named: Mapping[str, str]) -> dict[str, Gap]:
+        """Return the open gap of each hint, opened now where there is none; `named`: hint → record that named it."""
+        wanted = {normal(hint)[:HINT_CHARACTERS_MAX]: found_by for hint, found_by in named.items()}
+        found = self._find(list(wanted))
+        for hint, found_by in wanted.items():
+            if hint not in found:
+                found[hint] = self._by_hint[hint] = self._work.create(
+                    Gap,
+                    organisation=self._organisation,
+                    values={"hint": hint, "found_by": found_by, "state": "open"},
+                    why=[Reason(rule="configuration.gap", text=f"{hint!r} is not in the map.")],
+                )
+        return found
 
     def close(self, items: Iterable[Ci]) -> None:
         """Close the open gaps that the names of these items answer."""
@@ -65,4 +65,5 @@ def names_of(ci: Ci) -> set[str]:
 
 def report(work: Work, organisation: str, hint: str, *, found_by: str = "") -> Gap:
     """Return the open gap for `hint`, opened now if there is none."""
-    return OpenGaps(work, organisation).report(hint, found_by=found_by)
+    (found,) = OpenGaps(work, organisation).report({hint: found_by}).values()
+    return found

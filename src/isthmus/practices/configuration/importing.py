@@ -308,7 +308,7 @@ def _park(desk: _Desk, index: int, row: Mapping[str, Any], missing: str, source:
         {"organisation": desk.organisation, "fingerprint": fingerprint},
         {"wanted": normal(missing), "row": kept, "source": source or desk.source, "since": desk.work.now},
     )
-    desk.gaps.report(missing)
+    desk.gaps.report({missing: ""})
     desk.say(
         index,
         "parked",

@@ -96,8 +96,13 @@ class Decider:
     def decide(self, cases: Sequence[Case], *, cleared: Sequence[str] = ()) -> None:
         """Decide `cases` and the alerts that the `cleared` ones kept quiet until now."""
         every = [*cases, *self._released(cleared, {each.id for each in cases})]
+        unknown: dict[str, str] = {}
         for case in every:
-            self._bind(case)
+            hint = self._bind(case)
+            if hint:
+                unknown.setdefault(hint, case.id)
+        if unknown:
+            OpenGaps(self.work, self.around.organisation).report(unknown)
         may_inhibit = self.plan.inhibitions
         inhibitors = {
             each.id for each in every if may_inhibit and suppression.may_inhibit(each.all_labels, may_inhibit)
@@ -156,10 +161,11 @@ class Decider:
         self._others |= {each.id: each for each in found.values()}
         return [case_of(each) for each in found.values()]
 
-    def _bind(self, case: Case) -> None:
+    def _bind(self, case: Case) -> str:
+        """Find the item that an alert speaks about; return the name that the map does not know, else ""."""
         if case.alert is not None and case.alert.ci:
             case.ci, case.service = case.alert.ci, case.alert.service
-            return
+            return ""
         given = hints(self.plan, case.labels)
         binding = self.around.bind(given)
         case.ci, case.service = binding.ci, binding.service
@@ -169,14 +175,7 @@ class Decider:
             "binding": binding.how,
             "binding_confidence": binding.confidence,
         }
-        if not binding.ci and binding.hint:
-            self._gaps.report(binding.hint, found_by=case.id)
-
-    @property
-    def _gaps(self) -> OpenGaps:
-        if not hasattr(self, "_open_gaps"):
-            self._open_gaps = OpenGaps(self.work, self.around.organisation)
-        return self._open_gaps
+        return "" if binding.ci else binding.hint
 
     def _incidents(self, cases: Sequence[Case]) -> dict[str, Any]:
         """Return the incidents that alerts which fire again had."""
