@@ -7,6 +7,7 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from isthmus.kernel.errors import Rejected
 from isthmus.kernel.instant import MINUTE, Instant
@@ -285,20 +286,13 @@ def test_an_event_overtaken_on_the_way_changes_nothing() -> None:
 
 
 def test_a_late_clear_of_an_earlier_episode_does_not_end_the_present_one() -> None:
-    later = occurrence.Held(
-        **{
-            **{name: getattr(HELD, name) for name in HELD.__dataclass_fields__},
-            "starts_at": Instant(20 * MINUTE),
-        }
-    )
+    later = structs.replace(HELD, starts_at=Instant(20 * MINUTE))
     assert occurrence.fold(later, event(9, firing=False, started=1)).turn == ""
     assert occurrence.fold(later, event(25, firing=False, started=20)).turn == "cleared"
 
 
 def test_only_news_changes_fields() -> None:
-    held = occurrence.Held(
-        **{**{name: getattr(HELD, name) for name in HELD.__dataclass_fields__}, "summary": "180 items"}
-    )
+    held = structs.replace(HELD, summary="180 items")
     assert occurrence.fold(held, event(2, summary="250 items")).values == {}
     assert occurrence.fold(held, event(2, summary="no items")).values == {"summary": "no items"}
     assert occurrence.fold(held, event(2, summary="180 items", severity="critical")).values == {
