@@ -100,7 +100,7 @@ def export(
         emit_json({"path": str(target), "bytes": target.stat().st_size})
     else:
         console.print(
-            f"{target} ({target.stat().st_size} bytes). Check it anywhere with: python verify.py {target.name}"
+            f"{target} ({target.stat().st_size} bytes). Check it anywhere with: python {target.name}"
         )
 
 

@@ -47,7 +47,15 @@ class Person:
     def _csrf(self) -> str:
         return next((str(cookie.value) for cookie in self._cookies if cookie.name == CSRF_COOKIE), "")
 
-    def call(self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None, **query: str) -> Reply:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **query: str,
+    ) -> Reply:
         """Call `/api/v1<path>`; a refusal is an answer here, not an exception."""
         target = f"{self._url}/api/v1{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
         request = urllib.request.Request(  # noqa: S310 - our own loopback

@@ -187,7 +187,7 @@ class Story:
     def killed(self) -> None:
         """Row 6: faults and kill -9."""
         self.tell.row(6, "A partner that commits and then hangs, a hub killed with -9: still one ticket")
-        before = {name: self.desks.count(name) for name in SYSTEMS}
+        before = self.tell.until("every ticket of the storm", lambda: self._counts(INCIDENTS))
         snow = self.partners.all["snow"].inside
         self.partners.inside(
             lambda: snow.faults.plan(Fault.RESET_AFTER_COMMIT, method="POST", path="/incident", times=1)
@@ -200,10 +200,10 @@ class Story:
         self.tell.say("The hub was killed with -9 while it was writing; it starts again.")
         self.hub.start()
         keys = self.tell.until("one ticket in each system", lambda: self._keys(made["id"]), seconds=120)
-        after = {name: self.desks.count(name) for name in SYSTEMS}
+        after = self._counts()
         self.tell.check(
             all(after[name] == before[name] + 1 for name in SYSTEMS),
-            f"{made['number']} exists exactly once in each system ({', '.join(keys)}).",
+            f"{made['number']} exists exactly once in each system ({', '.join(keys)}); tickets before {before}, after {after}.",
         )
 
     def conflict(self) -> None:
@@ -326,6 +326,11 @@ class Story:
             return None
         found = [each for each in self.ada.all("/incidents") if each["state"] != "cancelled"]
         return found if len(found) <= INCIDENTS else None
+
+    def _counts(self, at_least: int = 0) -> dict[str, int]:
+        """Return the number of tickets per system; nothing until each holds `at_least` that many."""
+        found = {name: self.desks.count(name) for name in SYSTEMS}
+        return found if min(found.values()) >= at_least else {}
 
     def _ingest(self, path: str, body: bytes, content_type: str, token: str) -> None:
         request = urllib.request.Request(  # noqa: S310 - our own loopback
