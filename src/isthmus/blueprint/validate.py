@@ -12,7 +12,7 @@ from msgspec.inspect import DictType, ListType, StructType, UnionType, type_info
 from isthmus.blueprint import sections
 from isthmus.blueprint.sections import Parsed
 from isthmus.blueprint.source import Source, escape
-from isthmus.kernel.errors import IsthmusError, Problem
+from isthmus.kernel.errors import Problem, Rejected
 
 PROBLEMS_MAX = 100
 _AT = re.compile(r" - at `(key in )?\$?(?P<path>[^`]*)`$")
@@ -155,12 +155,12 @@ def _located(source: Source, pointer: str, message: str, remedy: str) -> Problem
     )
 
 
-class Invalid(IsthmusError):
+class Invalid(Rejected):
     """A blueprint with problems; nothing of it was applied."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__(
             f"The blueprint has {len(problems)} problem(s); nothing was applied.",
             remedy="Mend each and run `isthmus validate`.",
+            problems=tuple(problems),
         )
-        self.problems = tuple(problems)

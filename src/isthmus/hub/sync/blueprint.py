@@ -9,11 +9,13 @@ import msgspec
 from isthmus import blueprint
 from isthmus.blueprint.sections import Parsed, Section, register
 from isthmus.connectors.kit.ports import Connector
+from isthmus.hub import inventory
+from isthmus.hub.blueprint import ConnectionEntry
 from isthmus.hub.sync import boundary
 from isthmus.hub.sync.boundary import Boundary, Flow
 from isthmus.hub.sync.models import Link
 from isthmus.kernel import expression
-from isthmus.kernel.errors import Problem, Rejected
+from isthmus.kernel.errors import NeedsOperator, Problem, Rejected
 from isthmus.kernel.kinds import KINDS
 from isthmus.kernel.mapping import FieldMapping, RecordMapping, Scalar
 from isthmus.ledger import scope
@@ -43,7 +45,24 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 def check_boundary(value: Boundary, parsed: Parsed) -> list[Problem]:
     """Refuse a register with gaps, overlaps or cycles: it cannot be activated."""
-    return boundary.problems(value, parsed.section("connections"))
+    connections = parsed.section("connections")
+    return boundary.problems(value, connections) + _unable(value, connections)
+
+
+def _unable(value: Boundary, connections: Mapping[str, ConnectionEntry]) -> list[Problem]:
+    """Refuse flows over connectors that cannot carry their kind: every message would be parked."""
+    found = []
+    for kind, flow in value.items():
+        for name in sorted(flow.connections.keys() & connections.keys()):
+            try:
+                mappings = inventory.find(connections[name].connector).connector.mappings
+            except NeedsOperator:
+                continue  # the section `connections` says that there is no such connector
+            if kind not in mappings:
+                message = f"the connector {connections[name].connector!r} does not keep {kind} in step"
+                remedy = "Take it out of this flow; what it receives needs a practice of its own."
+                found.append(Problem(path=f"/{kind}/connections/{name}", message=message, remedy=remedy))
+    return found
 
 
 def check_mappings(value: Mappings, parsed: Parsed) -> list[Problem]:

@@ -1,0 +1,172 @@
+"""A4: what a sick partner sees of the hub, read from the partner's own log of calls."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from tests.stories.served import Served, everywhere, flow
+
+from isthmus.connectors.kit.faults import Fault
+from isthmus.connectors.kit.simulator import Call
+
+SYSTEMS = ("snow", "jira")
+SLACK_SECONDS = 2.5
+"""On top of the stated envelope: a lane looks every half second, and the test machine is busy."""
+BREAKER_OPENS_AT = 5
+NEVER = 10**6
+
+
+@pytest.fixture(scope="module")
+def world(serve: Callable[..., Served]) -> Served:
+    sections = {"sync": flow(SYSTEMS), "routes": everywhere(*SYSTEMS)}
+    return serve(systems=SYSTEMS, sections=sections, polling={"seconds_min": 2, "seconds_max": 3})
+
+
+def creations(world: Served, name: str, text: str) -> list[Call]:
+    return [each for each in world.calls(name, writes=True) if text.encode() in each.body]
+
+
+def gaps(calls: Sequence[Call]) -> list[float]:
+    return [later.at - earlier.at for earlier, later in itertools.pairwise(calls)]
+
+
+def test_503_is_tried_again_with_growing_gaps_and_has_one_effect(world: Served) -> None:
+    times = world.random.randrange(2, 5)
+    world.fault("snow", Fault.STATUS, method="POST", path="/incident", status=503, times=times)
+    before = world.desks.count("snow")
+    incident = world.raised()
+    world.ticketed(incident["id"], SYSTEMS, seconds=60)
+    calls = creations(world, "snow", incident["title"])
+    assert [each.status for each in calls] == [503] * times + [201]
+    for place, gap in enumerate(gaps(calls)):
+        full = 2.0**place
+        assert full / 2 - 0.05 <= gap <= full + SLACK_SECONDS, f"gap {place + 1} of {gaps(calls)}"
+    world.quiet()
+    assert world.desks.count("snow") == before + 1
+
+
+def test_429_keeps_every_call_away_until_retry_after(world: Served) -> None:
+    seconds = world.random.randrange(4, 7)
+    world.fault("jira", Fault.STATUS, method="POST", path="/issue", status=429, retry_after_seconds=seconds)
+    incident = world.raised()
+    world.ticketed(incident["id"], SYSTEMS, seconds=60)
+    calls = world.calls("jira")
+    refused = next(place for place, each in enumerate(calls) if each.status == 429)
+    later = calls[refused + 1]
+    assert later.at - calls[refused].at >= seconds - 0.05, f"{later.method} {later.path}"
+    assert len(world.desks.ticket("jira", world.keys(incident["id"])["jira"]).key) > 0
+
+
+def test_400_is_called_once_and_becomes_a_dead_letter_that_can_be_retried(world: Served) -> None:
+    world.fault("snow", Fault.STATUS, method="POST", path="/incident", status=400, times=NEVER)
+    incident = world.raised()
+    world.ticketed(incident["id"], ("jira",))
+    dead = world.until(
+        "the dead letter",
+        lambda: [each for each in world.ada.all("/deliveries", state="dead") if each["record"] == incident["id"]],
+    )[0]
+    assert dead["connection"] == "snow"
+    assert dead["fault"] == "rejected"
+    assert dead["cause"]
+    assert dead["remedy"]
+    world.quiet(seconds=4)
+    assert len(creations(world, "snow", incident["title"])) == 1
+    world.healed("snow")
+    world.quiet(seconds=2)
+    assert len(creations(world, "snow", incident["title"])) == 1, "a dead letter went out by itself"
+    world.ada.post(f"/deliveries/{dead['id']}/retry")
+    world.ticketed(incident["id"], SYSTEMS)
+    assert len(creations(world, "snow", incident["title"])) == 2
+    refused = world.people["vera"].call("POST", f"/deliveries/{dead['id']}/retry", {})
+    assert refused.status == 403
+
+
+def test_a_dead_partner_sees_probes_only_while_the_other_keeps_its_pace(world: Served) -> None:
+    calm = pace(world, "jira", 12)
+    world.fault("snow", Fault.STATUS, status=503, times=NEVER)
+    before = len(world.calls("snow"))
+    first = [world.raised() for _ in range(8)]
+    world.until("the open breaker", lambda: world.ada.get("/systems/snow")["breaker"] == "open")
+    opened = world.calls("snow")[before:]
+    assert len(opened) >= BREAKER_OPENS_AT
+    seen = len(world.calls("snow"))
+    stormy = pace(world, "jira", 12)
+    assert stormy <= calm * 1.6 + 1.0, f"{stormy:.2f} s beside a dead partner, {calm:.2f} s before"
+    world.until("a probe", lambda: len(world.calls("snow")) > seen, seconds=30)
+    while_open = world.calls("snow")[seen:]
+    assert all(gap > 3 for gap in gaps(while_open)), f"more than probes: {[(c.method, c.path) for c in while_open]}"
+
+    world.healed("snow")
+    for each in first:
+        world.ticketed(each["id"], SYSTEMS, seconds=90)
+    world.quiet()
+    rows = [row["short_description"] for row in held(world, "snow")]
+    assert all(rows.count(each["title"]) == 1 for each in first)
+
+
+def test_what_waited_for_a_dead_partner_arrives_in_the_order_of_its_record(world: Served) -> None:
+    incident = world.raised()
+    keys = world.ticketed(incident["id"], SYSTEMS)
+    world.quiet()
+    world.ada.post("/systems/snow/pause", {"reason": "maintenance there"})
+    comments = [f"step {place} {world.word()}" for place in range(4)]
+    for text in comments:
+        world.ada.post(f"/incidents/{incident['id']}/comments", {"body": text, "public": True})
+    world.ada.call("PATCH", f"/incidents/{incident['id']}", {"title": world.title()})
+    title = world.title()
+    world.ada.call("PATCH", f"/incidents/{incident['id']}", {"title": title})
+    world.until("the title in Jira", lambda: world.desks.ticket("jira", keys["jira"]).title == title)
+    sent = len(world.calls("snow", writes=True))
+    world.ada.post("/systems/snow/resume")
+    world.until("all comments", lambda: all(any(t in c for c in world.desks.ticket("snow", keys["snow"]).comments) for t in comments))
+    world.until("the title", lambda: world.desks.ticket("snow", keys["snow"]).title == title)
+    bodies = b"\n".join(each.body for each in world.calls("snow", writes=True)[sent:])
+    places = [bodies.index(text.encode()) for text in comments]
+    assert places == sorted(places)
+
+
+def test_calls_per_minute_are_never_exceeded_in_any_window(world: Served) -> None:
+    """Every call counts, whoever in the hub makes it: writes, reads and polls."""
+    world.quiet()
+    minute_ago = time.time() - 60
+    spent = sum(each.at > minute_ago for each in world.calls("jira"))
+    # After a change of terms the hub counts the calls that may be under way (20) as made.
+    allowed = spent + 20 + world.random.randrange(6, 14)
+    connections: dict[str, Any] = dict(world.sections["connections"])
+    connections["jira"] = {**connections["jira"], "limits": {**world.sections["connections"]["jira"]["limits"], "requests_per_minute": allowed}}
+    world.apply(connections=connections)
+    start, began = len(world.calls("jira")), len(held(world, "snow"))
+    raised = [world.raised() for _ in range(allowed // 2)]  # each takes a creation and a read-back
+    world.until("the other lane", lambda: len(held(world, "snow")) >= began + len(raised))
+    time.sleep(6)
+    times = [each.at for each in world.calls("jira")]
+    assert len(times) > start, "nothing went out at all"
+    worst = max(sum(1 for at in times[place:] if at < begin + 60) for place, begin in enumerate(times) if begin > minute_ago)
+    assert worst <= allowed
+    connections["jira"] = {**connections["jira"], "limits": {}}
+    world.apply(connections=connections)
+
+
+def held(world: Served, name: str) -> list[dict[str, Any]]:
+    inside: Any = world.partners.all[name].inside
+    shelf = {"snow": "incident", "jira": "issue"}[name]
+    return world.partners.inside(lambda: [row for _, row in inside.shelf(shelf).all()])
+
+
+def pace(world: Served, name: str, count: int) -> float:
+    """Return the seconds from the first to the last of `count` new tickets at a partner, opened at once."""
+    titles: list[str] = []
+    for _ in range(count):
+        titles.append(world.raised()["title"])
+
+    def arrived() -> list[Call]:
+        calls = world.calls(name, writes=True)
+        return [call for call in calls for title in titles if title.encode() in call.body and call.status < 300]
+
+    world.until(f"{count} tickets at {name}", lambda: len(arrived()) >= count, seconds=60)
+    at = sorted(each.at for each in arrived())
+    return at[-1] - at[0]

@@ -1,0 +1,191 @@
+"""C1: one incident in three ticket systems at once, edited everywhere, and each value travels once.
+
+Attachments are no part of this release (each connector's `doc.md` says so), hence no check of their hashes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from isthmus.connectors.jira.adf import from_adf
+from tests.stories.served import Served, everywhere, flow
+
+SYSTEMS = ("snow", "jira", "tracker")
+# canonical → how each system says it (the tester's own table, not the connectors')
+STATE = {
+    "in_progress": {"snow": "2", "jira": "Work in progress", "tracker": "in-progress"},
+    "on_hold": {"snow": "3", "jira": "Pending", "tracker": "deferred"},
+}
+
+
+@pytest.fixture(scope="module")
+def world(serve: Callable[..., Served]) -> Served:
+    rules = [
+        {"id": "incident.title", "field": "title", "policy": "latest", "skew_seconds": 0},
+        {"id": "incident.state", "field": "resolution", "policy": "latest", "skew_seconds": 0},
+    ]
+    return serve(systems=SYSTEMS, sections={"sync": flow(SYSTEMS, *rules), "routes": everywhere(*SYSTEMS)})
+
+
+def titles(world: Served, keys: dict[str, str]) -> dict[str, str]:
+    return {name: world.desks.ticket(name, keys[name]).title for name in keys}
+
+
+def test_a_ticket_opened_in_one_system_exists_in_the_others_once(world: Served) -> None:
+    title = world.title()
+    snow: Any = world.partners.all["snow"].inside
+    before = {name: world.desks.count(name) for name in SYSTEMS}
+    row = world.partners.inside(lambda: snow.instance.insert("incident", {"short_description": title}, snow.human))
+    found = world.until("the incident", lambda: [each for each in world.ada.all("/incidents") if each["title"] == title])
+    keys = world.ticketed(found[0]["id"], SYSTEMS)
+    assert keys["snow"] == row["sys_id"]
+    assert set(titles(world, keys).values()) == {title}
+    world.quiet()
+    assert {name: world.desks.count(name) - before[name] for name in SYSTEMS} == dict.fromkeys(SYSTEMS, 1)
+
+
+def test_random_edits_everywhere_with_a_kill_converge_and_echo_nowhere(world: Served) -> None:
+    """Each (incident, field) has one system in which people edit it, so the tester knows the end: the last edit."""
+    incidents = [world.raised()["id"] for _ in range(4)]
+    keys = {each: world.ticketed(each, SYSTEMS) for each in incidents}
+    home = {each: world.random.choice(SYSTEMS) for each in incidents}
+    teller = {each: world.random.choice(("snow", "jira")) for each in incidents}  # Roundup's people edit no message
+    world.quiet()
+    before = {name: len(world.calls(name, writes=True)) for name in SYSTEMS}
+    expected: dict[tuple[str, str], str] = {}
+    said: dict[str, list[str]] = {each: [] for each in incidents}
+    edits = 36
+    kill_at = world.random.randrange(8, 28)
+    for step in range(edits):
+        incident = world.random.choice(incidents)
+        match world.random.choice(("title", "description", "comment")):
+            case "title":
+                expected[incident, "title"] = text = world.title()
+                world.desks.edit(home[incident], keys[incident][home[incident]], title=text)
+            case "description":
+                expected[incident, "description"] = text = f"Seen by {world.word()}\nsince {world.word()}"
+                world.desks.edit(teller[incident], keys[incident][teller[incident]], description=text)
+            case _:
+                where = world.random.choice(SYSTEMS)
+                said[incident].append(f"note {world.word()}")
+                world.desks.comment(where, keys[incident][where], said[incident][-1])
+        if step == kill_at:
+            world.hub.kill()
+    world.hub.start()
+    world.fresh()
+
+    def agreed() -> bool:
+        for (incident, what), text in expected.items():
+            for name in SYSTEMS:
+                if field_of(world, name, keys[incident][name], what) != text:
+                    return False
+        return True
+
+    world.until("every field everywhere as last written", agreed, seconds=60)
+    world.until(
+        "every comment everywhere",
+        lambda: all(
+            any(text in held for held in world.desks.ticket(name, keys[i][name]).comments)
+            for i in incidents for name in SYSTEMS for text in said[i]
+        ),
+        seconds=60,
+    )  # fmt: skip
+    world.quiet()
+    for incident in incidents:
+        for name in SYSTEMS:
+            held = world.desks.ticket(name, keys[incident][name]).comments
+            for text in said[incident]:
+                assert sum(text in each for each in held) == 1, f"{text!r} stands {held} in {name}"
+    for name in SYSTEMS:
+        bodies = Counter(
+            (each.path, each.body)
+            for each in world.calls(name, writes=True)[before[name] :]
+            if each.status < 300 and b"transition" not in each.body
+        )
+        repeated = {pair: count for pair, count in bodies.items() if count > 1}
+        assert not repeated, f"{name} was written the same value twice: {repeated}"
+
+
+def field_of(world: Served, name: str, key: str, field: str) -> str:
+    """Return a field as its own system holds it."""
+    if field == "title":
+        return world.desks.ticket(name, key).title
+    inside: Any = world.partners.all[name].inside
+    match name:
+        case "snow":
+            return str(world.partners.inside(lambda: inside.shelf("incident").get(key)["description"]))
+        case "jira":
+            return from_adf(world.partners.inside(lambda: inside.project.issue(key)["fields"]["description"])) or ""
+        case _:
+            first = inside._person().get(f"issue/{key}")["attributes"]["messages"]
+            number = min((each["id"] for each in first), key=int)
+            content = inside._person().get(f"msg/{number}")["attributes"]["content"]
+            return str(content.get("data", content) if isinstance(content, dict) else content)
+
+
+def test_a_value_is_never_written_back_to_where_it_came_from(world: Served) -> None:
+    incident = world.raised()
+    keys = world.ticketed(incident["id"], SYSTEMS)
+    world.quiet()
+    before = {name: len(world.calls(name, writes=True)) for name in SYSTEMS}
+    title = world.title()
+    world.desks.edit("jira", keys["jira"], title=title)
+    world.until("the title everywhere", lambda: set(titles(world, keys).values()) == {title})
+    world.quiet()
+    wrote = {name: [each.body for each in world.calls(name, writes=True)[before[name]:]] for name in SYSTEMS}
+    assert wrote["jira"] == [], "an echo"
+    assert sum(title.encode() in body for body in wrote["snow"]) == 1
+    assert sum(title.encode() in body for body in wrote["tracker"]) == 1
+
+
+def test_states_follow_the_status_map_there_and_back(world: Served) -> None:
+    incident = world.raised()
+    keys = world.ticketed(incident["id"], SYSTEMS)
+    world.quiet()
+    for state, where in (("in_progress", "snow"), ("on_hold", "jira"), ("in_progress", "tracker")):
+        world.desks.edit(where, keys[where], state=STATE[state][where])
+        world.until(
+            f"{state} set in {where} everywhere",
+            lambda s=state: all(world.desks.ticket(name, keys[name]).state == STATE[s][name] for name in SYSTEMS),
+        )
+
+
+def test_resolving_and_reopening_travel(world: Served) -> None:
+    incident = world.raised()
+    keys = world.ticketed(incident["id"], SYSTEMS)
+    world.ada.post(f"/incidents/{incident['id']}/resolve", {"code": "Solution provided", "notes": f"Restarted {world.word()}."})
+    resolved = {"snow": "6", "jira": "Resolved", "tracker": "resolved"}
+    world.until("resolved everywhere", lambda: all(world.desks.ticket(name, keys[name]).state == resolved[name] for name in SYSTEMS))
+    world.ada.post(f"/incidents/{incident['id']}/reopen")
+    opened = STATE["in_progress"]
+    world.until("reopened everywhere", lambda: all(world.desks.ticket(name, keys[name]).state == opened[name] for name in SYSTEMS))
+
+
+def test_the_inventory_shows_three_spokes_and_no_pairs(world: Served) -> None:
+    systems = world.ada.get("/systems")["items"]
+    assert sorted(each["name"] for each in systems) == sorted(SYSTEMS)
+    incident = world.raised()
+    world.ticketed(incident["id"], SYSTEMS)
+    links = world.ada.all("/links", record=incident["id"])
+    assert sorted(each["connection"] for each in links) == sorted(SYSTEMS)
+
+
+def test_after_unlinking_edits_no_longer_travel_and_the_others_still_do(world: Served) -> None:
+    incident = world.raised()
+    keys = world.ticketed(incident["id"], SYSTEMS)
+    link = next(each for each in world.ada.all("/links", record=incident["id"]) if each["connection"] == "jira")
+    held = titles(world, keys)["jira"]
+    world.ada.post(f"/links/{link['id']}/unlink", {"reason": "The site is given up."})
+    title, private = world.title(), world.title()
+    world.desks.edit("snow", keys["snow"], title=title)
+    world.until("the title in the tracker", lambda: world.desks.ticket("tracker", keys["tracker"]).title == title)
+    world.quiet()
+    assert world.desks.ticket("jira", keys["jira"]).title == held
+    world.desks.edit("jira", keys["jira"], title=private)
+    world.quiet(seconds=4)  # longer than the slowest poll
+    assert world.desks.ticket("snow", keys["snow"]).title == title
+    assert private not in json.dumps(world.ada.get(f"/incidents/{incident['id']}"))
