@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import importlib.resources
 import json
 import os
@@ -91,6 +92,24 @@ class Hub:
         with urllib.request.urlopen(request, timeout=30) as answer:
             assert answer.status == 202
 
+    def alert(self, name: str, connection: str = "prometheus", **labels: str) -> None:
+        """Send one firing alert, as Alertmanager does."""
+        now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        alert = {
+            "status": "firing", "labels": {"alertname": name, "severity": "warning", **labels},
+            "annotations": {"summary": f"{name} on {labels.get('instance', 'nothing')}"}, "startsAt": now,
+            "endsAt": "0001-01-01T00:00:00Z", "generatorURL": "http://prometheus.example.test/", "fingerprint": "",
+        }  # fmt: skip
+        alert["fingerprint"] = hashlib.sha256(json.dumps(alert["labels"]).encode()).hexdigest()[:16]
+        body = {
+            "version": "4", "groupKey": name, "truncatedAlerts": 0, "status": "firing", "receiver": "isthmus",
+            "groupLabels": {}, "commonLabels": {}, "commonAnnotations": {}, "externalURL": "http://am.example.test",
+            "alerts": [alert],
+        }  # fmt: skip
+        self.ingest(
+            f"/ingest/alertmanager/{connection}", json.dumps(body).encode(), "application/json", self.tokens["alertmanager"],
+        )  # fmt: skip
+
     def isthmus(self, *arguments: str, token: str = "") -> subprocess.CompletedProcess[str]:
         """Run the command line, as the local operator or with a token."""
         environment = {**os.environ, **self.environment}
@@ -140,6 +159,11 @@ def _seed(environment: dict[str, str], partners: Partners) -> dict[str, Any]:
     connections = {
         **hurried,
         "prometheus": {"connector": "alertmanager", "config": {"token": {"secret": "env:DEMO_ALERTMANAGER_TOKEN"}}, **quiet},
+        # Alerts of branches belong to organisations by their label: one of an unknown branch is parked.
+        "branches": {
+            "connector": "alertmanager", "config": {"token": {"secret": "env:DEMO_ALERTMANAGER_TOKEN"}},
+            "organisation": {"field": "labels.branch", "table": {"north": "Meridian Retail"}}, **quiet,
+        },
         "inventory": {"connector": "csv", "config": {"token": {"secret": "env:DEMO_CSV_TOKEN"}}, **quiet},
     }
     given = {
