@@ -22,7 +22,7 @@ from isthmus.practices.monitoring.rules.correlation import WAITING
 from isthmus.practices.monitoring.surroundings import Surroundings
 
 WAIT: Final = "monitoring.wait"
-AT_ONCE: Final = 2_000
+AT_ONCE: Final = 500
 """Most alerts that are decided in one Work; the rest follows at once."""
 
 
