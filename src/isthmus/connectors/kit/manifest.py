@@ -16,7 +16,7 @@ from isthmus.connectors.kit.config import pointer
 from isthmus.kernel.errors import NeedsOperator
 
 Category = Literal["itsm", "monitoring", "cmdb", "delivery", "identity", "chat", "generic"]
-Verb = Literal["webhook", "import", "read", "write", "comment", "attach", "gate"]
+Verb = Literal["webhook", "import", "read", "write", "comment", "attach", "gate", "tell"]
 Paging = Literal["none", "offset", "page", "cursor", "link", "keyset"]
 Clock = Literal["none", "utc", "zoned", "unzoned_utc"]
 ProofKind = Literal[

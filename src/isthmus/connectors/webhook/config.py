@@ -1,4 +1,4 @@
-"""Configuration of a generic webhook: how the sender authenticates, and rules that say what a body means."""
+"""Configuration of a generic webhook: how both sides authenticate, rules that say what a body means, where to send."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class WebhookConfig(ConnectorConfig, frozen=True, kw_only=True):
-    """A sender of JSON objects."""
+    """A sender of JSON objects, a receiver of the hub's own webhooks, or both."""
 
     authentication: Annotated[Authentication, Meta(description="How the sender authenticates.")]
     secret: Annotated[SecretRef, Meta(description="The shared secret, token, or user:password for basic.")]
@@ -78,8 +78,20 @@ class WebhookConfig(ConnectorConfig, frozen=True, kw_only=True):
     ] = None
     rules: Annotated[
         list[Rule],
-        Meta(description="What bodies mean; the first rule that fits an item is used.", min_length=1),
-    ]
+        Meta(description="What bodies mean; the first rule that fits an item is used. Needed without a url."),
+    ] = []
+    url: Annotated[
+        str,
+        Meta(
+            description="Where the hub posts what it tells (decisions of the gate), signed with the secret."
+        ),
+    ] = ""
+
+    def __post_init__(self) -> None:
+        if not self.rules and not self.url:
+            raise ValueError("rules are needed where nothing is sent: give rules, a url, or both")
+        if self.url and self.authentication != "standard_webhooks":
+            raise ValueError("what the hub sends is signed as standard_webhooks: name that authentication")
 
 
 def program(text: str) -> Program:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from isthmus.connectors.kit.ports import Connector
 from isthmus.connectors.kit.simulator import Simulator
 from isthmus.connectors.webhook.config import WebhookConfig
+from isthmus.connectors.webhook.outgoing import Receiver
 from isthmus.connectors.webhook.webhook import GenericSource
 
 
@@ -14,4 +15,4 @@ def _simulator() -> Simulator:
     return WebhookSimulator()
 
 
-CONNECTOR = Connector(config=WebhookConfig, source=GenericSource(), simulator=_simulator)
+CONNECTOR = Connector(config=WebhookConfig, source=GenericSource(), open=Receiver, simulator=_simulator)

@@ -94,8 +94,8 @@ class Lanes:
 
 
 def writes(connection: connections.Connection) -> bool:
-    """Return whether a connection is a ticket system that can be written."""
-    return any(each.endswith(":write") for each in connection.manifest.capabilities)
+    """Return whether anything goes out to a connection: a ticket system, or a receiver that is told things."""
+    return connection.manifest.can("write") or connection.manifest.can("tell")
 
 
 async def run(stop: asyncio.Event) -> None:

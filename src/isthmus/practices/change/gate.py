@@ -16,7 +16,6 @@ import msgspec
 import structlog
 from django.db import DatabaseError
 
-from isthmus import blueprint
 from isthmus.hub import due
 from isthmus.hub.models import Due
 from isthmus.identity import permissions
@@ -26,7 +25,7 @@ from isthmus.kernel.record import Reason
 from isthmus.ledger import scope
 from isthmus.ledger.work import Work
 from isthmus.practices.approval import service as approval
-from isthmus.practices.change import drafting, planning, proof, schedule
+from isthmus.practices.change import callbacks, drafting, planning, proof, schedule
 from isthmus.practices.change.blueprint import ChangeSection, microseconds
 from isthmus.practices.change.models import Change, GateDecision
 from isthmus.practices.change.rules import gate as rules
@@ -81,17 +80,8 @@ def ask(
     `callback` names a connection that is told the answer, once; `wait_for` is in microseconds.
     """
     asked, facts, decision = _look(request, organisation, work.now)
-    if callback and callback not in blueprint.current().section("connections"):
-        raise Rejected(
-            "The callback cannot be made.",
-            problems=(
-                Problem(
-                    path="/callback",
-                    message=f"There is no connection {callback!r}.",
-                    remedy="Name one of the blueprint.",
-                ),
-            ),
-        )
+    if callback:
+        callbacks.check(callback, organisation)
     limit = microseconds(proof.section().gate.wait_for)
     wait = limit if wait_for is None else wait_for
     if not SECOND <= wait <= limit:
@@ -212,8 +202,6 @@ def _look_later(work: Work, record: GateDecision, decision: Decision, expires_at
 
 def _call_back(work: Work, record: GateDecision) -> None:
     if record.callback and record.decision != "wait":
-        from isthmus.practices.change import callbacks
-
         callbacks.send(work, record, described(record))
 
 

@@ -14,7 +14,7 @@ from isthmus.connectors.kit.conformance.world import World
 from isthmus.connectors.kit.ports import Poller, Source, TicketSystem
 from isthmus.kernel.kinds import KINDS
 
-_PUSHED, _ASKED, _WRITTEN = ("webhook", "import"), ("read",), ("write", "comment", "attach")
+_PUSHED, _ASKED, _WRITTEN = ("webhook", "import"), ("read",), ("write", "comment", "attach", "tell")
 
 
 class Declared:
@@ -28,7 +28,7 @@ class Declared:
         if any(map(can, _PUSHED)) and not isinstance(connector.source, Source):
             world.fail("declares webhook or import", "give CONNECTOR a source that implements ports.Source")
         if any(map(can, (*_ASKED, *_WRITTEN))) and connector.open is None:
-            world.fail("declares read or write", "give CONNECTOR an open=… that builds the client")
+            world.fail("declares read, write or tell", "give CONNECTOR an open=… that builds the client")
         if can("gate") and connector.gate is None:
             world.fail("declares gate", "give CONNECTOR a gate=… that builds it")
         for kind in world.kinds("write"):
@@ -40,7 +40,7 @@ class Declared:
         if connector.source is not None and not any(map(can, _PUSHED)):
             world.fail("has a source", "declare <kind>:webhook or <kind>:import in manifest.toml")
         if connector.open is not None and not any(map(can, (*_ASKED, *_WRITTEN))):
-            world.fail("has a client", "declare <kind>:read or <kind>:write in manifest.toml")
+            world.fail("has a client", "declare <kind>:read, :write or :tell in manifest.toml")
         if connector.gate is not None and not can("gate"):
             world.fail("has a gate", "declare change:gate in manifest.toml")
         for kind in connector.mappings:
