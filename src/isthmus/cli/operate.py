@@ -58,7 +58,7 @@ def systems_resume(name: str = typer.Argument(help="The connection's name."), as
 def deliveries_list(
     state: str = typer.Option("", help="waiting, running, dead, done; empty: all that is not done."),
     connection: str = typer.Option("", help="Only this connection."),
-    limit: int = typer.Option(50, min=1, max=1000),
+    limit: int = typer.Option(50, min=1, max=1000, help="How many at most."),
     as_json: bool = JSON,
 ) -> None:
     """Show deliveries with cause and remedy."""
@@ -114,7 +114,7 @@ def deliveries_retry(
 @conflicts.command("list")
 def conflicts_list(
     state: str = typer.Option("open", help="open or decided."),
-    limit: int = typer.Option(50, min=1, max=1000),
+    limit: int = typer.Option(50, min=1, max=1000, help="How many at most."),
     as_json: bool = JSON,
 ) -> None:
     """Show conflicts: base, ours and theirs side by side."""
@@ -154,7 +154,9 @@ def conflicts_decide(
 
 
 @conflicts.command("restore")
-def conflicts_restore(conflict: str, as_json: bool = JSON) -> None:
+def conflicts_restore(
+    conflict: str = typer.Argument(help="The conflict's id."), as_json: bool = JSON
+) -> None:
     """Bring the losing value back, in every system."""
     _post(f"/conflicts/{conflict}/restore", None, "The losing value is back.", as_json=as_json)
 
