@@ -121,7 +121,7 @@ class Desk:
 
     async def poll(self, connection: str) -> None:
         """Read everything that changed and hand it in, as the poll does."""
-        client = connections.open(connection).client
+        client = await self.store(lambda: connections.open(connection).client)
         try:
             async for page in client.changed_since("incident", ""):
                 for each in page.observations:
@@ -141,7 +141,7 @@ class Desk:
 
     async def shown(self, connection: str, key: str) -> Observation:
         """Read an object as the hub would."""
-        client: Any = connections.open(connection).client
+        client: Any = await self.store(lambda: connections.open(connection).client)
         try:
             return await client.read(
                 ExternalRef(

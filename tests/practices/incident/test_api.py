@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -35,6 +37,7 @@ def api(desk: Any) -> Callable[..., Call]:
                 return send(f"/api/v1{path}", headers=headers)
             return send(f"/api/v1{path}", data=body or {}, content_type="application/json", headers=headers)
 
+        call.client = client  # type: ignore[attr-defined]
         return call
 
     return with_scopes
@@ -148,3 +151,49 @@ def test_a_silence_is_set_and_ended_and_a_hopeless_one_refused(api: Any) -> None
     assert ended.json()["state"] == "expired"
     assert call("get", "/alerts").json()["items"] == []
     assert call("get", "/events?connection=am&event_id=unknown").status_code == 404
+
+
+def test_a_file_goes_in_and_comes_out_unchanged_and_only_as_a_download(
+    desk: Any, api: Callable[..., Call]
+) -> None:
+    call = api("incident:read", "incident:write")
+    incident = desk.open()
+    at = f"/api/v1/incidents/{incident.number}/attachments"
+    client, headers = call.client, {"content-type": "text/html; charset=utf-8"}  # type: ignore[attr-defined]
+    body = bytes(range(256)) * 5_000
+
+    def send(name: str, content: bytes) -> Any:
+        return client.generic("POST", f"{at}?{urlencode({'filename': name})}", content, headers=headers)
+
+    made = send("Größe <1>.html", body)
+    assert made.status_code == 201, made.content
+    assert made.json()["sha256"] == hashlib.sha256(body).hexdigest()
+    assert send("Größe <1>.html", body).json()["id"] == made.json()["id"], "repeating is harmless"
+    (shown,) = client.get(at).json()["items"]
+    assert (shown["filename"], shown["size"], shown["state"]) == ("Größe <1>.html", len(body), "stored")
+    found = client.get(f"{at}/{shown['id']}/content")
+    assert b"".join(found.streaming_content) == body
+    assert found["Content-Disposition"].startswith("attachment;")
+    assert (found["Content-Type"], found["X-Content-Type-Options"]) == ("application/octet-stream", "nosniff")
+    story = client.get(f"/api/v1/incidents/{incident.number}/timeline").json()["items"]
+    assert [each["title"] for each in story if each["what"] == "attachment"] == ["File: Größe <1>.html"]
+
+
+@pytest.mark.parametrize("name", ["", "../x", 'a"b', "a\nb", "x" * 201])
+def test_file_names_that_could_do_harm_are_refused(desk: Any, api: Callable[..., Call], name: str) -> None:
+    client = api("incident:read", "incident:write").client  # type: ignore[attr-defined]
+    at = f"/api/v1/incidents/{desk.open().number}/attachments"
+    refused = client.generic("POST", f"{at}?{urlencode({'filename': name})}", b"x", content_type="text/plain")
+    assert refused.status_code == 422
+    assert client.get(at).json()["items"] == []
+
+
+def test_files_need_the_right_to_write_a_content_and_a_bound(desk: Any, api: Callable[..., Call]) -> None:
+    at = f"/api/v1/incidents/{desk.open().number}/attachments"
+    reader = api("incident:read").client  # type: ignore[attr-defined]
+    assert reader.generic("POST", f"{at}?filename=x", b"x", content_type="text/plain").status_code == 403
+    writer = api("incident:read", "incident:write").client  # type: ignore[attr-defined]
+    assert writer.generic("POST", f"{at}?filename=x", b"", content_type="text/plain").status_code == 422
+    over = writer.generic("POST", f"{at}?filename=x", b"x" * 10_000_001, content_type="text/plain")
+    assert over.status_code == 422
+    assert writer.get(at).json()["items"] == []

@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 import structlog
 
+from isthmus.connectors.kit.attachments import Download
 from isthmus.connectors.kit.ports import SetDelta, TicketSystem, Written
 from isthmus.hub.sync.algorithm.state import Operation
+from isthmus.hub.sync.blobs import Stored
 from isthmus.kernel.errors import (
     Conflict,
     IsthmusError,
@@ -20,7 +22,7 @@ from isthmus.kernel.errors import (
     UnknownOutcome,
 )
 from isthmus.kernel.merge import Form, Shape
-from isthmus.kernel.observation import ExternalRef, Observation
+from isthmus.kernel.observation import ExternalRef, Observation, ObservedAttachment
 
 _log = structlog.get_logger(__name__)
 
@@ -72,6 +74,9 @@ class Result:
     observation: Observation | None = None
     own: bool = False
     found: tuple[ExternalRef, ...] = ()
+    attached: ObservedAttachment | None = None
+    download: Download | None = None
+    stored: Stored | None = None
     fault: Fault | None = None
 
 
@@ -93,6 +98,10 @@ async def _execute(client: TicketSystem, turn: Turn) -> Result:
         case "write":
             written = await _write(client, turn)
             return await _with_read_back(client, turn, written)
+        case "once" if turn.ref is not None:
+            from isthmus.hub.lanes import files
+
+            return await files.carry(client, turn)
         case "once":
             return Result(turn=turn, written=await _effect(client, turn))
 
@@ -157,6 +166,10 @@ async def _read(client: TicketSystem, turn: Turn, *, comments: bool) -> Observat
         return Observation(kind=turn.kind, external=turn.ref, values={}, deleted=True)
     if comments and seen.comments is None and not seen.deleted:
         seen = replace(seen, comments=tuple(await client.comments(turn.ref)))
+    # Files cost a call of their own at some partners: asked for when an object is looked at, not after a write.
+    listed = getattr(client, "attachments", None)
+    if listed is not None and turn.operation is None and seen.attachments is None and not seen.deleted:
+        seen = replace(seen, attachments=tuple(await listed(turn.ref)))
     return seen
 
 

@@ -52,3 +52,19 @@ def once(
     )
     levels.wake_lane(work, connection)
     return delivery_id
+
+
+def unsendable(
+    work: Work, connection: str, verb: str, *, key: str, record: RecordModel, subject: str, cause: str, remedy: str
+) -> None:  # fmt: skip
+    """Put an effect among the dead letters at once: it is known that it cannot be done, and that must be seen."""
+    held = Delivery.objects.filter(
+        organisation=record.organisation, connection=connection, subject=subject, key=key
+    )
+    if held.exists():
+        return
+    work.insert(
+        Delivery, id=source.new_id(), organisation=record.organisation, connection=connection, kind=ONCE, subject=subject,
+        record_kind=record.kind, record=record.id, verb=verb, key=key, payload=None, state="dead", trace=work.trace,
+        created_at=work.now, updated_at=work.now, fault="rejected", cause=cause, remedy=remedy,
+    )  # fmt: skip

@@ -16,7 +16,7 @@ import structlog
 from isthmus.connectors.kit.ports import TicketSystem
 from isthmus.hub import connections, due, health
 from isthmus.hub.connections import Connection
-from isthmus.hub.lanes import terms, turns
+from isthmus.hub.lanes import files, terms, turns
 from isthmus.hub.lanes.calls import Result, Turn, execute
 from isthmus.hub.lanes.limits import Breaker, restored
 from isthmus.hub.lanes.metering import Metered
@@ -193,6 +193,7 @@ class Lane:
     def _recorded(self, results: list[Result]) -> list[Turn]:
         """Record results together; if that fails, one by one, so that one of them spoils no other. What
         cannot be recorded is found again when its lease has run out: as an unknown outcome."""
+        results = files.keep(results)
         try:
             return self._conclude(results)
         except Exception:  # noqa: BLE001 - told apart below

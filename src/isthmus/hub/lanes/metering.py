@@ -12,7 +12,7 @@ from isthmus.kernel.errors import Retryable, UnknownOutcome
 from isthmus.kernel.instant import SECOND
 from isthmus.ledger.ids import source
 
-_READS = frozenset({"read", "find", "comments"})
+_READS = frozenset({"read", "find", "comments", "attachments", "fetch"})
 _PURE = frozenset({"mappings", "path", "close"})
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from isthmus.hub import due
-from isthmus.hub.lanes import closing
+from isthmus.hub.lanes import closing, files
 from isthmus.hub.lanes.calls import Result, Turn
 from isthmus.hub.lanes.limits import backoff
 from isthmus.hub.lanes.models import OPEN_STATES, Delivery
 from isthmus.hub.models import Due
+from isthmus.hub.sync import loading
 from isthmus.kernel.instant import SECOND, Instant
 from isthmus.ledger.columns import open_json
 
@@ -29,12 +30,18 @@ def begin(work: Work, row: Due) -> list[Turn]:
         due.postpone(work, row, Instant(work.now + SECOND), attempts=0)
         return []
     payload = {} if delivery.payload is None else open_json(delivery.payload)
+    turn = (files.begin if delivery.verb in files.VERBS else _turn)(work, row, delivery, payload)
+    if turn is None:
+        return []
     work.advance(Delivery, where={"id": delivery.id}, values={"state": "sending", "updated_at": work.now})
-    turn = Turn(
+    return [turn]
+
+
+def _turn(_work: Work, row: Due, delivery: Delivery, payload: Any) -> Turn | None:
+    return Turn(
         due_id=row.id, due_epoch=row.epoch, subject=delivery.subject, organisation=delivery.organisation, do="once",
         verb=delivery.verb, payload=payload, key=delivery.key, attempts=row.attempts,
     )  # fmt: skip
-    return [turn]
 
 
 def conclude(work: Work, row: Due | None, result: Result, jitter: float) -> None:
@@ -42,11 +49,16 @@ def conclude(work: Work, row: Due | None, result: Result, jitter: float) -> None
     if row is None:
         return
     fault = result.fault
+    if result.turn.verb in files.VERBS and files.conclude(work, row, result):
+        return
     if fault is None:
         said = result.written.ref.label or result.written.ref.key if result.written else "done"
         closing.close(work, row, state="done", outcome=said)
     elif fault.fault in {"retryable", "unknown", "stale"}:
         wait = backoff(result.turn.attempts, jitter, after_seconds=fault.after_seconds)
+        if fault.fault == "unknown":
+            # A late request may still land: looking before that would find nothing and make a twin.
+            wait = max(wait, loading.wait_out(row.lane))
         closing.give_back(work, row, Instant(work.now + wait), state="due", fault=fault)
     else:
         closing.bury(work, row, fault)

@@ -16,7 +16,7 @@ from isthmus.hub.lanes.calls import Fault, Result, Turn
 from isthmus.hub.lanes.levels import CONVERGE
 from isthmus.hub.lanes.limits import backoff
 from isthmus.hub.models import Due
-from isthmus.hub.sync import loading, recording
+from isthmus.hub.sync import attachments, loading, recording
 from isthmus.hub.sync.algorithm import (
     Sighting,
     begin_read,
@@ -207,6 +207,7 @@ def _take_read(work: Work, row: Due | None, loaded: Loaded, result: Result) -> b
     """A read: settles an open operation, else it is merged like any other observation."""
     observation, state = result.observation, loaded.state
     assert observation is not None  # noqa: S101 - the result of a read
+    attachments.observed(work, loaded, observation.attachments, cause=_cause(work, result))
     if state.operation is not None:
         known = state.operation.response_version or state.version
         if (compare_versions(observation.version, known) or 0) < 0:

@@ -4,7 +4,7 @@ condition, by which rule, and who answers for it. Pure: `problems` finds gaps, o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -51,16 +51,19 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     creates: bool = True
     adoption: Literal["ours", "theirs", "queue"] = "queue"
     comments: bool = True
+    attachments: bool = True
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One record kind kept in step. `owner`: the person or group who answers for it."""
+    """One record kind kept in step. `owner`: the person or group who answers for it. `attachment_bytes_max`: the
+    largest file that travels; a larger one is shown by name and size, its content stays where it is."""
 
     owner: str = ""
     system_of_record: str = ""
     connections: dict[str, Terms]
     fields: list[FieldRule] = []
     parked_retry_minutes: int = 360
+    attachment_bytes_max: Annotated[int, msgspec.Meta(ge=1, le=25_000_000)] = 10_000_000
 
 
 Boundary = dict[str, Flow]

@@ -150,14 +150,18 @@ def context_for(
     policies = boundary.policies(mapping.kind, flow, parts, connection, facts)
     found = connections.get(connection)
     lag = found.manifest.timing.search_lag_seconds
-    wait = REQUEST_WAITS * found.limits.request_seconds_max
     return Context(
         connection=connection, shapes=shapes, spelling=Dialect(mapping, paths), now=now,
         policies={name: _narrowed(policies[name], *one_way(mapping, shape)) for name, shape in shapes.items()},
         comment_id=lambda _key: source.new_id(), legal=synced.hooks_of(mapping.kind).legal,
-        limits=Limits(request_wait=int(wait * SECOND), index_lag=int(lag * SECOND),
+        limits=Limits(request_wait=wait_out(connection), index_lag=int(lag * SECOND),
                       parked_retry_after=flow.parked_retry_minutes * MINUTE),
     )  # fmt: skip
+
+
+def wait_out(connection: str) -> int:
+    """Return the microseconds during which a request whose outcome is unknown may still land."""
+    return int(REQUEST_WAITS * connections.get(connection).limits.request_seconds_max * SECOND)
 
 
 def _narrowed(policy: FieldPolicy, inbound: bool, outbound: bool) -> FieldPolicy:  # noqa: FBT001 - a pair from `one_way`

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from isthmus.hub.observing import Outcome, Seen, outcome
-from isthmus.hub.sync import loading, recording, service, synced
+from isthmus.hub.sync import attachments, loading, recording, service, synced
 from isthmus.hub.sync.algorithm import Sighting, Unmapped, adopt
 from isthmus.hub.sync.boundary import Flow
 from isthmus.hub.sync.dialect import Dialect, shapes_for
@@ -52,6 +52,7 @@ def _one(work: Work, seen: Seen, known: NewLinks, by_correlation: dict[str, str]
         return outcome(seen, "entry", reason=said, records=[link_id])
     sighting = Sighting(observation=observation, seen_at=seen.received_at)
     admission, changed = service.admit(work, loaded, sighting, cause=_cause(seen))
+    changed = [*changed, *attachments.observed(work, loaded, observation.attachments, cause=_cause(seen))]
     records = [loaded.record.id, link_id, *changed]
     return outcome(
         seen, "entry" if changed else "repeat", reason=admission.reason, records=list(dict.fromkeys(records))
@@ -107,6 +108,7 @@ def _open_record(work: Work, seen: Seen, flow: Flow) -> tuple[str, str]:
     sighting = Sighting(observation=observation, seen_at=seen.received_at)
     found = adopt(loaded.state, loaded.view, sighting, loaded.context, "theirs")
     recording.record(work, loaded, found, cause=_cause(seen))
+    attachments.observed(work, loaded, observation.attachments, cause=_cause(seen))
     synced.hooks_of(kind).evidence(work, record, seen.connection, observation)
     del flow
     return link_id, record.id

@@ -128,7 +128,8 @@ class BulkIn(Schema):
     items: list[BulkItem]
 
 
-def _visible(reference: str) -> Incident:
+def visible(reference: str) -> Incident:
+    """Return an incident by id or number, as the caller's scope shows it; `NotFound` otherwise."""
     rows: QuerySet[Any] = Incident.objects.all()
     found = (
         rows.filter(number=reference) if reference.startswith("INC-") else rows.filter(id=reference)
@@ -222,7 +223,7 @@ def bulk_incidents(request: HttpRequest, payload: BulkIn) -> dict[str, Any]:
 def get_incident(request: HttpRequest, response: HttpResponse, reference: str) -> dict[str, Any]:
     """Return an incident by id or number; the ETag names its version."""
     callers.require(request, READ)
-    incident = _visible(reference)
+    incident = visible(reference)
     etag.stamp(response, incident)
     return incident_out(incident)
 
@@ -238,7 +239,7 @@ def patch_incident(request: HttpRequest, reference: str, payload: IncidentPatch)
 def list_comments(request: HttpRequest, reference: str) -> dict[str, Any]:
     """Return the comments of an incident, oldest first."""
     callers.require(request, READ)
-    return {"items": [comment_out(each) for each in service.comments_of(_visible(reference).id)]}
+    return {"items": [comment_out(each) for each in service.comments_of(visible(reference).id)]}
 
 
 @router.post("/incidents/{reference}/comments", summary="Comment on an incident")
@@ -298,7 +299,7 @@ def stand_down(request: HttpRequest, reference: str, payload: ReasonIn) -> HttpR
 def list_suspects(request: HttpRequest, reference: str) -> dict[str, Any]:
     """Return suspect changes, the nearest first."""
     callers.require(request, READ)
-    return {"items": [suspect_out(each) for each in service.suspects(_visible(reference))]}
+    return {"items": [suspect_out(each) for each in service.suspects(visible(reference))]}
 
 
 @router.post("/incidents/{reference}/suspects/{suspect_id}", summary="Judge a suspect change")
@@ -324,7 +325,7 @@ def collision_check(request: HttpRequest, reference: str) -> HttpResponse:
 def get_timeline(request: HttpRequest, reference: str) -> dict[str, Any]:
     """Return everything that happened, oldest first, with the reason of each grouping and match."""
     callers.require(request, READ)
-    return {"items": [item_out(asdict(each)) for each in service.timeline(_visible(reference))]}
+    return {"items": [item_out(asdict(each)) for each in service.timeline(visible(reference))]}
 
 
 @router.get("/incidents/{reference}/links", summary="Its tickets in other systems")
@@ -333,4 +334,4 @@ def list_links(request: HttpRequest, reference: str) -> dict[str, Any]:
     from isthmus.hub.sync import service as sync
 
     callers.require(request, READ)
-    return {"items": [link_out(each) for each in sync.links_of(_visible(reference).id)]}
+    return {"items": [link_out(each) for each in sync.links_of(visible(reference).id)]}

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from isthmus.kernel.instant import Instant, to_rfc3339
 from isthmus.kernel.kinds.incident import INCIDENT
 from isthmus.kernel.record import FieldType
-from isthmus.practices.incident.models import Comment, Incident, Suspect
+from isthmus.practices.incident.models import Attachment, Comment, Incident, Suspect
 
 _TIMES = tuple(each.name for each in INCIDENT.fields if each.type is FieldType.INSTANT)
 
@@ -36,6 +38,13 @@ def comment_out(comment: Comment) -> dict[str, Any]:
     )
 
 
+def attachment_out(file: Attachment) -> dict[str, Any]:
+    """Return a file without its content. `state` oversized: the content stays at `connection`."""
+    names = ("id", "version", "filename", "content_type", "size", "sha256", "author", "author_label",
+             "connection", "state")  # fmt: skip
+    return _picked(file, names, ("added_at",))
+
+
 def suspect_out(suspect: Suspect) -> dict[str, Any]:
     return _picked(
         suspect, ("id", "version", "incident", "change", "hops", "reason", "verdict"), ("created_at",)
@@ -44,7 +53,8 @@ def suspect_out(suspect: Suspect) -> dict[str, Any]:
 
 def item_out(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return one item of a timeline."""
-    return {**item, "at": time(item["at"]), "recorded_at": time(item["recorded_at"])}
+    why = [msgspec.to_builtins(each) for each in item["why"]]
+    return {**item, "at": time(item["at"]), "recorded_at": time(item["recorded_at"]), "why": why}
 
 
 def link_out(link: Any) -> dict[str, Any]:

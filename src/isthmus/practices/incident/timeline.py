@@ -10,7 +10,7 @@ from isthmus.kernel.instant import Instant
 from isthmus.kernel.kinds.incident import INCIDENT
 from isthmus.kernel.record import Json, Reason
 from isthmus.ledger import reading
-from isthmus.practices.incident import comments
+from isthmus.practices.incident import attachments, comments
 from isthmus.practices.incident.models import Incident
 from isthmus.practices.incident.suspects import suspects
 
@@ -21,7 +21,7 @@ DELIVERIES_MAX = 200
 
 @dataclass(frozen=True, kw_only=True)
 class TimelineItem:
-    """One thing that happened. `what`: entry, decision, comment, alert, suspect, link or delivery.
+    """One thing that happened. `what`: entry, decision, comment, attachment, alert, suspect, link or delivery.
 
     `at` is when it happened, `recorded_at` when the hub knew; `origin` the channel or connection it came by.
     `changes`: field → [old, new]; `why` the reasons on record.
@@ -46,6 +46,7 @@ def timeline(incident: Incident) -> list[TimelineItem]:
     found = [
         *_entries(incident),
         *_comments(incident),
+        *_attachments(incident),
         *_alerts(incident),
         *_suspects(incident),
         *_links(incident),
@@ -82,6 +83,25 @@ def _comments(incident: Incident) -> Iterable[TimelineItem]:
             what="comment",
             title="Public comment" if each.public else "Work note",
             text=each.body,
+            actor=each.author_label or each.author,
+            origin=each.connection or each.channel,
+            record=each.id,
+            version=each.version,
+            trace=each.trace,
+        )
+
+
+def _attachments(incident: Incident) -> Iterable[TimelineItem]:
+    for each in attachments.of(incident.id):
+        stored = each.state == "stored"
+        yield TimelineItem(
+            at=Instant(each.added_at or each.created_at),
+            recorded_at=Instant(each.created_at),
+            what="attachment",
+            title=f"File: {each.filename}" if stored else f"File too large to travel: {each.filename}",
+            text=f"{each.size} bytes, SHA-256 {each.sha256}"
+            if stored
+            else f"{each.size} bytes, left at {each.connection}",
             actor=each.author_label or each.author,
             origin=each.connection or each.channel,
             record=each.id,

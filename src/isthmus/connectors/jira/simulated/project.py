@@ -148,7 +148,7 @@ class Project:
     def attach(self, key: str, name: str, kind: str, content: bytes, author: str) -> dict[str, Any]:
         """Add a file to an issue: `updated` and the changelog move."""
         issue = self.issue(key)
-        entry = {
+        entry: dict[str, Any] = {
             "id": str(70000 + self._shelf(CONTENTS).next_number()), "filename": name, "mimeType": kind,
             "size": len(content), "created": self._now(), "author": {"accountId": author, "displayName": author},
         }  # fmt: skip
