@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from isthmus.practices.monitoring.models import Alert
 
 WHY = [Reason(rule="test", text="for the test")]
 
-pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite only")
+pytestmark = pytest.mark.skipif(
+    os.environ.get("ISTHMUS_TEST_STORE", "sqlite") != "sqlite", reason="SQLite only"
+)
 
 
 def _plan(book: Any, **where: Any) -> str:

@@ -103,14 +103,14 @@ def checks() -> list[Check]:
             remedy="Free space or move ISTHMUS_DATA_DIR.",
         )
     )
-    keys = ISTHMUS.keys_path
-    private = keys.exists() and not keys.parent.stat().st_mode & 0o077
+    keys = ISTHMUS.keys_path.parent
+    private = keys.is_dir() and not keys.stat().st_mode & 0o077
     found.append(
         Check(
             name="keys",
             ok=private,
             text=f"{keys} {'is private' if private else 'is missing or readable by others'}.",
-            remedy=f"chmod 700 {keys.parent}; keep its backup apart from the book's.",
+            remedy=f"chmod 700 {keys}; keep its backup apart from the book's.",
         )
     )
     return [*found, _store(), _users()]
