@@ -15,7 +15,7 @@ ISTHMUS = load()
 def _secret_key(path: Path) -> str:
     """Return the installation's signing key, made on first use and readable by the owner only."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(48))
     return path.read_text().strip()
