@@ -19,7 +19,8 @@ from isthmus.cli.demo.hub_process import HubProcess
 from isthmus.cli.demo.narrator import Narrator, StoryFailedError
 from isthmus.cli.demo.partners import Partners
 from isthmus.cli.demo.people import Person
-from isthmus.cli.demo.story import Story, packaged
+from isthmus.cli.demo.stage import packaged
+from isthmus.cli.demo.story import Story
 from isthmus.cli.output import Exit, console, fail
 
 BLUEPRINT_FILES = ("sync.yaml", "monitoring.yaml", "incident.yaml", "change.yaml")

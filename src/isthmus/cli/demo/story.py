@@ -3,58 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.resources
-import json
-import os
 import shutil
-import sqlite3
-import subprocess
-import sys
-import urllib.request
-from pathlib import Path
-from typing import Any
 
-from isthmus.cli.demo.hub_process import HubProcess
-from isthmus.cli.demo.narrator import Narrator
-from isthmus.cli.demo.partners import Partners
-from isthmus.cli.demo.people import Person
-from isthmus.cli.demo.tickets import Desks
+from isthmus.cli.demo.stage import INCIDENTS, OTHER_ARTEFACT, SYSTEMS, Stage, text_of
 from isthmus.connectors.kit.faults import Fault
 
-ARTEFACT = "sha256:" + "4711" * 16
-OTHER_ARTEFACT = "sha256:" + "0815" * 16
-ALERTS, INCIDENTS = 68, 25
-SYSTEMS = ("snow", "jira", "tracker")
 
-
-def packaged(name: str) -> str:
-    """Return a file that ships with the demonstration."""
-    return (importlib.resources.files("isthmus.cli.demo") / name).read_text()
-
-
-class Story:
-    """The main job. `ada` operates, `grace` authorises; `alert_token` is what Alertmanager sends."""
-
-    def __init__(
-        self,
-        *,
-        narrator: Narrator,
-        hub: HubProcess,
-        partners: Partners,
-        ada: Person,
-        grace: Person,
-        tokens: dict[str, str],
-    ) -> None:
-        self.tell = narrator
-        self.hub = hub
-        self.partners = partners
-        self.desks = Desks(partners)
-        self.ada = ada
-        self.grace = grace
-        self.tokens = tokens
-        self.main: dict[str, Any] = {}
-        self.change: dict[str, Any] = {}
-        self.passwords: dict[str, str] = {}
+class Story(Stage):
+    """The main job, row by row."""
 
     def play(self) -> None:
         """Tell all ten rows."""
@@ -74,25 +30,25 @@ class Story:
     def configuration_items(self) -> None:
         """Rows 1 and 8 need a map: it comes from two CSV files."""
         self.tell.row(1, "Alerts find their configuration item and service")
-        self._drop("cis.csv")
-        self._drop("relations.csv")
-        items = self.tell.until("the map to be imported", lambda: self._at_least(self.ada.all("/cis"), 64))
+        self.drop("cis.csv")
+        self.drop("relations.csv")
+        items = self.tell.until("the map to be imported", lambda: self.at_least(self.ada.all("/cis"), 64))
         relations = self.tell.until(
-            "the relations to resolve", lambda: self._at_least(self.ada.all("/relations"), 99)
+            "the relations to resolve", lambda: self.at_least(self.ada.all("/relations"), 99)
         )
         self.tell.check(
             len(items) == 64 and len(relations) == 99,
             "64 configuration items and 99 relations came from two CSV files.",
         )
-        self._raise_change()
+        self.raise_change()
         self.tell.look(f"{self.hub.url}/map/")
 
     def storm(self) -> None:
         """Row 2: 500 alerts."""
         self.tell.row(2, "A storm of 500 alerts becomes 25 incidents; a parent outage becomes one")
-        sent = self._replay(resolved=False)
+        sent = self.replay(resolved=False)
         self.tell.say(f"{sent} alerts in the words of a real Alertmanager were sent, repeats included.")
-        incidents = self.tell.until("the storm to settle", self._settled)
+        incidents = self.tell.until("the storm to settle", self.settled)
         alerts = self.ada.all("/alerts")
         self.tell.check(
             len(incidents) == INCIDENTS,
@@ -148,7 +104,7 @@ class Story:
     def crosswalk(self) -> None:
         """Row 4: the same incident in three vocabularies."""
         self.tell.row(4, "One incident, three systems, three vocabularies")
-        keys = self.tell.until("tickets in three systems", lambda: self._keys(self.main["id"]))
+        keys = self.tell.until("tickets in three systems", lambda: self.keys(self.main["id"]))
         shown = [self.desks.ticket(name, keys[name]) for name in SYSTEMS]
         for each in shown:
             self.tell.say(
@@ -163,7 +119,7 @@ class Story:
     def both_ways(self) -> None:
         """Row 5: people work where they like."""
         self.tell.row(5, "A comment in one system, a state in another; all agree, nothing echoes")
-        keys = self._keys(self.main["id"]) or {}
+        keys = self.keys(self.main["id"]) or {}
         self.desks.comment("jira", keys["jira"], "Consumer group rebalanced, watching the backlog.")
         self.tell.until(
             "the comment in ServiceNow and Roundup",
@@ -187,7 +143,7 @@ class Story:
     def killed(self) -> None:
         """Row 6: faults and kill -9."""
         self.tell.row(6, "A partner that commits and then hangs, a hub killed with -9: still one ticket")
-        before = self.tell.until("every ticket of the storm", lambda: self._counts(INCIDENTS))
+        before = self.tell.until("every ticket of the storm", lambda: self.counts(INCIDENTS))
         snow = self.partners.all["snow"].inside
         self.partners.inside(
             lambda: snow.faults.plan(Fault.RESET_AFTER_COMMIT, method="POST", path="/incident", times=1)
@@ -199,8 +155,8 @@ class Story:
         self.hub.kill()
         self.tell.say("The hub was killed with -9 while it was writing; it starts again.")
         self.hub.start()
-        keys = self.tell.until("one ticket in each system", lambda: self._keys(made["id"]), seconds=120)
-        after = self._counts()
+        keys = self.tell.until("one ticket in each system", lambda: self.keys(made["id"]), seconds=120)
+        after = self.counts()
         self.tell.check(
             all(after[name] == before[name] + 1 for name in SYSTEMS),
             f"{made['number']} exists exactly once in each system ({', '.join(keys)}); tickets before {before}, after {after}.",
@@ -209,7 +165,7 @@ class Story:
     def conflict(self) -> None:
         """Row 7: two people, one field."""
         self.tell.row(7, "Two people edit the same field: a named winner, a loser that can be restored")
-        keys = self._keys(self.main["id"]) or {}
+        keys = self.keys(self.main["id"]) or {}
         for name in SYSTEMS:
             self.ada.post(f"/systems/{name}/pause", {"reason": "the demonstration stages a conflict"})
         self.desks.edit("snow", keys["snow"], title="Payment queue stuck behind a poison message")
@@ -260,15 +216,15 @@ class Story:
         self.tell.row(9, "The deployment gate: closed, approved, open; a freeze closes it")
         number, change = self.change["number"], self.change["id"]
         self.tell.check(
-            self._gate(number) == 1, f"isthmus gate check --change {number}: exit 1, nobody approved it."
+            self.ask_gate(number) == 1, f"isthmus gate check --change {number}: exit 1, nobody approved it."
         )
-        self._advance("submit", "assess", "request-approval")
+        self.advance("submit", "assess", "request-approval")
         own = self.ada.call("POST", f"/changes/{change}/approve", {"comment": "my own"})
         self.tell.check(own.status == 403, "ada raised it, so ada may not approve it (403).")
         self.grace.post(f"/changes/{change}/approve", {"comment": "Backout rehearsed."})
-        self.tell.check(self._gate(number) == 0, "grace approved: exit 0.")
+        self.tell.check(self.ask_gate(number) == 0, "grace approved: exit 0.")
         self.tell.check(
-            self._gate(number, artefact=OTHER_ARTEFACT) == 1,
+            self.ask_gate(number, artefact=OTHER_ARTEFACT) == 1,
             "Another artefact than the approved one: exit 1.",
         )
         now = dt.datetime.now(dt.UTC)
@@ -276,147 +232,41 @@ class Story:
             "/freezes",
             {
                 "name": "Quarter-end freeze",
-                "starts_at": _text(now - dt.timedelta(minutes=1)),
-                "ends_at": _text(now + dt.timedelta(hours=1)),
+                "starts_at": text_of(now - dt.timedelta(minutes=1)),
+                "ends_at": text_of(now + dt.timedelta(hours=1)),
                 "environments": ["production"],
             },
         )
         self.tell.check(
-            self._gate(number) == 1, "Under the quarter-end freeze: exit 1, with the freeze's name."
+            self.ask_gate(number) == 1, "Under the quarter-end freeze: exit 1, with the freeze's name."
         )
         self.ada.call("DELETE", f"/freezes/{freeze['id']}")
         self.tell.check(
-            self._gate(number, url="http://127.0.0.1:9") == 3, "Hub not reachable: exit 3. It fails closed."
+            self.ask_gate(number, url="http://127.0.0.1:9") == 3,
+            "Hub not reachable: exit 3. It fails closed.",
         )
         self.tell.look(f"{self.hub.url}/changes/")
 
     def evidence(self) -> None:
         """Row 10: the whole story, and the proof."""
         self.tell.row(10, "The whole story can be read and verified")
-        self._replay(resolved=True)
+        self.replay(resolved=True)
         story = self.ada.get(f"/traces/{self.main['number']}")
         self.tell.check(
             len(story["entries"]) >= 5 and {each["connection"] for each in story["external"]} >= set(SYSTEMS),
             f"isthmus trace {self.main['number']}: {len(story['entries'])} entries, {len(story['external'])} tickets in other systems.",
         )
-        report = self.tell.until("a sound verification", self._sound)
+        report = self.tell.until("a sound verification", self.sound)
         self.tell.check(
             report["ok"], f"isthmus audit verify: sound ({report['counts'].get('entries', '?')} entries)."
         )
         copy = self.hub.data_dir / "edited"
         shutil.rmtree(copy, ignore_errors=True)
         copy.mkdir()
-        self._copy_book(copy / "book.sqlite")
-        found = self._tamper(copy / "book.sqlite")
+        self.copy_book(copy / "book.sqlite")
+        found = self.tamper(copy / "book.sqlite")
         self.tell.check(
             "change_change" in found,
             "Somebody sets an approval by hand in a copy of the store: the verifier names the row.",
         )
         self.tell.look(f"{self.hub.url}/audit/")
-
-    # Small things ----------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _at_least(items: list[Any], count: int) -> list[Any] | None:
-        return items if len(items) >= count else None
-
-    def _settled(self) -> list[Any] | None:
-        """Return the incidents once every alert of the storm is decided and nothing is under way."""
-        if len(self.ada.all("/alerts")) < ALERTS:
-            return None
-        found = [each for each in self.ada.all("/incidents") if each["state"] != "cancelled"]
-        return found if len(found) <= INCIDENTS else None
-
-    def _counts(self, at_least: int = 0) -> dict[str, int]:
-        """Return the number of tickets per system; nothing until each holds `at_least` that many."""
-        found = {name: self.desks.count(name) for name in SYSTEMS}
-        return found if min(found.values()) >= at_least else {}
-
-    def _ingest(self, path: str, body: bytes, content_type: str, token: str) -> None:
-        request = urllib.request.Request(  # noqa: S310 - our own loopback
-            f"{self.hub.url}{path}",
-            data=body,
-            headers={"Content-Type": content_type, "Authorization": f"Bearer {token}"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own loopback
-            if answer.status != 202:
-                raise RuntimeError(f"{path} answered {answer.status}")
-
-    def _drop(self, name: str) -> None:
-        self._ingest("/ingest/csv/inventory", packaged(name).encode(), "text/csv", self.tokens["csv"])
-
-    def _replay(self, *, resolved: bool) -> int:
-        """Send the recorded webhooks: those in which something resolved, or the others; return how many alerts."""
-        count = 0
-        for line in packaged("recorded/storm.jsonl").splitlines():
-            message = json.loads(line)
-            alerts = message["body"]["alerts"]
-            if any(each["status"] == "resolved" for each in alerts) is not resolved:
-                continue
-            self._ingest(
-                "/ingest/alertmanager/prometheus",
-                json.dumps(message["body"]).encode(),
-                "application/json",
-                self.tokens["alertmanager"],
-            )
-            count += len(alerts)
-        return count
-
-    def _keys(self, incident: str) -> dict[str, str] | None:
-        links = self.ada.get(f"/incidents/{incident}/links")["items"]
-        found = {each["connection"]: each["external_key"] for each in links if each["external_key"]}
-        return found if set(found) == set(SYSTEMS) else None
-
-    def _raise_change(self) -> None:
-        now = dt.datetime.now(dt.UTC)
-        self.change = self.ada.post(
-            "/changes",
-            {
-                "title": "New consumer release on the message queue host",
-                "type": "normal",
-                "cis": ["mq-01"],
-                "environment": "production",
-                "artefact_hash": ARTEFACT,
-                "window_start": _text(now - dt.timedelta(minutes=10)),
-                "window_end": _text(now + dt.timedelta(hours=2)),
-                "implementation_plan": "Roll consumers one by one.",
-                "backout_plan": "Redeploy the previous release.",
-            },
-        )
-        self.tell.say(f"ada raised {self.change['number']}, a change on mq-01; remember it for row 8.")
-
-    def _advance(self, *actions: str) -> None:
-        for action in actions:
-            self.ada.post(f"/changes/{self.change['id']}/{action}")
-
-    def _gate(self, number: str, *, artefact: str = ARTEFACT, url: str = "") -> int:
-        command = [sys.executable, "-m", "isthmus.cli.main", "gate", "check", "--change", number]
-        command += ["--environment", "production", "--artefact", artefact, "--ci", "mq-01"]
-        environment = {**os.environ, "ISTHMUS_URL": url or self.hub.url, "ISTHMUS_TOKEN": self.tokens["gate"]}
-        return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
-
-    def _sound(self) -> dict[str, Any] | None:
-        report: dict[str, Any] = self.ada.post("/audit/verify")
-        return report if report["ok"] else None
-
-    def _copy_book(self, target: Path) -> None:
-        source = sqlite3.connect(self.hub.data_dir / "book.sqlite")
-        copy = sqlite3.connect(target)
-        with copy:
-            source.backup(copy)
-        copy.close()
-        source.close()
-
-    def _tamper(self, book: Path) -> str:
-        edited = sqlite3.connect(book)
-        with edited:
-            edited.execute(
-                "UPDATE change_change SET authorisation = 'approved', state = 'scheduled', version = version + 1"
-            )
-        edited.close()
-        command = [sys.executable, "-m", "isthmus.ledger.verify", str(book)]
-        return subprocess.run(command, capture_output=True, check=False, text=True).stdout
-
-
-def _text(moment: dt.datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
