@@ -61,7 +61,7 @@ def backup(directory: Path, *, keys_directory: Path, now: Instant) -> Manifest:
     for each in (directory, keys_directory):
         if each.exists() and any(each.iterdir()):
             raise NeedsOperator(f"{each} is not empty.", remedy="Give a new directory.")
-        each.mkdir(parents=True, exist_ok=True)
+        each.mkdir(parents=True, exist_ok=True, mode=0o700)
     checkpoint.make(now)
     last = witness.last_number()
     _copy_book(directory)
@@ -143,7 +143,9 @@ def restore(
     if keys_directory is not None:
         keys.ring().close()
         for each in keys_directory.iterdir():
-            shutil.copyfile(each, settings.ISTHMUS.keys_path.with_name(each.name))
+            kept = settings.ISTHMUS.keys_path.with_name(each.name)
+            kept.touch(mode=0o600)
+            shutil.copyfile(each, kept)
     for name in erased:
         keys.ring().destroy(name)
     _announce(actor, why, now)

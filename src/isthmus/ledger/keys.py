@@ -78,6 +78,8 @@ class Keyring:
         if self._pid != os.getpid():
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._master = AESGCM(_read_or_make(self.path.parent / "master.key"))
+            # SQLite gives its side files the mode of the file itself, which therefore comes first.
+            self.path.touch(mode=0o600)
             self._store = sqlite3.connect(
                 self.path, timeout=20, isolation_level=None, check_same_thread=False
             )
@@ -236,14 +238,14 @@ class Keyring:
 
     def copy_to(self, directory: Path) -> None:
         """Write a consistent copy of key file and master key: the keys' own backup, kept apart."""
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for path in (directory / self.path.name, directory / "master.key"):
+            path.touch(mode=0o600)
         with self._lock:
             store = self._open_file()
             target = sqlite3.connect(directory / self.path.name)
             store.backup(target)
             target.close()
-        for path in (directory / self.path.name, directory / "master.key"):
-            path.touch(mode=0o600)
         (directory / "master.key").write_bytes((self.path.parent / "master.key").read_bytes())
 
 
