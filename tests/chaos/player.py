@@ -233,7 +233,10 @@ class Player:
     def _tag(self, where: str, key: str, tag: str) -> None:
         inside: Any = self.town.partners.all[where].inside
         if where == "tracker":
-            inside.human_edit("incident", key, {"tags": [tag]})
+            # One tag is added, as by its own button: writing the whole set back would undo a tag that came meanwhile.
+            inside._provide([tag])
+            inside._wait_for_the_next_second(key)
+            inside._person().edit(key, **{"@op": "add", "keyword": [tag]})
             return
 
         def add() -> None:

@@ -119,7 +119,7 @@ def assert_as_told(script: list[Ticket], played: Played) -> None:
         incident = Incident.objects.get(id=played.incidents[ticket.name])
         held = {name: getattr(incident, name) for name in ticket.expected}
         assert held == ticket.expected, ticket.name
-        assert set(incident.tags or []) == ticket.tags, ticket.name
+        assert set(incident.tags or []) == ticket.tags, f"{ticket.name} has the tags {incident.tags}"
         said = Counter(each.body for each in Comment.objects.filter(record=incident.id))
         assert said == Counter(ticket.comments), ticket.name
 

@@ -490,3 +490,24 @@ def test_a_clock_that_runs_ahead_is_flagged_and_loses_its_lead():
     assert world.value("title") == "later, from the right clock"
     ((_, conflict),) = world.conflicts
     assert (conflict.winner, conflict.ours) == ("theirs", "from the fast clock")
+
+
+def test_what_was_empty_at_the_creation_is_nobodys_edit():
+    world = World(Partner(name="A"))
+    world.edit("priority", "3")
+    while not world.partners["A"].things:
+        assert world.step("A")
+    world.edit("title", "written while the creation was under way")
+    assert world.quiesce()
+    assert world.conflicts == []
+    assert world.value("title") == "written while the creation was under way" == world.at("A").values["title"]
+
+
+def test_a_tag_added_beside_a_write_that_never_arrived_is_no_spelling_of_ours():
+    world = started(bare())
+    world.edit("tags", ["ours"])
+    world.partners["A"].faults.append("lost")
+    world.run("A")
+    world.user("A", "tags", "theirs")
+    assert world.quiesce()
+    assert set(world.value("tags")) == {"ours", "theirs"} == world.at("A").tags

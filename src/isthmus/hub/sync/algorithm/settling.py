@@ -26,7 +26,7 @@ from isthmus.hub.sync.algorithm.state import (
     Sent,
 )
 from isthmus.kernel.instant import Instant
-from isthmus.kernel.merge import Form, Shape
+from isthmus.kernel.merge import Form, Shape, gather
 
 
 def mark_sent(link: LinkState) -> LinkState:
@@ -136,9 +136,11 @@ def settle(link: LinkState, record: RecordView, seen: Sighting, context: Context
                 LinkPart(agreed=sent.value, seen=sent.expected, mapping_version=context.spelling.version),
             )
         elif shape.form is Form.SET:
-            _settle_set(draft, shape, sent, theirs, seen, context)
+            _settle_set(draft, shape, sent, theirs, operation, seen, context)
         else:
             _settle_value(draft, shape, sent, theirs, operation, seen, context)
+    if operation.kind == "create":
+        settled |= _agree_on_absence(draft, seen, context, except_parts=settled)
     merge_all(draft, seen, context, except_parts=frozenset(settled))
     tick = draft.link.tick + 1
     draft.link = structs.replace(
@@ -146,6 +148,25 @@ def settle(link: LinkState, record: RecordView, seen: Sighting, context: Context
         dirty=still_dirty(draft.link, seen.start), singly=tuple(each for each in draft.link.singly if each not in settled),
     )  # fmt: skip
     return draft.finish()
+
+
+def _agree_on_absence(draft: Draft, seen: Sighting, context: Context, *, except_parts: set[str]) -> set[str]:
+    """Give a base to the parts that were left out of a creation because they were empty, and are empty there.
+
+    Without it the emptiness would look like somebody's edit: what was written here meanwhile would conflict
+    with it, or lose to it.
+    """
+    found = set()
+    for name, shape in context.shapes.items():
+        if name in except_parts or draft.part(name).seen is not UNSET:
+            continue
+        absent = gather(shape, {})
+        if observed(shape, seen, draft.part(name)) == absent:
+            draft.set_part(
+                name, LinkPart(agreed=absent, seen=absent, mapping_version=context.spelling.version)
+            )
+            found.add(name)
+    return found
 
 
 def _settle_value(
@@ -193,10 +214,15 @@ def _settle_set(
     shape: Shape,
     sent: Sent,
     theirs: Any,
+    operation: Operation,
     seen: Sighting,
     context: Context,
 ) -> None:
-    """Judge our elements only; whatever else is in the set is somebody else's edit and is merged."""
+    """Judge our elements only; whatever else is in the set is somebody else's edit and is merged.
+
+    Unknown elements in place of ours are a partner's own spelling only if it has answered the write: a write
+    that may never have arrived explains nothing, and what is new there is somebody's.
+    """
     name, part = shape.name, draft.part(shape.name)
     missing = set(sent.add) - set(theirs)
     remaining = set(sent.remove) & set(theirs)
@@ -205,7 +231,7 @@ def _settle_set(
         set_base(draft, shape, agreed=sent.value, seen=sent.expected, context=context)
         merge_part(draft, shape, theirs, seen, context)
         return
-    if missing and unknown and context.rules.park_unexplained:
+    if missing and unknown and _acknowledged(operation) and context.rules.park_unexplained:
         park(draft, name, agreed=sent.value, seen=theirs, why="rewritten", context=context,
              text=f"{context.connection} shows {sorted(unknown)} where {sorted(missing)} was written.")  # fmt: skip
         return
