@@ -18,8 +18,8 @@ from isthmus.practices.monitoring.blueprint import (
     SuppressionSpec,
     TimesSpec,
     TopologySpec,
-    check,
 )
+from isthmus.practices.monitoring.checks import check
 
 
 def rules(*specs: dict[str, Any], **more: Any) -> dict[str, Any]:

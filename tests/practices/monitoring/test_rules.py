@@ -12,8 +12,8 @@ from msgspec import structs
 from isthmus.kernel.errors import Rejected
 from isthmus.kernel.instant import MINUTE, Instant
 from isthmus.practices.monitoring.rules import automation, identity, occurrence, stability, suppression
-from isthmus.practices.monitoring.rules.correlation import (
-    Correlator,
+from isthmus.practices.monitoring.rules.correlation import Correlator
+from isthmus.practices.monitoring.rules.groups import (
     Group,
     GroupRule,
     Member,

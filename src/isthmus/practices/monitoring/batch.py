@@ -18,7 +18,7 @@ from isthmus.practices.monitoring.deciding import Case, Decider
 from isthmus.practices.monitoring.models import Alert
 from isthmus.practices.monitoring.reading import Sighting, sight
 from isthmus.practices.monitoring.rules import occurrence, stability
-from isthmus.practices.monitoring.rules.correlation import WAITING
+from isthmus.practices.monitoring.rules.groups import WAITING
 from isthmus.practices.monitoring.rules.occurrence import FIRING, Held
 from isthmus.practices.monitoring.surroundings import Surroundings
 

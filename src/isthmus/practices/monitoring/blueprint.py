@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from isthmus.blueprint import sections
-from isthmus.kernel import duration
-from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.expression import Environment
-from isthmus.kernel.kinds.monitoring import SEVERITIES
-from isthmus.practices.monitoring.rules.automation import Level, missing_conditions
-from isthmus.practices.monitoring.rules.identity import DEFAULT_NOISE, NOISE
-from isthmus.practices.monitoring.rules.matching import Matcher
+from isthmus.practices.monitoring.rules.identity import DEFAULT_NOISE
 
 ENVIRONMENT: Final = Environment(
     {
@@ -177,165 +172,20 @@ class MonitoringSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     times: TimesSpec = TimesSpec()
 
 
-_FIELDS: Final = frozenset({"labels.*", "summary", "severity", "external_key"})
-
-
-def _check_identity(path: str, spec: IdentitySpec) -> list[Problem]:
-    problems = [
-        Problem(
-            path=f"{path}/fields/{index}",
-            message=f"{name!r} is not a field",
-            remedy="Use labels.*, labels.<name>, annotations.<name>, summary, severity or external_key.",
-        )
-        for index, name in enumerate(spec.fields)
-        if name not in _FIELDS and not name.startswith(("labels.", "annotations."))
-    ]
-    problems += [
-        Problem(
-            path=f"{path}/noise/{index}", message=f"{name!r} is unknown", remedy=f"Use {', '.join(NOISE)}."
-        )
-        for index, name in enumerate(spec.noise)
-        if name not in NOISE
-    ]
-    if not spec.fields:
-        problems.append(
-            Problem(
-                path=f"{path}/fields", message="no field identifies an alert", remedy="Name at least one."
-            )
-        )
-    return problems
-
-
-def _check_matchers(path: str, specs: list[MatcherSpec]) -> list[Problem]:
-    problems = (
-        [] if specs else [Problem(path=path, message="no matcher fits nothing", remedy="Give at least one.")]
-    )
-    for index, spec in enumerate(specs):
-        try:
-            Matcher(label=spec.label, value=spec.value, operator=spec.op)
-        except Rejected as refused:
-            problems.append(Problem(path=f"{path}/{index}", message=refused.text, remedy=refused.remedy))
-    return problems
-
-
-def _check_rules(rules: list[RuleSpec]) -> list[Problem]:
-    problems = []
-    names: set[str] = set()
-    for index, rule in enumerate(rules):
-        path = f"/correlation/rules/{index}"
-        if rule.name in names:
-            problems.append(
-                Problem(
-                    path=f"{path}/name",
-                    message=f"{rule.name!r} is taken",
-                    remedy="Give each rule its own name.",
-                )
-            )
-        names.add(rule.name)
-        if rule.threshold < 1:
-            problems.append(
-                Problem(path=path, message="the threshold must be positive", remedy="Give 1 or more.")
-            )
-        if rule.when:
-            try:
-                program = ENVIRONMENT.compile(rule.when)
-            except Rejected as refused:
-                problems.append(Problem(path=f"{path}/when", message=refused.text, remedy=refused.remedy))
-            else:
-                if program.returns not in {"BOOL", "DYN"}:
-                    problems.append(
-                        Problem(
-                            path=f"{path}/when",
-                            message=f"yields {program.returns}",
-                            remedy="Write a condition.",
-                        )
-                    )
-        elif not rule.match:
-            problems.append(
-                Problem(path=path, message="would hold for every alert", remedy="Give match or when.")
-            )
-    return problems
-
-
-def _check_words(section: MonitoringSection) -> list[Problem]:
-    problems = [
-        Problem(
-            path=f"/severities/{word}",
-            message=f"{value!r} is not a severity",
-            remedy=f"Use {', '.join(SEVERITIES)}.",
-        )
-        for word, value in section.severities.items()
-        if value not in SEVERITIES
-    ]
-    levels = {"/automation/default": section.automation.default}
-    levels |= {f"/automation/services/{name}": level for name, level in section.automation.services.items()}
-    levels |= {
-        f"/automation/severities/{name}": level for name, level in section.automation.severities.items()
-    }
-    problems += [
-        Problem(path=path, message=f"{level!r} is not a level", remedy="Use record, draft or full.")
-        for path, level in levels.items()
-        if level not in set(Level)
-    ]
-    for path, level in levels.items():
-        correlation = [
-            *section.correlation.rules,
-            *([section.correlation.topology] if section.correlation.topology.enabled else []),
-        ]
-        suppression = section.suppression.maintenance or bool(section.suppression.inhibitions)
-        if level == Level.FULL:
-            problems += [
-                Problem(
-                    path=path,
-                    message=f"full automation is refused: {missing} is missing",
-                    remedy="Activate it or use draft.",
-                )
-                for missing in missing_conditions(
-                    Level.FULL, correlation_rules=correlation, suppression=suppression
-                )
-            ]
-    return problems
-
-
-def check(section: MonitoringSection, _: Any) -> list[Problem]:
-    """Find unknown fields, bad patterns and expressions, rules without a condition, full automation without a net."""
-    problems = _check_identity("/identity", section.identity)
-    for name, spec in section.sources.items():
-        problems += _check_identity(f"/sources/{name}", spec)
-    for index, rule in enumerate(section.suppression.inhibitions):
-        problems += _check_matchers(f"/suppression/inhibitions/{index}/source", rule.source)
-        problems += _check_matchers(f"/suppression/inhibitions/{index}/target", rule.target)
-    return (
-        problems + _check_rules(section.correlation.rules) + _check_words(section) + _check_durations(section)
-    )
-
-
-def _check_durations(section: MonitoringSection) -> list[Problem]:
-    correlation, times = section.correlation, section.times
-    spans = [
-        (f"/correlation/rules/{place}/window", each.window) for place, each in enumerate(correlation.rules)
-    ]
-    spans += [
-        ("/correlation/topology/window", correlation.topology.window),
-        ("/correlation/storm/window", correlation.storm.window),
-    ]
-    spans += [
-        (f"/times/{name}", getattr(times, name)) for name in ("stable", "reopen", "grace", "stale", "flap")
-    ]
-    return duration.check(spans) + duration.check([("/times/wait", times.wait)], most=LONGEST_WAIT)
-
-
 DEFAULT: Final = MonitoringSection()
 
 
 def register() -> None:
     """Make the section known; called when the app is ready."""
+    # The checks name the types of this module.
+    from isthmus.practices.monitoring import checks
+
     sections.register(
         sections.Section(
             name="monitoring",
             schema=MonitoringSection,
             help="Identity, binding, suppression, correlation, automation and times of alerts.",
             default=lambda: DEFAULT,
-            check=check,
+            check=checks.check,
         )
     )

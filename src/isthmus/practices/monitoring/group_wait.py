@@ -18,7 +18,7 @@ from isthmus.ledger.work import Work
 from isthmus.practices.incident.loading import chunks
 from isthmus.practices.monitoring import index
 from isthmus.practices.monitoring.models import Alert
-from isthmus.practices.monitoring.rules.correlation import WAITING
+from isthmus.practices.monitoring.rules.groups import WAITING
 from isthmus.practices.monitoring.surroundings import Surroundings
 
 WAIT: Final = "monitoring.wait"

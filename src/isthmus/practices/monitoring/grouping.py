@@ -16,11 +16,11 @@ from isthmus.practices.monitoring import group_wait, index
 from isthmus.practices.monitoring.models import Alert
 from isthmus.practices.monitoring.plan import Plan
 from isthmus.practices.monitoring.rules import occurrence
-from isthmus.practices.monitoring.rules.correlation import (
+from isthmus.practices.monitoring.rules.correlation import Correlator
+from isthmus.practices.monitoring.rules.groups import (
     ATTACHED,
     MOVABLE,
     WAITING,
-    Correlator,
     Group,
     GroupRule,
     Member,

@@ -9,7 +9,7 @@ from isthmus.kernel.duration import microseconds
 from isthmus.kernel.rule_set import Rule, RuleSet
 from isthmus.practices.monitoring.blueprint import ENVIRONMENT, IdentitySpec, MatcherSpec, MonitoringSection
 from isthmus.practices.monitoring.rules import automation, identity
-from isthmus.practices.monitoring.rules.correlation import GroupRule, Policy
+from isthmus.practices.monitoring.rules.groups import GroupRule, Policy
 from isthmus.practices.monitoring.rules.matching import Matcher
 from isthmus.practices.monitoring.rules.stability import Times
 from isthmus.practices.monitoring.rules.suppression import Inhibition
