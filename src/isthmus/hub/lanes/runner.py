@@ -14,7 +14,9 @@ from django.db import connections as databases
 from isthmus.hub import connections
 from isthmus.hub.lanes import levels
 from isthmus.hub.lanes.lane import Lane
+from isthmus.hub.sync import comparing
 from isthmus.ledger import door, scope
+from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
 
 T = TypeVar("T")
@@ -29,6 +31,7 @@ class Lanes:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lanes")
+        self._compared = -1
         self._running: dict[str, tuple[Lane, asyncio.Event, asyncio.Task[None]]] = {}
 
     def store(self, call: Callable[[], T]) -> Awaitable[T]:
@@ -77,6 +80,10 @@ class Lanes:
     async def _match(self) -> None:
         found: dict[str, Any] = await self.store(lambda: dict(connections.in_force()))
         wanted = {name: each for name, each in found.items() if writes(each)}
+        generation = max((each.generation for each in found.values()), default=0)
+        if generation != self._compared:
+            await self.store(lambda: comparing.ensure_scheduled(source.now()))
+            self._compared = generation
         for name, (lane, _, task) in list(self._running.items()):
             changed = name not in wanted or wanted[name].generation != lane.generation
             if changed or task.done():

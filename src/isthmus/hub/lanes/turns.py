@@ -15,8 +15,9 @@ from isthmus.hub.lanes import closing, levels, once
 from isthmus.hub.lanes.calls import Fault, Result, Turn
 from isthmus.hub.lanes.levels import CONVERGE
 from isthmus.hub.lanes.limits import backoff
+from isthmus.hub.lanes.models import Delivery
 from isthmus.hub.models import Due
-from isthmus.hub.sync import attachments, loading, recording
+from isthmus.hub.sync import attachments, comparing, loading, recording
 from isthmus.hub.sync.algorithm import (
     Sighting,
     begin_read,
@@ -208,6 +209,15 @@ def _take_read(work: Work, row: Due | None, loaded: Loaded, result: Result) -> b
     observation, state = result.observation, loaded.state
     assert observation is not None  # noqa: S101 - the result of a read
     attachments.observed(work, loaded, observation.attachments, cause=_cause(work, result))
+    on = _settle_or_merge(work, row, loaded, result)
+    if on:
+        comparing.looked(work, loaded, state, observation)
+    return on
+
+
+def _settle_or_merge(work: Work, row: Due | None, loaded: Loaded, result: Result) -> bool:
+    observation, state = result.observation, loaded.state
+    assert observation is not None  # noqa: S101 - as above
     if state.operation is not None:
         known = state.operation.response_version or state.version
         if (compare_versions(observation.version, known) or 0) < 0:
@@ -287,6 +297,10 @@ def _sent_fields(turn: Turn) -> set[str]:
 
 
 def _finish_level(work: Work, row: Due, loaded: Loaded) -> None:
+    if not loaded.state.key and loaded.state.refused is not None:
+        # Nothing is owed only because these very values were refused: that is stuck, not in step.
+        closing.bury(work, row, _refusal(loaded))
+        return
     parked = sorted(name for name, part in loaded.state.parts.items() if part.flag == "divergent")
     said = f"In step, except {', '.join(parked)} (parked)." if parked else "In step."
     if loaded.view.conflicts:
@@ -302,3 +316,14 @@ def _finish_level(work: Work, row: Due, loaded: Loaded) -> None:
             organisation=loaded.link.organisation,
             lane=loaded.link.connection,
         )
+
+
+def _refusal(loaded: Loaded) -> Fault:
+    held = Delivery.objects.filter(id=loaded.link.id).first()
+    cause = held.cause if held is not None else ""
+    remedy = held.remedy if held is not None else ""
+    return Fault(
+        fault="rejected",
+        cause=cause or f"{loaded.link.connection} refused to create it with these very values.",
+        remedy=remedy or "Correct the record or the mapping, then retry the delivery.",
+    )

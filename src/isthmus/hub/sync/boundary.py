@@ -3,12 +3,13 @@ condition, by which rule, and who answers for it. Pure: `problems` finds gaps, o
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 import msgspec
 
-from isthmus.kernel import expression
+from isthmus.kernel import duration, expression
 from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.instant import SECOND
 from isthmus.kernel.kinds import KINDS
@@ -16,6 +17,7 @@ from isthmus.kernel.kinds.incident import LEVELS
 from isthmus.kernel.merge import HUB, FieldPolicy
 from isthmus.kernel.record import Json, MergePolicy
 
+COMPARE_EVERY_LEAST = dt.timedelta(minutes=1)
 Direction = Literal["both", "in", "out", "none"]
 VARIABLES = {"connection": "text", "kind": "text", "field": "text", "channel": "text", "record": "json"}
 """What a rule's condition may name: the connection that speaks, the record before the merge and the channel
@@ -45,13 +47,15 @@ class FieldRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How one connection takes part in a flow. `creates`: objects that people open there become records.
-    `adoption`: what happens to differing fields when two existing objects are linked."""
+    `adoption`: what happens to differing fields when two existing objects are linked. `compare_every`: how often
+    every object is read afresh, whatever messages said (ISO 8601; PT0S: never)."""
 
     direction: Direction = "both"
     creates: bool = True
     adoption: Literal["ours", "theirs", "queue"] = "queue"
     comments: bool = True
     attachments: bool = True
+    compare_every: dt.timedelta = dt.timedelta(days=1)
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -143,6 +147,14 @@ def _flow_problems(kind: str, flow: Flow, known: set[str]) -> list[Problem]:
         _unknown(f"/{kind}/connections/{name}", name, known) for name in flow.connections if name not in known
     ]
     names = set(KINDS[kind].by_name) | {field.group for field in KINDS[kind].fields if field.group}
+    found += duration.check(
+        (
+            (f"/{kind}/connections/{name}/compare_every", terms.compare_every)
+            for name, terms in flow.connections.items()
+            if terms.compare_every
+        ),
+        least=COMPARE_EVERY_LEAST,
+    )
     seen: dict[str, int] = {}
     for place, rule in enumerate(flow.fields):
         path = f"/{kind}/fields/{place}"

@@ -188,8 +188,13 @@ def plain_of(record: RecordModel) -> dict[str, Any]:
 
 def flow_of(kind: str) -> Flow:
     """Return the flow of a kind; an undeclared one has no connections."""
-    flows: dict[str, Flow] = blueprint.current().section("sync")
-    return flows.get(kind) or Flow(connections={})
+    return flows().get(kind) or Flow(connections={})
+
+
+def flows() -> dict[str, Flow]:
+    """Return the flows of all kinds."""
+    found: dict[str, Flow] = blueprint.current().section("sync")
+    return found
 
 
 def _terms(flow: Flow, connection: str) -> boundary.Terms:

@@ -12,7 +12,16 @@ from isthmus.kernel.kinds.sync import CONFLICT, LINK
 from isthmus.ledger.columns import JsonColumn, SealedJson, SealedText
 from isthmus.ledger.records import RecordModel
 
-__all__ = ["AttachmentPlace", "BlobPart", "Conflict", "Delivery", "FieldTrail", "Link", "LinkRun"]
+__all__ = [
+    "AttachmentPlace",
+    "BlobPart",
+    "Comparison",
+    "Conflict",
+    "Delivery",
+    "FieldTrail",
+    "Link",
+    "LinkRun",
+]
 
 
 class Link(RecordModel):
@@ -72,6 +81,7 @@ class LinkRun(models.Model):
     """The working state of a link: its counter, fence and the open operation (sealed with the record's key).
 
     `epoch` rises with every write: a conditional update that finds another epoch changes nothing.
+    `comparing`: the comparison round (its start) that waits for a read of this link, 0 if none.
     """
 
     link = models.CharField(primary_key=True, max_length=26)
@@ -86,12 +96,34 @@ class LinkRun(models.Model):
     operation = models.BinaryField(null=True)
     operation_state = models.CharField(max_length=8, default="", blank=True)
     parked = models.IntegerField(default=0)
+    comparing = models.BigIntegerField(default=0)
     last_seen_at = models.BigIntegerField(null=True)
     settled_at = models.BigIntegerField(null=True)
 
     class Meta:
         db_table = "sync_link_run"
         indexes = [models.Index(fields=["organisation", "record"], name="sync_link_run_record")]
+
+
+class Comparison(models.Model):
+    """The last comparison of a connection's links of one kind: links asked for and looked at, those that
+    differed, objects that were gone."""
+
+    organisation = models.CharField(max_length=26)
+    connection = models.CharField(max_length=64)
+    kind = models.CharField(max_length=24)
+    started_at = models.BigIntegerField(default=0)
+    finished_at = models.BigIntegerField(null=True)
+    asked = models.BigIntegerField(default=0)
+    looked = models.BigIntegerField(default=0)
+    different = models.BigIntegerField(default=0)
+    missing = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "sync_comparison"
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "connection", "kind"], name="sync_comparison_key")
+        ]
 
 
 class FieldTrail(models.Model):
