@@ -11,7 +11,8 @@ import hmac
 import re
 import struct
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from isthmus.kernel.actor import Origin, system
@@ -25,7 +26,9 @@ from isthmus.ledger.models import Entry, Progress, Seal, SearchToken
 from isthmus.ledger.work import Work
 
 READER = "search"
-SEALS_MAX = 20
+ENTRIES_AT_ONCE = 50
+"""Entries whose tokens are written in one transaction."""
+
 WORDS_MAX = 2_000
 """Distinct words indexed per field value; the rest of a longer text is not searchable by word."""
 
@@ -41,34 +44,48 @@ def words(text: str) -> list[str]:
 
 def token(organisation: str, text: str) -> int:
     """Return the keyed hash of a value or word, as a signed 64-bit integer."""
-    key = keys.ring().derived(f"search:{organisation}")
+    return _hashed(keys.ring().derived(f"search:{organisation}"), text)
+
+
+def _hashed(key: bytes, text: str) -> int:
     found: int = struct.unpack(">q", hmac.digest(key, text.encode(), "sha256")[:8])[0]
     return found
 
 
 def index_once() -> int:
-    """Index the sealed segments that came since the last call; return how many entries were read."""
+    """Index the sealed segment that came next since the last call; return how many entries it had.
+
+    A segment may hold thousands of entries, so its tokens are written in parts that hold the turnstile briefly;
+    only the last part moves the reader on. A part written twice changes nothing.
+    """
     progress = Progress.objects.filter(name=READER).first()
     after = progress.position if progress else 0
-    seals = list(Seal.objects.filter(id__gt=after).order_by("id")[:SEALS_MAX])
-    if not seals:
+    seal = Seal.objects.filter(id__gt=after).order_by("id").first()
+    if seal is None:
         return 0
-    count = 0
+    part: list[Body] = []
+    for raw in _bodies(seal):
+        part.append(decode_body(raw))
+        if len(part) == ENTRIES_AT_ONCE:
+            _write(part)
+            part = []
+    _write(part, moved=(progress, after, seal.id))
+    return seal.count
 
+
+def _write(part: Sequence[Body], moved: tuple[Progress | None, int, int] | None = None) -> None:
     def act(work: Work) -> None:
-        nonlocal count
-        count = 0
-        for seal in seals:
-            for raw in _bodies(seal):
-                count += 1
-                _index(work, decode_body(raw))
-        if progress is None:
-            work.insert(Progress, name=READER, position=seals[-1].id)
-        else:
-            work.advance(Progress, {"name": READER, "position": after}, {"position": seals[-1].id})
+        for body in part:
+            _index(work, body)
+        if moved is not None:
+            progress, after, position = moved
+            if progress is None:
+                work.insert(Progress, name=READER, position=position)
+            else:
+                work.advance(Progress, {"name": READER, "position": after}, {"position": position})
 
-    perform(act, actor=system("search"), origin=Origin(channel="hub"))
-    return count
+    if part or moved:
+        perform(act, actor=system("search"), origin=Origin(channel="hub"))
 
 
 def find(organisation: str, query: str, *, field: str = "") -> list[str]:
@@ -105,24 +122,38 @@ def _bodies(seal: Seal) -> Iterator[bytes]:
         chunk = seqs[start : start + 500]
         yield from (
             bytes(raw)
-            for raw in Entry.objects.filter(seq__in=chunk).order_by("seq").values_list("body", flat=True)
+            for raw in Entry.objects.filter(seq__in=chunk, kind__in=_searchable())
+            .order_by("seq")
+            .values_list("body", flat=True)
         )
 
 
+@cache
+def _searchable() -> frozenset[str]:
+    """Return the kinds that have anything to index: most entries of a busy hub are of none of them."""
+    return frozenset(
+        name for name, kind in KINDS.items() if any(_wanted(declared) for declared in kind.by_name.values())
+    )
+
+
+def _wanted(declared: Field) -> bool:
+    return declared.sealed or declared.name == "number"
+
+
 def _index(work: Work, body: Body) -> None:
-    if body.kind not in KINDS:
-        return
     fields = KINDS[body.kind].by_name
+    secret = keys.ring().derived(f"search:{body.organisation}")
     for name, (_, new) in body.changes.items():
         declared = fields.get(name)
-        if declared is None or not (declared.sealed or name == "number"):
+        if declared is None or not _wanted(declared):
             continue
         key = {"organisation": body.organisation, "field": name, "record": body.record}
-        work.remove(SearchToken, key)
+        if body.version > 1:
+            work.remove(SearchToken, key)
         for text in _texts(declared, new):
             for each in {
-                token(body.organisation, _whole(name, text)),
-                *(token(body.organisation, word) for word in words(text)),
+                _hashed(secret, _whole(name, text)),
+                *(_hashed(secret, word) for word in words(text)),
             }:
                 work.upsert(SearchToken, {**key, "token": each}, {})
 

@@ -23,16 +23,17 @@ class Kept:
         return self.unsealed_age > sealer.ALARM_AFTER
 
 
-def tick(now: Instant, *, holder: str = "") -> Kept:
+def tick(now: Instant, *, holder: str = "", index: bool = True) -> Kept:
     """Do one round; call it about twice a second from one thread of the `work` role.
 
     Any number of processes may call it: only the holder of the sealer's lease does the work. `holder` names
-    the caller across its restarts, so that a successor need not wait for a dead one's lease.
+    the caller across its restarts, so that a successor need not wait for a dead one's lease. `index` false
+    leaves the search index for later, while there is more pressing work.
     """
     with scope.everywhere("upkeep of the book"):
         sealed = sealer.seal_all(now, holder=holder)
         made = checkpoint.make(now) if checkpoint.due(now) else None
-        indexed = search.index_once()
+        indexed = search.index_once() if index else 0
         return Kept(
             sealed=sealed,
             checkpoint=made.number if made else 0,

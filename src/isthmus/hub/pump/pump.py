@@ -73,14 +73,21 @@ class Pump:
         self._intake = log
         self._partitions: dict[str, Partition] = {}
         self.lease: Held | None = None
+        self.busy = False
+        """Whether more than a batch waits somewhere: work that may wait should."""
 
     def round(self) -> int:
         """Take at most one batch of every connection; return how many messages were taken."""
-        taken = 0
+        taken, busy = 0, False
         for name, connection in connections.in_force().items():
             if self._intake.durable(name) == 0:
                 continue
             taken += self.step(connection)
+            held = self._partitions.get(name)
+            busy = busy or (
+                held is not None and self._intake.durable(name) - held.position > held.messages_max
+            )
+        self.busy = busy
         return taken
 
     def step(self, connection: Connection) -> int:

@@ -53,6 +53,7 @@ class Engine:
         self._log = shared_log.log()
         self._pump = Pump(self._log)
         self._stopped = threading.Event()
+        self._kept = 0
         # The data directory's lock proves that the last holder on SQLite is dead: no need to wait for its
         # lease to run out. On PostgreSQL another machine may hold it, so holders have names of their own.
         self._holder = "" if django_settings.ISTHMUS.database_url else "serve"
@@ -98,7 +99,10 @@ class Engine:
 
     def _keep(self) -> bool:
         """Seal, sign and index; say so loudly while entries wait too long for their seal."""
-        kept = upkeep.tick(source.now(), holder=self._holder)
+        self._kept += 1
+        # A storm is recorded before it is indexed for search; every tenth round keeps the index moving even so.
+        index = not self._pump.busy or self._kept % 10 == 0
+        kept = upkeep.tick(source.now(), holder=self._holder, index=index)
         metrics.UNSEALED.set(kept.unsealed_age / SECOND)
         if kept.alarming:
             _log.error("unsealed_tail", seconds=kept.unsealed_age / SECOND)
