@@ -10,7 +10,7 @@ from isthmus.blueprint import running, sections, service
 from isthmus.blueprint.sections import Section
 from isthmus.blueprint.source import Source
 from isthmus.blueprint.validate import Invalid
-from isthmus.kernel.errors import Conflict, Forbidden, NotFound
+from isthmus.kernel.errors import Conflict, NotFound
 
 
 class Desk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -22,7 +22,6 @@ class Desk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 def a_section(monkeypatch, book):
     known = dict(sections._sections)
     known["desk"] = Section(name="desk", schema=Desk, help="Desk.", default=Desk)
-    known["vault"] = Section(name="vault", schema=Desk, help="Vault.", default=Desk, high_tier=True)
     monkeypatch.setattr(sections, "_sections", known)
     running.forget()
     yield
@@ -84,15 +83,6 @@ def test_rollback_brings_the_content_back_as_a_new_generation(book):
     assert blueprint.current(fresh=True).section("desk").seats == 3
     with pytest.raises(NotFound):
         book.perform(lambda work: service.rollback(work, 99))
-
-
-def test_a_high_tier_section_needs_a_second_person(book):
-    source = Source(sections={"vault": {"seats": 2}})
-    with pytest.raises(Forbidden):
-        apply(book, source)
-    with pytest.raises(Forbidden):
-        apply(book, source, approved_by="person-administrator")
-    assert apply(book, source, approved_by="person-approver").sequence == 1
 
 
 def test_each_work_records_the_generation_that_it_read(book):

@@ -10,6 +10,9 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
+from isthmus.blueprint import approvals, running
+from isthmus.blueprint import service as blueprints
+from isthmus.blueprint.source import Source
 from isthmus.connectors.kit import registry
 from isthmus.hub import connections
 from isthmus.identity import people
@@ -78,11 +81,21 @@ class Office:
         return self.book.clock.now()
 
     async def trust(self, *types):
-        await self.desk.apply(
-            sync=FLOWS,
-            routes=ROUTES,
-            change={"evidence": [{"system": "snow", "types": list(types)}] if types else []},
-        )
+        """Name ServiceNow as authority for these types: Eve agrees, Ada applies."""
+        change = {"evidence": [{"system": "snow", "types": list(types)}] if types else []}
+
+        def plan():
+            sections = {**blueprints.export(), "change": change}
+            return sections, blueprints.plan(Source(sections=sections)).content_hash
+
+        sections, content = await self.desk.store(plan)
+        for who, act in (
+            ("eve", lambda work: approvals.approve(work, content)),
+            ("ada", lambda work: blueprints.apply(work, Source(sections=sections))),
+        ):
+            await self.desk.perform(act, actor=self.people[who])
+        running.forget()
+        await self.desk.store(connections.in_force)
 
     async def do(self, who, act, *arguments, **more):
         def inside(work):

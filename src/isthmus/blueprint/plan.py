@@ -66,8 +66,22 @@ def make(
         content_hash=hash_of(content_of(new_plain)),
         steps=tuple(steps),
         affects=tuple(affects),
-        high_tier=tuple(sorted(name for name in changed if sections.get(name).high_tier)),
+        high_tier=tuple(sorted({place for step in steps if (place := _high(step, old_plain, new_plain))})),
     )
+
+
+def _high(step: Step, old: dict[str, Any], new: dict[str, Any]) -> str:
+    """Return the section or the member of one that a step changes, if it is of the high tier, else ""."""
+    name, _, rest = step.pointer.removeprefix("/").partition("/")
+    tier = sections.get(name).high_tier
+    if not isinstance(tier, frozenset):
+        return name if tier else ""
+    member = rest.partition("/")[0].removesuffix(" (order)")
+    if member:
+        return f"{name}/{member}" if member in tier else ""
+    # The whole section came or went: what it says about its high members came or went with it.
+    held = (old.get(name) or {}, new.get(name) or {})
+    return next((f"{name}/{each}" for each in sorted(tier) if any(each in value for value in held)), "")
 
 
 def _named(value: Any) -> dict[str, Any] | None:

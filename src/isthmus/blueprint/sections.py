@@ -25,7 +25,8 @@ class Section:
 
     `check(value, parsed)` returns problems with JSON-Pointer paths relative to the section.
     `affects(old, new)` returns sentences for the plan: which records or systems a change touches.
-    `high_tier`: needs a second person's approval of the content hash before it applies.
+    `high_tier`: what needs a second person's approval of the content hash before it applies: the whole section
+    (True) or these members of it.
     """
 
     name: str
@@ -34,7 +35,7 @@ class Section:
     default: Callable[[], Any]
     check: Check | None = None
     affects: Affects | None = None
-    high_tier: bool = False
+    high_tier: bool | frozenset[str] = False
 
 
 @dataclass(frozen=True, kw_only=True)

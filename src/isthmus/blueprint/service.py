@@ -6,14 +6,14 @@ from typing import Any
 
 import msgspec
 
+from isthmus.blueprint import approvals, running, validate
 from isthmus.blueprint import plan as planning
-from isthmus.blueprint import running, validate
 from isthmus.blueprint.models import Generation
 from isthmus.blueprint.plan import Plan
 from isthmus.blueprint.sections import Parsed
 from isthmus.blueprint.source import Source
 from isthmus.kernel.errors import Conflict, Forbidden, NotFound
-from isthmus.kernel.record import Reason
+from isthmus.kernel.record import Json, Reason
 from isthmus.ledger import organisations, scope
 from isthmus.ledger.work import Work
 
@@ -33,13 +33,11 @@ def plan(source: Source) -> Plan:
     return planning.make(now.plain or {}, now, source.sections, parsed, base_generation=now.generation)
 
 
-def apply(
-    work: Work, source: Source, *, expected: int | None = None, approved_by: str = ""
-) -> Generation | None:
+def apply(work: Work, source: Source, *, expected: int | None = None) -> Generation | None:
     """Make `source` the blueprint in force; return its generation, or None where nothing differs.
 
     `expected` is the generation that the caller planned against: another one in between is a `Conflict`.
-    Sections of the high tier need `approved_by`, a second person than the one who applies.
+    What is of the high tier needs a second person's consent to this content hash (`approvals.approve`).
     """
     proposed = plan(source)
     if expected is not None and expected != proposed.base_generation:
@@ -49,22 +47,20 @@ def apply(
         )
     if proposed.empty:
         return None
-    if proposed.high_tier and approved_by in {"", work.actor.id}:
-        raise Forbidden(
-            f"Sections {', '.join(proposed.high_tier)} need the approval of a second person.",
-            remedy=f"Ask a colleague to apply with approval of content hash {proposed.content_hash[:12]}.",
-        )
     text = f"{len(proposed.steps)} value(s) changed against generation {proposed.base_generation}."
     return _record(
         work,
         source.sections,
         proposed,
-        Reason(rule="blueprint.apply", text=text, facts={"approved_by": approved_by}),
+        Reason(rule="blueprint.apply", text=text, facts=_consent(work, proposed)),
     )
 
 
 def rollback(work: Work, to_sequence: int) -> Generation | None:
-    """Apply the content of an earlier generation again, as a new one; None where nothing differs."""
+    """Apply the content of an earlier generation again, as a new one; None where nothing differs.
+
+    The way back needs the same consent as the way there: an old rule about authority is a rule about authority.
+    """
     source = Source(sections=sections_of(generation(to_sequence)))
     proposed = plan(source)
     if proposed.empty:
@@ -76,9 +72,23 @@ def rollback(work: Work, to_sequence: int) -> Generation | None:
         work,
         source.sections,
         proposed,
-        Reason(rule="blueprint.rollback", text=text),
+        Reason(rule="blueprint.rollback", text=text, facts=_consent(work, proposed)),
         rolled_back_from=proposed.base_generation,
     )
+
+
+def _consent(work: Work, proposed: Plan) -> dict[str, Json]:
+    """Return who else agreed to a content of the high tier; `Forbidden` if nobody did. The first blueprint of
+    an installation is exempt: there is nobody yet who could agree."""
+    if not proposed.high_tier or proposed.base_generation == 0:
+        return {}
+    found = approvals.second_person(work.actor, proposed.content_hash, proposed.base_generation, work.now)
+    if found is None:
+        raise Forbidden(
+            f"{', '.join(proposed.high_tier)} need a second person's approval of this content.",
+            remedy=f"Ask a colleague to plan and approve it; its content hash is {proposed.content_hash}.",
+        )
+    return {"approved_by": found.approver, "approval": found.id}
 
 
 def _record(

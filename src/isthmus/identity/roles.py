@@ -56,7 +56,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "agent": _READ
     | {"alert:write", "incident:write", "change:write", "link:write", "conflict:decide", "delivery:retry", "gate:check"},
     "change_manager": _READ | {"change:write", "change:manage", "incident:write", "gate:check"},
-    "approver": _READ | {"approval:decide"},
+    "approver": _READ | {"approval:decide", "configuration:read"},
     "integration_engineer": _READ
     | {
         "ci:write", "system:write", "delivery:retry", "link:write", "conflict:decide", "configuration:read",

@@ -6,6 +6,7 @@ from isthmus.kernel.kinds.change import APPROVAL, CHANGE, CHANGE_CALENDAR, FREEZ
 from isthmus.kernel.kinds.configuration import CI, CI_RELATION, CMDB_GAP
 from isthmus.kernel.kinds.incident import ATTACHMENT, COMMENT, INCIDENT, SUSPECT
 from isthmus.kernel.kinds.installation import (
+    BLUEPRINT_APPROVAL,
     GENERATION,
     INTAKE_OFFSET,
     ORGANISATION,
@@ -28,6 +29,7 @@ KINDS: dict[str, RecordKind] = {
         ROLE_GRANT,
         SERVICE_ACCOUNT,
         GENERATION,
+        BLUEPRINT_APPROVAL,
         INTAKE_OFFSET,
         SYSTEM_EVENT,
         ALERT,

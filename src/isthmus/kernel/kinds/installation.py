@@ -76,6 +76,17 @@ GENERATION = RecordKind(
     ),
 )
 
+BLUEPRINT_APPROVAL = RecordKind(
+    name="blueprint_approval",
+    table="blueprint_approval",
+    fields=(
+        Field(name="content_hash", policy=_HUB, required=True),
+        Field(name="base_generation", type=FieldType.INTEGER, policy=_HUB),
+        Field(name="approver", type=FieldType.REFERENCE, policy=_HUB, required=True),
+    ),
+)
+"""A person's consent to one content, to be applied on one generation."""
+
 INTAKE_OFFSET = RecordKind(
     name="intake_offset",
     table="hub_intake_offset",

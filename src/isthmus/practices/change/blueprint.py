@@ -305,5 +305,7 @@ def declare() -> None:
             help="Change models, authorities, windows and freezes, whose approvals count, and the gate.",
             default=ChangeSection,
             check=check,
+            # Who authorises, whose word counts, and what is authorised in advance.
+            high_tier=frozenset({"authorities", "evidence", "models"}),
         )
     )

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from isthmus import blueprint
-from isthmus.blueprint import service
+from isthmus.blueprint import approvals, service
 from isthmus.blueprint.source import Source
 from isthmus.identity import people
 from isthmus.kernel.errors import IsthmusError, NotFound, Rejected
@@ -88,6 +88,21 @@ def apply(request: HttpRequest) -> HttpResponse:
         permission="configuration:write",
         organisation=organisations.root(),
         done="The blueprint is in force within a second.",
+    )
+    return back(request, "/configuration")
+
+
+@require_POST
+@screen(approvals.PERMISSION)
+def approve(request: HttpRequest) -> HttpResponse:
+    """Agree to exactly the planned content, so that somebody else may apply it."""
+    wanted = request.POST.get("content_hash", "")
+    act(
+        request,
+        lambda work: approvals.approve(work, wanted),
+        permission=approvals.PERMISSION,
+        organisation=organisations.root(),
+        done="Approved: a colleague may apply exactly this content within a week.",
     )
     return back(request, "/configuration")
 

@@ -65,6 +65,7 @@ urlpatterns = [
     path("configuration", configuration.index),
     path("configuration/plan", configuration.plan),
     path("configuration/apply", configuration.apply),
+    path("configuration/approve", configuration.approve),
     path("configuration/<int:sequence>", configuration.one),
     path("configuration/<int:sequence>/rollback", configuration.rollback),
     path("me", me.index),

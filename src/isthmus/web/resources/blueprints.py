@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 
 from isthmus import blueprint
-from isthmus.blueprint import service
+from isthmus.blueprint import approvals, service
 from isthmus.blueprint.plan import Plan
 from isthmus.blueprint.source import Source
 from isthmus.hub.http import actor as callers
@@ -26,7 +26,12 @@ class Candidate(Schema):
 
     sections: dict[str, Any]
     expected: int | None = None
-    approved_by: str = ""
+
+
+class Consent(Schema):
+    """The hash of the content that is agreed to, as a plan shows it."""
+
+    content_hash: str
 
 
 @router.get("/blueprint", summary="The sections in force, as written")
@@ -51,10 +56,18 @@ def apply(request: HttpRequest, payload: Candidate) -> HttpResponse:
             work,
             Source(sections=payload.sections),
             expected=payload.expected,
-            approved_by=payload.approved_by,
         )
 
     return idempotency.act(request, do, out=_generation)
+
+
+@router.post("/blueprint/approvals", summary="Agree, as a second person, to exactly this content")
+def approve(request: HttpRequest, payload: Consent) -> HttpResponse:
+    """Needed before what decides about authority is applied. A signed-in person's; no token gives it."""
+    callers.require(request, approvals.PERMISSION, organisations.root())
+    return idempotency.act(
+        request, lambda work: approvals.approve(work, payload.content_hash), out=shapes.record, status=201
+    )
 
 
 @router.get("/blueprint/generations", summary="Generations, newest first")
