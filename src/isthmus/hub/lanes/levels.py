@@ -19,7 +19,8 @@ CONVERGE = "converge"
 def converge(work: Work, link: Link, *, trace: str = "", at: Instant | None = None) -> None:
     """Have the connection's lane bring both sides of `link` together, at once unless `at` says later.
 
-    Asking again re-drives one that is stuck: its attempts count anew.
+    Asking again re-drives one that is stuck: its attempts count anew. Why it last failed stays in sight until
+    it succeeds.
     """
     asked: set[str] = work.__dict__.setdefault("asked_levels", set())
     if link.id in asked or link.state != "active":
@@ -33,7 +34,6 @@ def converge(work: Work, link: Link, *, trace: str = "", at: Instant | None = No
         values={
             "id": link.id, "kind": CONVERGE, "record_kind": link.record_kind, "record": link.record, "state": "due",
             "attempts": 0, "trace": trace or work.trace, "created_at": work.now, "updated_at": work.now, "next_at": when,
-            "fault": "", "cause": "", "remedy": "",
         },
     )  # fmt: skip
     due.schedule(work, CONVERGE, link.id, when, organisation=link.organisation, lane=link.connection)

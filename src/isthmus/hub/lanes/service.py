@@ -52,7 +52,9 @@ def _again(work: Work, delivery: Delivery) -> None:
         link = Link.objects.filter(id=delivery.subject).first()
         if link is None or link.state != "active":
             raise Conflict("The link of this delivery no longer follows.", remedy="Link the record again.")
-        levels.converge(work, link, trace=delivery.trace)
+        from isthmus.hub.sync import service as sync
+
+        sync.retry_parked(work, link, at_once=True)
         return
     work.advance(Delivery, where={"id": delivery.id}, values={"state": "due", "attempts": 0, "updated_at": work.now,
                                                               "next_at": work.now})  # fmt: skip

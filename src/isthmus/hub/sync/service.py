@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from isthmus.hub import connections, health
 from isthmus.hub.lanes import levels
 from isthmus.hub.sync import loading, recording, synced
@@ -151,12 +153,14 @@ def compare(work: Work, found: Link) -> None:
 
 
 def retry_parked(work: Work, found: Link, *, at_once: bool = False) -> None:
-    """Owe the parked parts of a link once more (`at_once`: however lately they were parked)."""
+    """Owe the parked parts of a link once more (`at_once`: however lately they were parked, and a creation that
+    was refused may be tried with the same values: whoever asks knows that the other side was mended)."""
     loaded = _one(work, found)
     context = loaded.context
     if at_once:
         context = replace(context, limits=replace(context.limits, parked_retry_after=0))
-    recording.put_state(work, loaded, reopen_parked(loaded.state, context))
+    state = reopen_parked(loaded.state, context)
+    recording.put_state(work, loaded, structs.replace(state, refused=None) if at_once else state)
     levels.converge(work, found)
 
 
