@@ -95,7 +95,7 @@ def _blueprint() -> str:
 
     schema = sections.json_schema()
     parts = [
-        f"## `{name}`\n\n{sections.get(name).help}\n\nType: {_type_text(schema['properties'][name])}"
+        f"## `{name}`\n\n{sections.get(name).help}\n\nType: {_type_text(schema['properties'][name])}{_consent(name)}"
         for name in sections.names()
     ]
     parts.append("# Structures")
@@ -122,6 +122,16 @@ def _blueprint() -> str:
         "How to work with a blueprint: [the how-to](../how-to/blueprint.md).",
         *parts,
     )
+
+
+def _consent(name: str) -> str:
+    from isthmus.blueprint import sections
+
+    tier = sections.get(name).high_tier
+    if not tier:
+        return ""
+    parts = "The section" if tier is True else "Of it, " + ", ".join(f"`{each}`" for each in sorted(tier))
+    return f"\n\n{parts}: changes need a second person's approval."
 
 
 def _short(name: str) -> str:
