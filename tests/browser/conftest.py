@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import console_hub
-from console_hub import PASSWORD, SECRET
+from console_hub import sign_in
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -54,7 +54,9 @@ class Browser:
     states: dict[str, Any] = field(default_factory=dict)
     contexts: list[Any] = field(default_factory=list)
 
-    def open(self, who: str, path: str = "/", *, phone: bool = False, dark: bool = False, bypass_csp: bool = False) -> Any:
+    def open(
+        self, who: str, path: str = "/", *, phone: bool = False, dark: bool = False, bypass_csp: bool = False
+    ) -> Any:
         """Return a page at `path`, signed in as `who`."""
         if who not in self.states:
             self.states[who] = self._sign_in(who)
@@ -82,21 +84,6 @@ class Browser:
         self.contexts.clear()
 
 
-def sign_in(page: Any, who: str) -> None:
-    """Sign in at the form; administrators show the code of their app."""
-    page.goto("/accounts/login/")
-    page.fill("#id_login", who)
-    page.fill("#id_password", PASSWORD)
-    page.click("main button.main")
-    if who == "root":
-        from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
-
-        page.wait_for_url("**/2fa/authenticate/**")
-        page.fill("input[name=code]", format_hotp_value(hotp_value(SECRET, next(iter(yield_hotp_counters_from_time())))))
-        page.click("main button")
-    page.wait_for_url("**/")
-
-
 @pytest.fixture(scope="session")
 def _browser(chromium: Any, hub: console_hub.Hub) -> Browser:
     return Browser(chromium, hub)
@@ -106,3 +93,5 @@ def _browser(chromium: Any, hub: console_hub.Hub) -> Browser:
 def browser(_browser: Browser) -> Iterator[Browser]:
     yield _browser
     _browser.close()
+    # One walk's faults and pauses are not the next one's.
+    _browser.hub.mend()

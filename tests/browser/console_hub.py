@@ -47,6 +47,28 @@ def until(what: str, look: Callable[[], T | None], *, seconds: float = PATIENCE_
         time.sleep(0.1)
 
 
+def sign_in(page: Any, who: str) -> None:
+    """Sign in at the form; administrators show the code of their app."""
+    page.goto("/accounts/login/")
+    page.fill("#id_login", who)
+    page.fill("#id_password", PASSWORD)
+    page.click("main button.main")
+    if who == "root":
+        from allauth.mfa.totp.internal.auth import (
+            format_hotp_value,
+            hotp_value,
+            yield_hotp_counters_from_time,
+        )
+
+        page.wait_for_url("**/2fa/authenticate/**")
+        page.fill(
+            "input[name=code]",
+            format_hotp_value(hotp_value(SECRET, next(iter(yield_hotp_counters_from_time())))),
+        )
+        page.click("main button")
+    page.wait_for_url("**/")
+
+
 @dataclass
 class Hub:
     """The running hub, its partners, and people who call its API beside the browser."""
@@ -118,6 +140,16 @@ class Hub:
         command = [sys.executable, "-m", "isthmus.cli.main", *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
+    def mend(self) -> None:
+        """Have every partner behave and every lane run."""
+        for each in self.partners.all.values():
+            faults = getattr(each.inside, "faults", None)
+            if faults is not None:
+                self.partners.inside(faults.clear)
+        for each in self.ada.get("/systems")["items"]:
+            if each["paused"]:
+                self.ada.post(f"/systems/{each['name']}/resume")
+
     def stop(self) -> None:
         self.process.kill()
         self.partners.stop()
@@ -155,14 +187,23 @@ def start(directory: Path) -> Hub:
 def _seed(environment: dict[str, str], partners: Partners) -> dict[str, Any]:
     quiet = {"polling": {"enabled": False}}
     # The demonstration keeps to the vendors' rate limits; here nobody wants to wait for them.
-    hurried = {name: {**entry, "limits": {"requests_per_minute": 6000}} for name, entry in partners.connections().items()}
+    hurried = {
+        name: {**entry, "limits": {"requests_per_minute": 6000}}
+        for name, entry in partners.connections().items()
+    }
     connections = {
         **hurried,
-        "prometheus": {"connector": "alertmanager", "config": {"token": {"secret": "env:DEMO_ALERTMANAGER_TOKEN"}}, **quiet},
+        "prometheus": {
+            "connector": "alertmanager",
+            "config": {"token": {"secret": "env:DEMO_ALERTMANAGER_TOKEN"}},
+            **quiet,
+        },
         # Alerts of branches belong to organisations by their label: one of an unknown branch is parked.
         "branches": {
-            "connector": "alertmanager", "config": {"token": {"secret": "env:DEMO_ALERTMANAGER_TOKEN"}},
-            "organisation": {"field": "labels.branch", "table": {"north": "Meridian Retail"}}, **quiet,
+            "connector": "alertmanager",
+            "config": {"token": {"secret": "env:DEMO_ALERTMANAGER_TOKEN"}},
+            "organisation": {"field": "labels.branch", "table": {"north": "Meridian Retail"}},
+            **quiet,
         },
         "inventory": {"connector": "csv", "config": {"token": {"secret": "env:DEMO_CSV_TOKEN"}}, **quiet},
     }

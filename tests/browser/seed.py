@@ -41,8 +41,12 @@ def sections(given: dict) -> dict:
     flow["connections"] = {name: terms for name, terms in flow["connections"].items() if name in partners}
     # A title that two people changed waits for a third: the walk decides it.
     flow["fields"] = [each for each in flow["fields"] if each["field"] != "title"]
-    flow["fields"].append({"id": "incident.title", "field": "title", "policy": "manual", "owner": "Service desk"})
-    found["routes"] = [{**each, "to": [name for name in each["to"] if name in partners]} for each in found["routes"]]
+    flow["fields"].append(
+        {"id": "incident.title", "field": "title", "policy": "manual", "owner": "Service desk"}
+    )
+    found["routes"] = [
+        {**each, "to": [name for name in each["to"] if name in partners]} for each in found["routes"]
+    ]
     return found
 
 

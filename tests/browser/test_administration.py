@@ -41,7 +41,10 @@ def test_a_blueprint_is_planned_applied_and_rolled_back(hub, browser):
 
     from ruamel.yaml import YAML
 
-    wanted = {**before["sections"], "incident": {**before["sections"]["incident"], "default_group": "Front office"}}
+    wanted = {
+        **before["sections"],
+        "incident": {**before["sections"]["incident"], "default_group": "Front office"},
+    }
     out = io.StringIO()
     YAML().dump(wanted, out)
     page.fill("#text", out.getvalue())
@@ -96,7 +99,9 @@ def _status(hub, token):
     import urllib.error
     import urllib.request
 
-    request = urllib.request.Request(f"{hub.url}/api/v1/incidents", headers={"Authorization": f"Bearer {token}"})
+    request = urllib.request.Request(
+        f"{hub.url}/api/v1/incidents", headers={"Authorization": f"Bearer {token}"}
+    )
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.status

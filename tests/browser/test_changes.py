@@ -65,8 +65,8 @@ def test_raise_approve_gate_freeze_edit(hub, browser):
     until("the gate to open", lambda: gate(hub, number) == 0)
     page.goto("/changes/gate")
     shown = page.locator("tr[data-row]", has_text=number).all_inner_texts()
-    assert any("Allow" in each for each in shown)
-    assert any("Deny" in each for each in shown)
+    assert any("Allow" in each for each in shown), shown
+    assert any("Deny" in each for each in shown), shown
 
     now = dt.datetime.now(dt.UTC)
     page.goto("/changes/calendar")

@@ -17,8 +17,12 @@ def done(page):
 
 def test_a_dead_delivery_is_retried_when_the_fault_is_gone(hub, browser):
     jira = hub.partners.all["jira"].inside
-    hub.partners.inside(lambda: jira.faults.plan(Fault.STATUS, method="POST", path="/issue", status=400, times=500))
-    made = hub.ada.post("/incidents", {"title": "Badge readers reject every card", "impact": "3", "urgency": "3"})
+    hub.partners.inside(
+        lambda: jira.faults.plan(Fault.STATUS, method="POST", path="/issue", status=400, times=500)
+    )
+    made = hub.ada.post(
+        "/incidents", {"title": "Badge readers reject every card", "impact": "3", "urgency": "3"}
+    )
     until(
         "the dead letter",
         lambda: [each for each in hub.ada.all("/deliveries", state="dead") if each["record"] == made["id"]],
@@ -52,11 +56,17 @@ def test_a_paused_system_gets_nothing_until_it_is_resumed(hub, browser):
     done(page)
     assert "Their maintenance" in page.locator("article", has=page.locator("#system-snow")).inner_text()
     hub.ada.call("PATCH", f"/incidents/{incident['id']}", {"title": "Lamp 12 flickers at night"})
-    until("the title at Jira", lambda: hub.desks.ticket("jira", keys["jira"]).title == "Lamp 12 flickers at night")
+    until(
+        "the title at Jira",
+        lambda: hub.desks.ticket("jira", keys["jira"]).title == "Lamp 12 flickers at night",
+    )
     assert hub.desks.ticket("snow", keys["snow"]).title == "Lamp 12 flickers"
     page.locator("article", has=page.locator("#system-snow")).get_by_role("button", name="Resume").click()
     done(page)
-    until("the title at ServiceNow", lambda: hub.desks.ticket("snow", keys["snow"]).title == "Lamp 12 flickers at night")
+    until(
+        "the title at ServiceNow",
+        lambda: hub.desks.ticket("snow", keys["snow"]).title == "Lamp 12 flickers at night",
+    )
 
 
 def test_a_probe_says_whether_a_system_answers(hub, browser):
@@ -109,7 +119,12 @@ def test_a_parked_message_is_taken_up_after_the_blueprint_was_mended(hub, browse
 
 def test_an_alert_is_silenced_and_the_next_of_its_kind_says_so(hub, browser):
     hub.alert("FanNoise", instance="mq-01.example.test")
-    found = until("the alert", lambda: next((each for each in hub.ada.all("/alerts") if each["labels"].get("alertname") == "FanNoise"), None))
+    found = until(
+        "the alert",
+        lambda: next(
+            (each for each in hub.ada.all("/alerts") if each["labels"].get("alertname") == "FanNoise"), None
+        ),
+    )
     page = browser.open("ada", f"/alerts/{found['id']}")
     page.fill("#minutes", "30")
     page.fill("#why", "The fan is being replaced.")
@@ -118,7 +133,15 @@ def test_an_alert_is_silenced_and_the_next_of_its_kind_says_so(hub, browser):
     hub.alert("FanNoise", instance="web-01.example.test")
     other = until(
         "the silenced one",
-        lambda: next((each for each in hub.ada.all("/alerts") if each["labels"].get("instance") == "web-01.example.test" and each["labels"]["alertname"] == "FanNoise"), None),
+        lambda: next(
+            (
+                each
+                for each in hub.ada.all("/alerts")
+                if each["labels"].get("instance") == "web-01.example.test"
+                and each["labels"]["alertname"] == "FanNoise"
+            ),
+            None,
+        ),
     )
     assert other["decision"].startswith("suppressed")
     assert not other["incident"]

@@ -28,7 +28,9 @@ def test_a_comment_on_the_page_is_written_in_every_system(hub, browser):
     for system in SYSTEMS:
         until(
             f"the comment at {system}",
-            lambda system=system: any("paper roll" in each for each in hub.desks.ticket(system, keys[system]).comments),
+            lambda system=system: any(
+                "paper roll" in each for each in hub.desks.ticket(system, keys[system]).comments
+            ),
         )
 
 
@@ -82,7 +84,12 @@ def test_two_people_disagree_a_third_decides_and_brings_the_loser_back(hub, brow
         hub.ada.post(f"/systems/{name}/pause", {"reason": "a conflict is staged"})
     hub.ada.call("PATCH", f"/incidents/{incident['id']}", {"title": "Cold store 3 too warm"})
     hub.desks.edit("snow", keys["snow"], title="Cold store door left open")
-    until("the conflict", lambda: [each for each in hub.ada.all("/conflicts", state="open") if each["record"] == incident["id"]])
+    until(
+        "the conflict",
+        lambda: [
+            each for each in hub.ada.all("/conflicts", state="open") if each["record"] == incident["id"]
+        ],
+    )
     for name in SYSTEMS:
         hub.ada.post(f"/systems/{name}/resume")
     page = browser.open("ada", "/conflicts")
@@ -92,16 +99,26 @@ def test_two_people_disagree_a_third_decides_and_brings_the_loser_back(hub, brow
     )
     card.get_by_role("button", name="Take theirs").click()
     done(page)
-    until("theirs at Jira", lambda: hub.desks.ticket("jira", keys["jira"]).title == "Cold store door left open")
+    until(
+        "theirs at Jira", lambda: hub.desks.ticket("jira", keys["jira"]).title == "Cold store door left open"
+    )
     page.goto("/conflicts?state=decided")
-    page.locator("section", has_text=incident["number"]).get_by_role("button", name="Restore the loser").click()
+    page.locator("section", has_text=incident["number"]).get_by_role(
+        "button", name="Restore the loser"
+    ).click()
     done(page)
     for system in SYSTEMS:
-        until(f"ours at {system}", lambda system=system: hub.desks.ticket(system, keys[system]).title == "Cold store 3 too warm")
+        until(
+            f"ours at {system}",
+            lambda system=system: hub.desks.ticket(system, keys[system]).title == "Cold store 3 too warm",
+        )
 
 
 def test_many_are_assigned_after_a_preview_and_given_back(hub, browser):
-    made = [hub.ada.post("/incidents", {"title": f"Scale {each} drifts", "impact": "3", "urgency": "3"}) for each in (1, 2)]
+    made = [
+        hub.ada.post("/incidents", {"title": f"Scale {each} drifts", "impact": "3", "urgency": "3"})
+        for each in (1, 2)
+    ]
     before = made[0]["assignment_group"]
     page = browser.open("ada", "/incidents")
     for each in made:
@@ -130,7 +147,9 @@ def test_a_link_is_cut_and_tied_again(hub, browser):
     jira.get_by_role("button", name="Unlink").click()
     done(page)
     hub.ada.call("PATCH", f"/incidents/{incident['id']}", {"title": "Freezer 5 alarm silent"})
-    until("the title at snow", lambda: hub.desks.ticket("snow", keys["snow"]).title == "Freezer 5 alarm silent")
+    until(
+        "the title at snow", lambda: hub.desks.ticket("snow", keys["snow"]).title == "Freezer 5 alarm silent"
+    )
     assert hub.desks.ticket("jira", keys["jira"]).title == "Freezer alarm silent"
     page.reload()
     opened(page, "Link to another system")

@@ -1,4 +1,4 @@
-"""`isthmus systems | deliveries | conflicts`: looking after what moves between systems."""
+"""`isthmus systems | deliveries | conflicts | links`: looking after what moves between systems."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 systems = typer.Typer(help="Connections to external systems.", no_args_is_help=True)
 deliveries = typer.Typer(help="What is waiting, stuck or dead, and what mends it.", no_args_is_help=True)
 conflicts = typer.Typer(help="Fields on which two systems disagree.", no_args_is_help=True)
+links = typer.Typer(help="Records and their tickets in other systems.", no_args_is_help=True)
 
 
 @systems.command("list")
@@ -52,6 +53,18 @@ def systems_pause(
 def systems_resume(name: str = typer.Argument(help="The connection's name."), as_json: bool = JSON) -> None:
     """Let calls to a connection go on, oldest first."""
     _post(f"/systems/{name}/resume", None, f"{name} is running.", as_json=as_json)
+
+
+@systems.command("probe")
+def systems_probe(name: str = typer.Argument(help="The connection's name."), as_json: bool = JSON) -> None:
+    """Ask a system now whether it answers and what our account may do there; journalled."""
+    found = Hub(as_json=as_json).call("POST", f"/systems/{name}/probe")
+    if as_json:
+        emit_json(found)
+    else:
+        console.print(found["detail"], found["remedy"], markup=False, soft_wrap=True)
+    if not found["ok"]:
+        raise typer.Exit(int(Exit.FAILED))
 
 
 @deliveries.command("list")
@@ -111,6 +124,51 @@ def deliveries_retry(
         )
 
 
+@deliveries.command("parked")
+def deliveries_parked(
+    connection: str = typer.Option("", help="Only this connection."),
+    limit: int = typer.Option(50, min=1, max=1000, help="How many at most."),
+    as_json: bool = JSON,
+) -> None:
+    """Show messages that could not be taken, with cause and remedy."""
+    found = Hub(as_json=as_json).pages("/deliveries/parked", query={"connection": connection}, limit=limit)
+    if as_json:
+        emit_json(found)
+        return
+    columns = [
+        ("id", "Id"),
+        ("connection", "From"),
+        ("subject", "About"),
+        ("attempts", "Tries"),
+        ("cause", "Cause"),
+        ("remedy", "Remedy"),
+    ]
+    table("Parked messages", columns, found, empty="Every message could be taken.")
+
+
+@deliveries.command("redrive")
+def deliveries_redrive(
+    message: str = typer.Argument(help="The parked message's id."), as_json: bool = JSON
+) -> None:
+    """Take a parked message up again, and those that wait behind it."""
+    _post(f"/deliveries/parked/{message}/redrive", None, "It is taken up again now.", as_json=as_json)
+
+
+@deliveries.command("dismiss")
+def deliveries_dismiss(
+    message: str = typer.Argument(help="The parked message's id."),
+    reason: str = typer.Option(..., "--reason", help="Why it is not needed."),
+    as_json: bool = JSON,
+) -> None:
+    """Give a parked message up for good; what waited behind it can go on."""
+    _post(
+        f"/deliveries/parked/{message}/dismiss",
+        {"reason": reason},
+        "The message is given up.",
+        as_json=as_json,
+    )
+
+
 @conflicts.command("list")
 def conflicts_list(
     state: str = typer.Option("open", help="open or decided."),
@@ -161,6 +219,67 @@ def conflicts_restore(
     _post(f"/conflicts/{conflict}/restore", None, "The losing value is back.", as_json=as_json)
 
 
+@links.command("list")
+def links_list(
+    record: str = typer.Option("", help="Only links of this record (id)."),
+    connection: str = typer.Option("", help="Only this connection."),
+    limit: int = typer.Option(50, min=1, max=1000, help="How many at most."),
+    as_json: bool = JSON,
+) -> None:
+    """Show which record stands where."""
+    found = Hub(as_json=as_json).pages(
+        "/links", query={"record": record, "connection": connection}, limit=limit
+    )
+    if as_json:
+        emit_json(found)
+        return
+    columns = [
+        ("id", "Id"),
+        ("record_kind", "Kind"),
+        ("record", "Record"),
+        ("connection", "Connection"),
+        ("external_label", "There"),
+        ("state", "State"),
+    ]
+    table("Links", columns, found, empty="Nothing is linked.")
+
+
+@links.command("add")
+def links_add(
+    record: str = typer.Argument(help="The record's id."),
+    connection: str = typer.Argument(help="The connection's name."),
+    kind: str = typer.Option("incident", help="incident or change."),
+    key: str = typer.Option("", help="Key of a ticket that exists there; empty: a new one is made."),
+    reason: str = typer.Option("", "--reason", help="Why, for the journal."),
+    as_json: bool = JSON,
+) -> None:
+    """Link a record to a system."""
+    body = {
+        "record_kind": kind,
+        "record": record,
+        "connection": connection,
+        "external_key": key,
+        "reason": reason,
+    }
+    _post("/links", body, f"Linked to {connection}.", as_json=as_json)
+
+
+@links.command("remove")
+def links_remove(
+    link: str = typer.Argument(help="The link's id."),
+    reason: str = typer.Option(..., "--reason", help="Why they part, for the journal."),
+    as_json: bool = JSON,
+) -> None:
+    """Stop following; both objects stay as they are."""
+    _post(f"/links/{link}/unlink", {"reason": reason}, "It no longer follows.", as_json=as_json)
+
+
+@links.command("compare")
+def links_compare(link: str = typer.Argument(help="The link's id."), as_json: bool = JSON) -> None:
+    """Read the other side again now."""
+    _post(f"/links/{link}/compare", None, "It is read again now.", as_json=as_json)
+
+
 def _post(path: str, body: object, said: str, *, as_json: bool) -> None:
     found = Hub(as_json=as_json).call("POST", path, body)
     if as_json:
@@ -174,3 +293,4 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(systems, name="systems")
     app.add_typer(deliveries, name="deliveries")
     app.add_typer(conflicts, name="conflicts")
+    app.add_typer(links, name="links")

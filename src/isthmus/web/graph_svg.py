@@ -20,6 +20,8 @@ GAP_X: Final = 72
 GAP_Y: Final = 14
 LAYER_MAX: Final = 14
 """Nodes drawn per layer; the rest is counted in one last box and stands in the table twin."""
+COLUMN_MAX: Final = 4
+"""Nodes above and below the focus in a column."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,30 @@ def draw(
         drawing.add("text", f"and {count} more, see the table", x=x, y=placed.height - 6)
     description = f"{len(nodes)} configuration items; left: what it stands on; right: what depends on it."
     return drawing.finish(title=title, description=description, name=name, natural=True)
+
+
+def column(nodes: Sequence[Node], *, focus: str, title: str, name: str) -> SafeString:
+    """Return the neighbourhood as one narrow column: what depends on the focus above it, what it stands on below."""
+    above = _nearest([each for each in nodes if each.distance > 0])
+    below = _nearest([each for each in nodes if each.distance < 0])
+    rows = [*above, *(each for each in nodes if each.id == focus), *below]
+    left, step = 20, NODE_HEIGHT + GAP_Y
+    drawing = Drawing(left + NODE_WIDTH + 2, len(rows) * step)
+    middle = [i * step + NODE_HEIGHT // 2 for i in range(len(rows))]
+    if len(rows) > 1:
+        drawing.add("path", d=f"M8 {middle[0]} V{middle[-1]}", class_="edge")
+    for at in middle:
+        drawing.add("path", d=f"M8 {at} H{left}", class_="edge")
+    for i, node in enumerate(rows):
+        _node(drawing, node, (left, i * step), is_focus=node.id == focus)
+    description = f"Above {len(above)} that depend on it, below {len(below)} that it stands on."
+    return drawing.finish(title=title, description=description, name=name, natural=True)
+
+
+def _nearest(nodes: Sequence[Node]) -> list[Node]:
+    """Return the few that a column shows: the sick first, then the nearest."""
+    wanted = sorted(nodes, key=lambda each: (each.health == "healthy", abs(each.distance), each.name))
+    return wanted[:COLUMN_MAX]
 
 
 def _place(nodes: Sequence[Node]) -> _Placed:

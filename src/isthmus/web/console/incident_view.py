@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,8 +18,11 @@ from isthmus.web.console import map_view
 
 ALERTS_MAX: Final = 50
 _MARKS: Final = {"entry": "○", "comment": "❝", "alert": "▲", "delivery": "→", "decision": "◆"}
-_STRIP: Final = ("state", "status", "priority", "assignment_group", "assignee")
-"""Parts of a ticket that the strip across systems shows."""
+_STRIP: Final[Mapping[str, str]] = {
+    "resolution": "state", "state": "state", "priority": "priority", "impact": "impact", "urgency": "urgency",
+    "assignment_group": "group", "assignee": "assignee",
+}  # fmt: skip
+"""Parts of a link's base that the strip across systems shows, and what each is called there."""
 _QUIET: Final = frozenset({"respond_by", "resolve_by", "collision_checked", "extra", "correlation_key"})
 """Fields whose change is no news of its own in a timeline."""
 
@@ -183,10 +186,10 @@ def _spoke(link: Any, run: Any, delivery: Any) -> Spoke:
     """Read the base of a link: what the other side was last seen to hold, and which parts differ on purpose."""
     spoke = Spoke(link=link, delivery=delivery, seen_at=run.last_seen_at if run is not None else None)
     parts = (link.parts or {}).get("parts") or {}
-    for name in _STRIP:
+    for name, label in _STRIP.items():
         part = parts.get(name)
-        if isinstance(part, dict) and "seen" in part:
-            spoke.seen.append((name, _spelt(part["seen"])))
+        if isinstance(part, dict) and part.get("seen") not in (None, ""):
+            spoke.seen.append((label, _spelt(part, label)))
     spoke.parked = [
         (name, part.get("why") or part["flag"])
         for name, part in sorted(parts.items())
@@ -195,13 +198,21 @@ def _spoke(link: Any, run: Any, delivery: Any) -> Spoke:
     return spoke
 
 
-def _spelt(seen: Any) -> str:
-    """Return a partner's value as it spells it; a group of fields is told by its first value."""
-    if isinstance(seen, dict):
-        return " / ".join(str(each) for each in seen.values() if each not in (None, "")) or values.EMPTY
-    if isinstance(seen, list):
-        return ", ".join(str(each) for each in seen) or values.EMPTY
-    return values.EMPTY if seen in (None, "") else str(seen)
+def _spelt(part: dict[str, Any], label: str) -> str:
+    """Return a partner's value as it spells it and, where that is a code, what it means here."""
+    there, here = (_member(part.get(half), label) for half in ("seen", "agreed"))
+    if not here or here.replace("_", " ").casefold() == there.casefold():
+        return there
+    return f"{there} ({here.replace('_', ' ')})"
+
+
+def _member(value: Any, label: str) -> str:
+    """Return one half of a base as text; of a group of fields the one that the strip is about."""
+    if isinstance(value, dict):
+        value = value.get(label, next(iter(value.values()), ""))
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def _with_changes(suspects: Sequence[Any]) -> list[tuple[Any, Any]]:

@@ -93,12 +93,9 @@ def drawn(around_it: Neighbourhood, *, title: str, name: str = "map") -> SafeStr
 
 def small(focus: str) -> SafeString | str:
     """Return the one-hop drawing for a side rail ("" if the item is not on the map)."""
-    found = around(focus, 1)
-    return (
-        drawn(found, title="What it stands on and what depends on it", name="small-map")
-        if found.nodes
-        else ""
-    )
+    nodes = around(focus, 1).nodes
+    title = "What depends on it, above; what it stands on, below"
+    return graph_svg.column(nodes, focus=focus, title=title, name="small-map") if nodes else ""
 
 
 def facts(focus: str) -> Any:

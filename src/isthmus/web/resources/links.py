@@ -10,6 +10,7 @@ from ninja import Router, Schema
 from isthmus.hub.http import actor as callers
 from isthmus.hub.http import etag, idempotency, paging
 from isthmus.hub.sync import service
+from isthmus.hub.sync.loading import mapping_of
 from isthmus.identity import permissions
 from isthmus.kernel.errors import NotFound, Problem, Rejected
 from isthmus.kernel.observation import ExternalRef
@@ -75,7 +76,12 @@ def create(request: HttpRequest, payload: NewLink) -> HttpResponse:
         raise NotFound("There is no such record, or none that you may see.")
     permissions.require(actor, "link:write", record.organisation)
     external = (
-        ExternalRef(connection=payload.connection, kind=payload.external_kind, key=payload.external_key)
+        ExternalRef(
+            connection=payload.connection,
+            kind=payload.external_kind or mapping_of(payload.connection, payload.record_kind).external_kind,
+            key=payload.external_key,
+            label=payload.external_key,
+        )
         if payload.external_key
         else None
     )
