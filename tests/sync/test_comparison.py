@@ -3,10 +3,14 @@
 import asyncio
 import datetime as dt
 
+from isthmus.connectors.kit.faults import Fault
 from isthmus.hub.models import Due
 from isthmus.hub.sweeper import sweep
-from isthmus.hub.sync import boundary, comparing
-from isthmus.hub.sync.models import Comparison
+from isthmus.hub.sync import boundary, comparing, loading
+from isthmus.hub.sync.algorithm import Sighting
+from isthmus.hub.sync.models import Comparison, Conflict
+from isthmus.hub.sync.recording import NO_CAUSE
+from isthmus.hub.sync.service import admit
 from isthmus.ledger import reading
 from isthmus.ledger.ids import source
 from isthmus.ledger.models import SystemEvent
@@ -134,3 +138,60 @@ def test_an_interval_too_short_to_mean_it_is_refused():
     )  # fmt: skip
     (problem,) = boundary.problems({"incident": flow}, ["snow"])
     assert problem.path == "/incident/connections/snow/compare_every"
+
+
+def test_a_write_that_was_confirmed_and_not_kept_is_found_and_written_again(desk):
+    """The answer showed the record as written, so only a later look can tell."""
+
+    async def story():
+        async with desk() as hub:
+            await hub.apply(sync=every("PT1H"))
+            (record, *_), (key, *_) = await three(hub)
+            hub.book.clock.forward(minutes=10)
+            hub.simulators["snow"].faults.plan(Fault.LYING_200, method="PATCH")
+            await hub.edit(record, title="Wanted everywhere", tags=["pos"])
+            await hub.settle()
+            assert (await hub.run_of(record, "snow")).operation is None, "nobody could know"
+            assert (await hub.shown("snow", key)).values["title"] == "Till 0"
+            await turn(hub, minutes=61)
+            for _ in range(12):
+                await turn(hub, seconds=35)
+            found = await hub.store(lambda: Comparison.objects.get(connection="snow"))
+            assert found.different == 1
+            assert (await hub.shown("snow", key)).values["title"] == "Wanted everywhere"
+            jira = (await hub.link(record, "jira")).external_key
+            assert (await hub.shown("jira", jira)).values["title"] == "Wanted everywhere"
+            assert (await hub.incident(record)).title == "Wanted everywhere"
+            row = await hub.store(lambda: Conflict.objects.get(record=record))
+            assert (row.winner, row.theirs) == ("ours", "Till 0"), "what lost stays recoverable"
+            writes = len(hub.simulators["snow"].writes())
+            for _ in range(8):
+                await turn(hub, seconds=35)
+            assert len(hub.simulators["snow"].writes()) == writes
+
+    tell(story())
+
+
+def test_a_replica_that_lags_is_not_taken_for_a_rollback(desk):
+    async def story():
+        async with desk() as hub:
+            await hub.apply(sync=every("PT1H"))
+            (record, *_), (key, *_) = await three(hub)
+            link = await hub.link(record, "snow")
+            seen = await hub.shown("snow", key)
+            await hub.edit(record, title="Newer")
+            await hub.settle()
+            run = await hub.run_of(record, "snow")
+
+            def late(work):
+                (loaded,) = loading.load(work, [link.id]).values()
+                sight = Sighting(observation=seen, seen_at=work.now, start=run.tick + 1)
+                return admit(work, loaded, sight, cause=NO_CAUSE)[0].verdict
+
+            assert await hub.perform(late) == "dirty"
+            await turn(hub, seconds=3)
+            assert (await hub.incident(record)).title == "Newer"
+            assert (await hub.shown("snow", key)).values["title"] == "Newer"
+            assert not await hub.store(Conflict.objects.exists)
+
+    tell(story())

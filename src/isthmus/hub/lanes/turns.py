@@ -222,9 +222,7 @@ def _settle_or_merge(work: Work, row: Due | None, loaded: Loaded, result: Result
         known = state.operation.response_version or state.version
         if (compare_versions(observation.version, known) or 0) < 0:
             if row is not None:
-                closing.give_back(
-                    work, row, Instant(work.now + STALE_REPLICA_WAIT), state="waiting", fault=None
-                )
+                closing.give_back(work, row, _later(work, row), state="waiting", fault=None)
             return False
         seen = Sighting(observation=observation, seen_at=work.now, start=result.turn.start)
         recording.record(
@@ -236,8 +234,13 @@ def _settle_or_merge(work: Work, row: Due | None, loaded: Loaded, result: Result
     if admission.verdict == "merge":
         return True
     if row is not None:
-        closing.give_back(work, row, Instant(work.now + STALE_REPLICA_WAIT), state="waiting", fault=None)
+        closing.give_back(work, row, _later(work, row), state="waiting", fault=None)
     return False
+
+
+def _later(work: Work, row: Due) -> Instant:
+    """Return when to read again: a replica catches up soon, and if not, there is no hurry."""
+    return Instant(work.now + STALE_REPLICA_WAIT * 2 ** min(row.attempts, 4))
 
 
 def _cause(work: Work, result: Result) -> Cause:

@@ -110,7 +110,7 @@ def admit(
         current = compare_versions(seen.observation.version, loaded.state.version) == 0
         return admission, _hear_evidence(work, loaded, seen) if current else []
     if admission.verdict == "dirty":
-        if not loaded.state.dirty:
+        if not loaded.state.dirty or admission.link.behind != loaded.state.behind:
             recording.put_state(work, loaded, admission.link)
         if wake:
             levels.converge(work, loaded.link, trace=cause.trace)

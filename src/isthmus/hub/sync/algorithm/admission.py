@@ -9,7 +9,11 @@ from msgspec import structs
 
 from isthmus.hub.sync.algorithm.outcome import Sighting
 from isthmus.hub.sync.algorithm.rules import Rules
-from isthmus.hub.sync.algorithm.state import LinkState
+from isthmus.hub.sync.algorithm.state import LinkPart, LinkState
+from isthmus.kernel.instant import MINUTE
+
+ROLLED_BACK_AFTER = 2 * MINUTE
+"""A replica catches up sooner; an older version that stays this long is the truth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +39,7 @@ def admit(link: LinkState, seen: Sighting, rules: Rules) -> Admission:
         return Admission(verdict="merge", reason="unordered", link=link)
     order = compare_versions(seen.observation.version, link.version)
     if seen.start is not None:
-        return _admit_read(link, seen.start, order)
+        return _admit_read(link, seen, seen.start, order)
     if order is None:
         return _dirty(link, "A hint without a comparable version; the object is read afresh.")
     if order > 0:
@@ -49,12 +53,30 @@ def admit(link: LinkState, seen: Sighting, rules: Rules) -> Admission:
     )
 
 
-def _admit_read(link: LinkState, start: int, order: int | None) -> Admission:
+def _admit_read(link: LinkState, seen: Sighting, start: int, order: int | None) -> Admission:
     if order is not None and order < 0:
-        return _dirty(link, "The read came from a stale replica: its version is older than what is known.")
+        since = link.behind or int(seen.seen_at)
+        if seen.seen_at - since >= ROLLED_BACK_AFTER:
+            reason = "The partner's version went back for good: what it had confirmed is not there."
+            return Admission(verdict="merge", reason=reason, link=disbelieve(link))
+        reason = "The read came from a stale replica: its version is older than what is known."
+        return _dirty(structs.replace(link, behind=since), reason)
     if start > link.fence or (order is not None and order > 0):
         return Admission(verdict="merge", reason="A read begun after the last admitted one ended.", link=link)
     return _dirty(link, "A read that overlapped the last admitted one; the object is read afresh.")
+
+
+def disbelieve(link: LinkState) -> LinkState:
+    """Return the link of a partner that no longer has what it had shown: it lied, or was restored.
+
+    No pair holds any more, so a part that differs counts as changed on both sides: its policy decides, and the
+    loser stays recoverable. Sets are united.
+    """
+    parts = {
+        name: LinkPart() if isinstance(part.seen, list) else LinkPart(seen=part.seen)
+        for name, part in link.parts.items()
+    }
+    return structs.replace(link, parts=parts, version="", behind=0)
 
 
 def close_read(link: LinkState, *, start: int | None, version: str, rules: Rules) -> LinkState:
@@ -62,7 +84,9 @@ def close_read(link: LinkState, *, start: int | None, version: str, rules: Rules
     tick = link.tick + 1
     fence = tick if rules.ordered_by_end or start is None else start
     known = version or link.version
-    return structs.replace(link, tick=tick, fence=fence, version=known, dirty=still_dirty(link, start))
+    return structs.replace(
+        link, tick=tick, fence=fence, version=known, dirty=still_dirty(link, start), behind=0
+    )
 
 
 def still_dirty(link: LinkState, start: int | None) -> int:

@@ -170,4 +170,4 @@ def _plan_comment(draft: Draft, context: Context, key: str) -> None:
 def _open(draft: Draft, operation: Operation, context: Context) -> None:
     tick = draft.link.tick + 1
     opened = structs.replace(operation, at=tick, since=int(context.now), version_before=draft.link.version)
-    draft.link = structs.replace(draft.link, tick=tick, operation=opened)
+    draft.link = structs.replace(draft.link, tick=tick, operation=opened, behind=0)

@@ -93,7 +93,8 @@ class LinkState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything that the algorithm knows about one link. `key` is empty until the object exists.
 
     `dirty`: the tick at which a fresh read became owed (0: none is). `singly`: parts to be sent one by one.
-    `refused`: the values with which a creation was refused.
+    `refused`: the values with which a creation was refused. `behind`: the instant since which reads show an older
+    version than the known one (0: they do not).
     """
 
     key: str = ""
@@ -107,6 +108,7 @@ class LinkState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     comments: dict[str, LinkComment] = {}
     singly: tuple[str, ...] = ()
     refused: dict[str, Any] | None = None
+    behind: int = 0
 
 
 def to_json(state: Struct) -> Any:
