@@ -66,7 +66,7 @@ def test_raise_approve_gate_freeze_edit(hub, browser):
     page.goto("/changes/gate")
     shown = page.locator("tr[data-row]", has_text=number).all_inner_texts()
     assert any("Allow" in each for each in shown), shown
-    assert any("Deny" in each for each in shown), shown
+    assert any("Wait" in each for each in shown), shown
 
     now = dt.datetime.now(dt.UTC)
     page.goto("/changes/calendar")

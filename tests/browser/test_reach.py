@@ -41,9 +41,11 @@ def test_axe_finds_nothing_serious_on_any_page(hub, browser, phone, dark):
         for path in paths:
             page.goto(path)
             page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
-            for violation in axe.run(page).response["violations"]:
-                if violation["impact"] in SEVERE:
-                    found.append((path, violation["id"], violation["nodes"][0]["html"][:200]))
+            found += [
+                (path, each["id"], each["nodes"][0]["html"][:200])
+                for each in axe.run(page).response["violations"]
+                if each["impact"] in SEVERE
+            ]
     assert not found
 
 
