@@ -67,8 +67,8 @@ class Partners:
                 "connector": each.connector,
                 "config": each.inside.config(each.url),
                 "polling": {"seconds_min": 2, "seconds_max": 5},
-                # Short, so that the wait after an unknown outcome is short too: these systems are next door.
-                "limits": {"request_seconds_max": 3},
+                # These systems are next door: no allowance to keep, and an unknown outcome is waited out soon.
+                "limits": {"request_seconds_max": 3, "requests_per_minute": 6000},
             }
             for each in self.all.values()
         }
