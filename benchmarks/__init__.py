@@ -1,0 +1,1 @@
+"""Ratios against peers and floors, each measured in one run on the real pipeline. See README.md."""
