@@ -32,19 +32,31 @@ def fences(text, language):
 
 
 def test_every_internal_link_leads_to_a_file_and_a_heading(root, page):
+    assert [
+        each for path in every_page(root) for each in broken_links(root, page, path, path.read_text())
+    ] == []
+
+
+@pytest.mark.parametrize("target", ["nowhere.md", "how-to/operate.md#no-such-heading", "../gone/away.md"])
+def test_a_broken_link_would_be_noticed(root, page, target):
+    text = f"See [here]({target}) and [there](how-to/operate.md#parked-fields) and [outside](https://example.org/x)."
+    assert [each.endswith(target) for each in broken_links(root, page, root / "docs/index.md", text)] == [
+        True
+    ]
+
+
+def broken_links(root, page, path, text):
     broken = []
-    for path in every_page(root):
-        text = FENCE.sub("", path.read_text())
-        for target in re.findall(r"\]\(([^)\s]+)\)", text):
-            if target.startswith(("http://", "https://")):
-                continue
-            name, _, anchor = target.partition("#")
-            found = (path.parent / name).resolve() if name else path
-            if not found.exists():
-                broken.append(f"{path.name}: {target}")
-            elif anchor and anchor not in anchors(page(found.relative_to(root / "docs"))):
-                broken.append(f"{path.name}: no heading {target}")
-    assert broken == []
+    for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", text)):
+        if target.startswith(("http://", "https://")):
+            continue
+        name, _, anchor = target.partition("#")
+        found = (path.parent / name).resolve() if name else path
+        if not found.exists():
+            broken.append(f"{path.name}: {target}")
+        elif anchor and anchor not in anchors(page(found.relative_to(root / "docs"))):
+            broken.append(f"{path.name}: no heading {target}")
+    return broken
 
 
 def anchors(text):
@@ -181,6 +193,12 @@ def test_the_tutorials_blueprint_is_valid(root, tmp_path):
         (tmp_path / name).write_text(body)
     assert len(list(tmp_path.iterdir())) == 3
     assert problems(tmp_path) == []
+    path = tmp_path / "connections.yaml"
+    path.write_text(path.read_text().replace("connector: alertmanager", "conector: alertmanager"))
+    said = problems(tmp_path)
+    assert "conector" in str(said[0])
+    assert said[0].path == "connections.yaml:3:/connections/prometheus/conector"
+    assert said[0].remedy
 
 
 def problems(folder):
