@@ -17,11 +17,15 @@ from isthmus.ledger.ids import source
 
 @dataclass
 class Terms:
-    """`hold_until`: nobody calls before it."""
+    """`hold_until`: nobody calls before it. `share`: what polls may use of the allowance; the rest is the lane's."""
 
     bucket: Bucket
     breaker: Breaker = field(default_factory=Breaker)
     hold_until: int = 0
+    share: Bucket = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.share = Bucket(per_minute=max(1, self.bucket.per_minute // 2))
 
     def hold(self, seconds: float | None) -> None:
         """Stay away for the time that the partner asked for."""
@@ -34,11 +38,12 @@ class Terms:
         return Instant(max(int(now), self.hold_until))
 
     async def turn(self) -> None:
-        """Wait for a turn in the bucket: before each request of a poll."""
-        now = source.now()
-        seconds = (self.bucket.reserve(now) - now) / SECOND
-        if seconds > 0:
-            await asyncio.sleep(seconds)
+        """Wait for a turn: before each request of a poll. A poll that reads much must not starve deliveries."""
+        for bucket in (self.share, self.bucket):
+            now = source.now()
+            seconds = (bucket.reserve(now) - now) / SECOND
+            if seconds > 0:
+                await asyncio.sleep(seconds)
 
 
 _held: WeakValueDictionary[str, Terms] = WeakValueDictionary()
