@@ -285,7 +285,9 @@ def served(
             }
             connections = {name: {**each, **terms} for name, each in partners.connections().items()}
             connections |= {name: {**each, "polling": {"enabled": False}} for name, each in (receivers or {}).items()}
-            story.apply(connections=connections, **(sections or {}))
+            # A group that all partners know; without one, its field is parked at ServiceNow.
+            first = {"incident": {"default_group": "Service desk"}, **(sections or {})}
+            story.apply(connections=connections, **first)
             yield story
         except BaseException:
             print(hub.log.read_text(errors="replace")[-4000:] if hub.log.exists() else "no log")

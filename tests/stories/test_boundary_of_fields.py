@@ -13,7 +13,7 @@ SYSTEMS = ("snow", "jira")
 
 @pytest.fixture(scope="module")
 def world(serve: Callable[..., Served]) -> Served:
-    sections = {"sync": flow(SYSTEMS), "routes": everywhere(*SYSTEMS)}
+    sections = {"sync": flow(SYSTEMS), "routes": everywhere(*SYSTEMS), "monitoring": {"times": {"wait": "PT0S"}}}
     return serve(systems=SYSTEMS, receivers={"watch": webhook("watch", ALERTS)}, sections=sections)
 
 
@@ -32,8 +32,15 @@ def from_monitoring(world: Served) -> dict[str, Any]:
 
 
 def blocked(world: Served, record: str, rule: str) -> list[dict[str, Any]]:
-    """Return the reasons on record that name the rule."""
-    return [reason for each in world.ada.all("/journal", record=record) for reason in each["why"] if reason["rule"] == rule]
+    """Return the reasons that name the rule, on record with the incident or one of its links."""
+    about = [record, *(each["id"] for each in world.ada.all("/links", record=record))]
+    return [
+        reason
+        for one in about
+        for each in world.ada.all("/journal", record=one)
+        for reason in each["why"]
+        if reason["rule"] == rule
+    ]
 
 
 @pytest.mark.parametrize("allowed", ["webhook", "api"])

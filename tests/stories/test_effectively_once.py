@@ -18,7 +18,7 @@ SYSTEMS = ("snow", "jira")
 
 @pytest.fixture(scope="module")
 def world(serve: Callable[..., Served]) -> Served:
-    sections = {"sync": flow(SYSTEMS), "routes": everywhere(*SYSTEMS)}
+    sections = {"sync": flow(SYSTEMS), "routes": everywhere(*SYSTEMS), "monitoring": {"times": {"wait": "PT0S"}}}
     return serve(systems=SYSTEMS, receivers={"watch": webhook("watch", ALERTS)}, sections=sections)
 
 

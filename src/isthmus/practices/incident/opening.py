@@ -14,6 +14,7 @@ from isthmus.hub import due
 from isthmus.kernel.duration import in_words, microseconds
 from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.instant import Instant
+from isthmus.kernel.kinds.incident import LEVELS
 from isthmus.kernel.record import Json, Reason
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import resolution, surroundings, suspects
@@ -105,6 +106,15 @@ def create(
         raise Rejected(
             f"{unknown[0]!r} cannot be set on an incident.",
             problems=tuple(Problem(path=f"/{name}", message="unknown") for name in unknown),
+        )
+    wrong = [name for name in ("impact", "urgency", "priority") if values.get(name, "") not in (*LEVELS, "")]
+    if wrong:
+        raise Rejected(
+            f"{values[wrong[0]]!r} is not a level.",
+            remedy="Use 1 (highest) to 4.",
+            problems=tuple(
+                Problem(path=f"/{name}", message=f"{values[name]!r} is not a level") for name in wrong
+            ),
         )
     title = str(values.get("title", "")).strip()
     if not title or len(title) > TITLE_CHARACTERS_MAX:
