@@ -43,7 +43,8 @@ class ObservedComment:
 
 @dataclass(frozen=True, kw_only=True)
 class ObservedAttachment:
-    """A file at the partner's object, without its content. `size` in bytes, as the partner declares it."""
+    """A file at the partner's object, without its content. `size` in bytes, as the partner
+    declares it; -1 if it does not."""
 
     key: str
     filename: str

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from isthmus.kernel.errors import Rejected
 from isthmus.kernel.observation import ExternalRef, ObservedAttachment
 
 
@@ -57,9 +58,13 @@ async def find_equal(
     found here, and so is a file that a person had added on both sides.
     """
     for each in await client.attachments(ref):
-        alike = each.filename == file.filename and each.size == len(file.content)
+        alike = each.filename == file.filename and each.size in {len(file.content), -1}
         if not alike or each.key in known:
             continue
-        if (await client.fetch(ref, each.key, bytes_max=each.size)).sha256 == file.sha256:
+        try:
+            found = await client.fetch(ref, each.key, bytes_max=len(file.content))
+        except Rejected:
+            continue
+        if found.sha256 == file.sha256:
             return each
     return None

@@ -249,9 +249,11 @@ async def _hashed(response: aiohttp.ClientResponse, where: str, bytes_max: int) 
     return Download(content=b"".join(parts), sha256=digest.hexdigest())
 
 
-def form(file: File) -> aiohttp.FormData:
-    """Return a file as the one part `file` of a multipart form."""
+def form(file: File, *, name: str = "file", fields: Mapping[str, str] | None = None) -> aiohttp.FormData:
+    """Return a file as the part `name` of a multipart form, after other `fields`."""
     # As browsers do: a name in UTF-8 as it is. Percent signs would become part of the name.
     found = aiohttp.FormData(quote_fields=False)
-    found.add_field("file", file.content, filename=file.filename, content_type=file.content_type)
+    for each, value in (fields or {}).items():
+        found.add_field(each, value)
+    found.add_field(name, file.content, filename=file.filename, content_type=file.content_type)
     return found

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from isthmus.connectors.kit.http import Basic, HttpClient
+from isthmus.connectors.kit.attachments import Download, File
+from isthmus.connectors.kit.http import Basic, HttpClient, form
 from isthmus.connectors.kit.ports import Context
 from isthmus.connectors.kit.reactions import Answer, error
 from isthmus.connectors.roundup.config import RoundupConfig
@@ -118,6 +119,17 @@ class RoundupClient:
         # Without an author the tracker's own nosy detector fails; REST does not fill it in by itself.
         values = {"content": content, "messageid": messageid, "author": author, "date": "."}
         return await self._post("/rest/data/msg", values)
+
+    async def file_content(self, key: str, *, bytes_max: int) -> Download:
+        """Return the content of a file."""
+        return await self._http.download(f"/rest/data/file/{key}/binary_content", bytes_max=bytes_max)
+
+    async def add_file(self, file: File) -> str:
+        """Make a file; return its id. Only a form carries bytes unchanged."""
+        fields = {"name": file.filename, "type": file.content_type}
+        data = form(file, name="content", fields=fields)
+        answer = self._accept(await self._http.exchange("POST", "/rest/data/file", data=data))
+        return answer.wild()["data"]["id"].value(str)
 
     async def ensure_keyword(self, name: str) -> None:
         """Create a keyword unless it exists."""

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
+from isthmus.connectors.kit.attachments import Download, File
 from isthmus.connectors.kit.ports import Connector, Context, Page, Poller, Probe, SetDelta, Written
 from isthmus.connectors.roundup import mapping as spelled
 from isthmus.connectors.roundup.client import Item, RoundupClient
 from isthmus.connectors.roundup.config import RoundupConfig
+from isthmus.connectors.roundup.files import Files
 from isthmus.connectors.roundup.mapping import (
     DESCRIPTION,
     ISSUE,
@@ -27,7 +29,7 @@ from isthmus.connectors.roundup.peer import RoundupPeer
 from isthmus.connectors.roundup.thread import Thread
 from isthmus.kernel.errors import Bug, Conflict, NeedsOperator, NotFound, Rejected, UnknownOutcome
 from isthmus.kernel.mapping import RecordMapping
-from isthmus.kernel.observation import ExternalRef, Observation, ObservedComment
+from isthmus.kernel.observation import ExternalRef, Observation, ObservedAttachment, ObservedComment
 from isthmus.kernel.record import Json
 
 REMEMBERED_MAX = 2000
@@ -47,6 +49,7 @@ class Roundup:
         self._client = RoundupClient(context, context.config, self._mappings["incident"].canonical_name)
         self._etags: dict[str, tuple[str, str]] = {}
         self._thread = Thread(self._client, context.config.username)
+        self._files = Files(self._client, self._thread)
 
     @property
     def mappings(self) -> Mapping[str, RecordMapping]:
@@ -142,6 +145,19 @@ class Roundup:
         """Return all messages but the description."""
         return list((await self.read(ref)).comments or ())
 
+    async def attachments(self, ref: ExternalRef) -> list[ObservedAttachment]:
+        """Return the files of an issue, oldest first."""
+        return await self._files.listed(ref.key)
+
+    async def fetch(self, ref: ExternalRef, key: str, *, bytes_max: int) -> Download:
+        """Return the content of one file."""
+        del ref
+        return await self._files.fetch(key, bytes_max=bytes_max)
+
+    async def attach(self, ref: ExternalRef, file: File) -> ObservedAttachment:
+        """Add a file to an issue."""
+        return await self._files.attach(ref.key, file)
+
     async def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
         """Yield issues by activity, at or after the watermark; each page starts at the last time seen."""
         self._mapping(kind)
@@ -219,7 +235,7 @@ class Roundup:
             await self._thread.messages(item),
             self._mapping("incident"),
         )
-        return observation, item
+        return replace(observation, attachments=tuple(await self._files.of(item))), item
 
     async def _read_back(self, key: str) -> Written:
         """Read after a write: it is proof of own only if nobody but us has touched the issue since."""

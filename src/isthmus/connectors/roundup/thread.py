@@ -23,7 +23,7 @@ class Thread:
 
     async def messages(self, item: Item) -> list[Message]:
         """Return the messages of an issue, oldest first."""
-        rows = _linked(item.attributes.get("messages"))
+        rows = linked(item.attributes.get("messages"))
         return [await self._message(key, stamp) for key, stamp in rows]
 
     async def describe(self, issue: str, text: str) -> None:
@@ -38,18 +38,22 @@ class Thread:
         self._known.pop(first.id, None)
 
     async def attach(self, issue: str, message: str) -> None:
-        """Add a message to an issue, on its latest state.
+        """Add a message to an issue, on its latest state."""
+        await self.add(issue, "messages", message)
+
+    async def add(self, issue: str, name: str, added: str) -> None:
+        """Add an item to a list of an issue (`messages`, `files`), on its latest state.
 
         The status is written along, unchanged: the tracker's own detector would otherwise set it to
         chatting, and our comment would reopen a resolved issue.
         """
         for attempt in range(ATTEMPTS_MAX):
             item = await self._client.item(ISSUE, issue)
-            present: list[Json] = [key for key, _ in _linked(item.attributes.get("messages"))]
-            if message in present:
+            present: list[Json] = [key for key, _ in linked(item.attributes.get(name))]
+            if added in present:
                 return
             status = item.attributes.get("status")
-            values: dict[str, Json] = {"messages": [*present, message]}
+            values: dict[str, Json] = {name: [*present, added]}
             if isinstance(status, dict):
                 values["status"] = str(status["name"])
             try:
@@ -73,7 +77,7 @@ class Thread:
         return known
 
 
-def _linked(held: Json) -> list[tuple[str, str]]:
+def linked(held: Json) -> list[tuple[str, str]]:
     """Return (id, time of last change) of linked messages, oldest first: ids are counted upwards."""
     rows = [each for each in held if isinstance(each, dict)] if isinstance(held, list) else []
     found = [(str(each["id"]), str(each.get("activity", ""))) for each in rows]

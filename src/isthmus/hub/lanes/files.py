@@ -103,8 +103,10 @@ def _attached(work: Work, row: Due, link: Link, result: Result) -> None:
     seen, file = result.attached, result.turn.payload["file"]
     assert seen is not None  # noqa: S101 - asked by the caller
     attachments.place(work, link, seen.key, result.turn.key)
-    if seen.size == len(file.content):
-        closing.close(work, row, state="done", outcome=f"{seen.size} bytes, SHA-256 {file.sha256[:16]}…")
+    if seen.size in {len(file.content), -1}:
+        closing.close(
+            work, row, state="done", outcome=f"{len(file.content)} bytes, SHA-256 {file.sha256[:16]}…"
+        )
         return
     cause = f"{link.connection} holds {seen.size} bytes of {len(file.content)}."
     closing.bury(work, row, Fault(fault="rejected", cause=cause, remedy="Look at the file there."))
@@ -119,7 +121,7 @@ async def carry(client: Any, turn: Turn) -> Result:
         return Result(turn=turn, attached=there or await client.attach(turn.ref, file))
     found = await client.fetch(turn.ref, turn.payload["key"], bytes_max=turn.payload["bytes_max"])
     declared = turn.payload["size"]
-    if declared and declared != len(found.content):
+    if declared >= 0 and declared != len(found.content):
         raise Retryable(
             f"{len(found.content)} of {declared} bytes arrived.", remedy="It is fetched again by itself."
         )
