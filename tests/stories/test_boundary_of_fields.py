@@ -105,7 +105,7 @@ def test_a_flow_whose_owner_went_shows_a_gap(world: Served) -> None:
 
 def test_a_read_only_direction_is_never_written(world: Served) -> None:
     rule = f"title.{world.word()}"
-    world.apply(sync=flow(SYSTEMS, {"id": rule, "field": "title", "connections": ["snow"], "direction": "in"}))
+    world.apply(sync=flow(SYSTEMS, {"id": rule, "field": "title", "connections": ["snow"], "direction": "in", "skew_seconds": 0}))
     incident = world.raised()
     keys = world.ticketed(incident["id"], SYSTEMS)
     world.quiet()

@@ -9,12 +9,12 @@ import msgspec
 from isthmus import blueprint
 from isthmus.blueprint.sections import Parsed, Section, register
 from isthmus.connectors.kit.ports import Connector
-from isthmus.hub import inventory
+from isthmus.hub import connections, inventory
 from isthmus.hub.blueprint import ConnectionEntry
 from isthmus.hub.sync import boundary
 from isthmus.hub.sync.boundary import Boundary, Flow
 from isthmus.hub.sync.models import Link
-from isthmus.kernel import expression
+from isthmus.kernel import coverage, expression
 from isthmus.kernel.errors import NeedsOperator, Problem, Rejected
 from isthmus.kernel.kinds import KINDS
 from isthmus.kernel.mapping import FieldMapping, RecordMapping, Scalar
@@ -45,21 +45,21 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 def check_boundary(value: Boundary, parsed: Parsed) -> list[Problem]:
     """Refuse a register with gaps, overlaps or cycles: it cannot be activated."""
-    connections = parsed.section("connections")
-    return boundary.problems(value, connections) + _unable(value, connections)
+    known = parsed.section("connections")
+    return boundary.problems(value, known) + _unable(value, known)
 
 
-def _unable(value: Boundary, connections: Mapping[str, ConnectionEntry]) -> list[Problem]:
+def _unable(value: Boundary, known: Mapping[str, ConnectionEntry]) -> list[Problem]:
     """Refuse flows over connectors that cannot carry their kind: every message would be parked."""
     found = []
     for kind, flow in value.items():
-        for name in sorted(flow.connections.keys() & connections.keys()):
+        for name in sorted(flow.connections.keys() & known.keys()):
             try:
-                mappings = inventory.find(connections[name].connector).connector.mappings
+                mappings = inventory.find(known[name].connector).connector.mappings
             except NeedsOperator:
                 continue  # the section `connections` says that there is no such connector
             if kind not in mappings:
-                message = f"the connector {connections[name].connector!r} does not keep {kind} in step"
+                message = f"the connector {known[name].connector!r} does not keep {kind} in step"
                 remedy = "Take it out of this flow; what it receives needs a practice of its own."
                 found.append(Problem(path=f"/{kind}/connections/{name}", message=message, remedy=remedy))
     return found
@@ -124,12 +124,32 @@ def affects(old: Boundary, new: Boundary) -> list[str]:
 
 
 def affects_mappings(old: Mappings, new: Mappings) -> list[str]:
-    """Return sentences for the plan: whose links are planned again, and how many there are."""
-    return [
-        f"{count_links(name)} links of {name} are planned again with the new mapping; what changes is written there."
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    ]
+    """Return sentences for the plan: whose links are planned again, how many there are, and what the new tables
+    lose, cannot decide or do not cover."""
+    found = []
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            found.append(
+                f"{count_links(name)} links of {name} are planned again with the new mapping; what changes is written there."
+            )
+            found += _uncovered(name, new.get(name, {}))
+    return found
+
+
+def _uncovered(name: str, overlays: Mapping[str, Overlay]) -> list[str]:
+    """Return what the coverage check says of the fields that a crosswalk replaces."""
+    held = connections.in_force().get(name)
+    if held is None:
+        return []
+    found = []
+    for kind, mapping in overlaid_by({name: dict(overlays)}, name, held.connector).items():
+        mine = overlays[kind].fields if kind in overlays else {}
+        found += [
+            f"{name}, {kind}, {each.kind}: {each.text}"
+            for each in coverage.check(mapping, KINDS[kind])
+            if each.field in mine
+        ]
+    return found
 
 
 def count_links(connection: str) -> int:
