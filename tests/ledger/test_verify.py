@@ -14,7 +14,9 @@ from tests.ledger.conftest import change, open_incident, seal
 
 from isthmus.ledger import audit, dump, export, witness
 from isthmus.ledger.models import Checkpoint, Entry, Seal
-from isthmus.ledger.verify.run import verify_path, verify_rows
+from isthmus.ledger.verify.checkpoints import witnessed
+from isthmus.ledger.verify.run import verify_open, verify_path, verify_rows
+from isthmus.ledger.verify.sources import opened
 
 
 def sql(statement, *values):
@@ -229,6 +231,16 @@ def test_a_cut_store_looks_whole_without_its_witness(told):
     assert any("No witness" in note for note in report.notes)
 
 
+def test_a_hub_that_works_on_while_it_is_verified_does_not_look_cut_back(told, tmp_path):
+    before = witnessed(witness.path())
+    snapshot = export.write(tmp_path / "then.zip")
+    change(told.book, told.second, {"title": "Later"})
+    seal(told.book)
+    with opened(snapshot) as book:
+        assert verify_open(book, known=before).ok
+    assert_found(verify_path(snapshot, witness=witness.path()), "checkpoint 4", "cut back")
+
+
 def test_an_entry_that_is_not_sealed_yet_is_no_finding(told):
     open_incident(told.book, "Later")
     report = audit.verify_store()
@@ -258,7 +270,7 @@ def test_an_edited_witness_is_found(told):
 
 
 def test_checkpoints_signed_by_another_key_are_refused(told):
-    report = verify_rows(dump.tables(), witness=witness.path(), public=bytes(32))
+    report = verify_rows(dump.tables(), known=witnessed(witness.path()), public=bytes(32))
     assert_found(report, "checkpoint 1", "its signature does not belong")
 
 

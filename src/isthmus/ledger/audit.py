@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import connection
 
 from isthmus.ledger import checkpoint, dump
+from isthmus.ledger.verify import checkpoints
 from isthmus.ledger.verify.findings import Report
 from isthmus.ledger.verify.run import verify_path, verify_rows
 
@@ -22,8 +23,9 @@ def verify_store(*, chain_only: bool = False) -> Report:
         return verify_path(
             Path(str(connection.settings_dict["NAME"])), witness=witness, public=public, chain_only=chain_only
         )
+    known = checkpoints.witnessed(witness)
     with dump.snapshot():
-        return verify_rows(dump.tables(), witness=witness, public=public)
+        return verify_rows(dump.tables(), known=known, public=public)
 
 
 def public_key_hex() -> str:

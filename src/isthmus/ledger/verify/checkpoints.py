@@ -27,16 +27,31 @@ class Witnessed:
     signature: bytes
 
 
-def verify(book: sqlite3.Connection, report: Report, witness: Path | None, public: bytes | None) -> None:
+@dataclass(frozen=True)
+class Known:
+    """The bytes of a witness at one moment; `content` is None if the file does not exist."""
+
+    path: Path
+    content: bytes | None
+
+
+def witnessed(path: Path | None) -> Known | None:
+    """Read the witness, before the book that it is compared with; None without one."""
+    if path is None:
+        return None
+    return Known(path, path.read_bytes() if path.exists() else None)
+
+
+def verify(book: sqlite3.Connection, report: Report, known: Known | None, public: bytes | None) -> None:
     """Check all checkpoints of the store, then the witness if there is one."""
-    lines = _read(witness, report) if witness else []
+    lines = _read(known, report) if known else []
     pinned = public or (lines[0].key if lines else None)
     if pinned is None:
         report.notes.append(
             "No public key and no witness were given: signatures are checked with the key that the store names."
         )
     stored = _chain(book, report, pinned)
-    if witness is None:
+    if known is None:
         report.notes.append(
             "No witness was given: a tail cut off together with its checkpoints would not be seen."
         )
@@ -132,12 +147,12 @@ def _root(leaves: list[bytes]) -> bytes:
     return hashlib.sha256(b"\x01" + _root(leaves[:split]) + _root(leaves[split:])).digest()
 
 
-def _read(path: Path, report: Report) -> list[Witnessed]:
-    if not path.exists():
-        report.find(WITNESS, str(path), "the witness does not exist")
+def _read(known: Known, report: Report) -> list[Witnessed]:
+    if known.content is None:
+        report.find(WITNESS, str(known.path), "the witness does not exist")
         return []
     found = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+    for number, line in enumerate(known.content.split(b"\n")[:-1], start=1):
         try:
             parts = json.loads(line)
             raw = base64.b64decode(parts["body"])
