@@ -511,3 +511,14 @@ def test_a_tag_added_beside_a_write_that_never_arrived_is_no_spelling_of_ours():
     world.user("A", "tags", "theirs")
     assert world.quiesce()
     assert set(world.value("tags")) == {"ours", "theirs"} == world.at("A").tags
+
+
+def test_a_third_value_during_an_undecided_conflict_is_kept_in_sight_too():
+    manual = {"title": FieldPolicy(policy=MergePolicy.MANUAL)}
+    world = started(Partner(name="A"), Partner(name="B"), policies=manual)
+    world.edit("title", "ours")
+    for name in ("A", "B"):
+        world.user(name, "title", f"as {name} says")
+        world.compare(name)
+        world.run(name)
+    assert {each.theirs for _, each in world.conflicts} == {"as A says", "as B says"}

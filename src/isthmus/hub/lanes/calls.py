@@ -22,7 +22,7 @@ from isthmus.kernel.errors import (
     UnknownOutcome,
 )
 from isthmus.kernel.merge import Form, Shape
-from isthmus.kernel.observation import ExternalRef, Observation, ObservedAttachment
+from isthmus.kernel.observation import ExternalRef, Observation, ObservedAttachment, ObservedComment
 
 _log = structlog.get_logger(__name__)
 
@@ -139,14 +139,9 @@ async def _with_read_back(client: TicketSystem, turn: Turn, written: Written) ->
     """A bare 2xx proves nothing: read. If only the read fails, the write is still known to be answered."""
     operation = turn.operation
     if operation is not None and operation.kind == "comment" and written.comment is not None:
-        shown = Observation(
-            kind=turn.kind,
-            external=written.ref,
-            values={},
-            comments=(written.comment,),
-            version=written.version,
+        return Result(
+            turn=turn, written=written, observation=_with_comment(turn, written, written.comment), own=True
         )
-        return Result(turn=turn, written=written, observation=shown, own=True)
     if written.observation is not None and (operation is None or operation.kind != "comment"):
         return Result(turn=turn, written=written, observation=written.observation, own=True)
     asked = replace(turn, ref=written.ref)
@@ -156,6 +151,15 @@ async def _with_read_back(client: TicketSystem, turn: Turn, written: Written) ->
         _log.info("read_back_failed", subject=turn.subject, error=type(cause).__name__)
         return Result(turn=turn, written=written)
     return Result(turn=turn, written=written, observation=seen)
+
+
+def _with_comment(turn: Turn, written: Written, comment: ObservedComment) -> Observation:
+    """Return what the answer to a comment shows. Only with the record's values may it carry a version: a
+    version alone would make a person's edit before our comment look known."""
+    shown = written.observation
+    if shown is None:
+        return Observation(kind=turn.kind, external=written.ref, values={}, comments=(comment,))
+    return shown if shown.comments is not None else replace(shown, comments=(comment,))
 
 
 async def _read(client: TicketSystem, turn: Turn, *, comments: bool) -> Observation:

@@ -93,6 +93,10 @@ def merge_part(
         draft.set_part(
             shape.name, LinkPart(seen=theirs, flag="conflict", mapping_version=context.spelling.version)
         )
+        # A third value while two wait for a decision: it has a row of its own, or the decision would bury it.
+        draft.conflict(ConflictFound(part=shape.name, base=None if part.agreed is UNSET else part.agreed, ours=ours.value,
+                                     theirs=readable(shape, theirs, context), winner="undecided",
+                                     rule=context.policy(shape.name).rule, text="It is in conflict already; a person decides."))  # fmt: skip
         return
     try:
         value = inward(shape, context.spelling, theirs)
@@ -109,6 +113,14 @@ def merge_part(
         return
     _judge(draft, shape, part, ours, Edit(value=value, at=_when(seen), source=context.connection),
            theirs, seen, context, unexplained=unexplained)  # fmt: skip
+
+
+def readable(shape: Shape, theirs: Any, context: Context) -> Any:
+    """Return the canonical value of what a partner shows, as shown if it has none."""
+    try:
+        return inward(shape, context.spelling, theirs)
+    except Unmapped:
+        return theirs
 
 
 def _by_element(context: Context, shape: Shape) -> bool:

@@ -13,9 +13,8 @@ from msgspec import UNSET, structs
 
 from isthmus.hub.sync.algorithm.admission import still_dirty
 from isthmus.hub.sync.algorithm.comments import FIELD, map_sent
-from isthmus.hub.sync.algorithm.merging import merge_all, merge_part, observed, park, set_base
+from isthmus.hub.sync.algorithm.merging import merge_all, merge_part, observed, park, readable, set_base
 from isthmus.hub.sync.algorithm.outcome import ConflictFound, Context, Draft, Outcome, Sighting
-from isthmus.hub.sync.algorithm.spelling import Unmapped, inward
 from isthmus.hub.sync.algorithm.state import (
     LinkComment,
     LinkPart,
@@ -202,7 +201,7 @@ def _settle_value(
     if spent:
         park(draft, name, agreed=sent.value, seen=theirs, why="rewritten", context=context,
              text=f"{context.connection} changed the written value {tries} times.")  # fmt: skip
-        draft.conflict(ConflictFound(part=name, base=sent.before, ours=sent.value, theirs=_readable(shape, theirs, context),
+        draft.conflict(ConflictFound(part=name, base=sent.before, ours=sent.value, theirs=readable(shape, theirs, context),
                                      winner="ours", rule="parked", text="Parked after repeated rewriting."))  # fmt: skip
         return
     merge_part(draft, shape, theirs, seen, context, unexplained=True)
@@ -277,13 +276,6 @@ def _same_version(seen: Sighting, operation: Operation) -> bool:
 
 def _acknowledged(operation: Operation) -> bool:
     return operation.state == "acked"
-
-
-def _readable(shape: Shape, theirs: Any, context: Context) -> Any:
-    try:
-        return inward(shape, context.spelling, theirs)
-    except Unmapped:
-        return theirs
 
 
 def _open(link: LinkState) -> Operation:
