@@ -71,7 +71,8 @@ def test_a_blueprint_with_an_error_is_refused_with_the_place(hub, browser):
 def test_the_book_is_verified_and_the_pack_downloaded(hub, browser):
     page = browser.open("ada", "/audit")
     page.click("button:has-text('Verify now')")
-    page.wait_for_selector("text=The book is sound.", timeout=30_000)
+    page.wait_for_selector(".card-good, .card-bad", timeout=30_000)
+    assert "The book is sound." in page.content(), page.locator("section li").all_inner_texts()
     with page.expect_download() as download:
         page.click("button:has-text('Download the evidence pack')")
     assert download.value.suggested_filename == "isthmus-evidence.zip"

@@ -41,6 +41,17 @@ def bury(work: Work, row: Due | None, fault: Fault) -> None:
               remedy=fault.remedy, next_at=None, attempts=row.attempts)  # fmt: skip
 
 
+def tell(work: Work, link: str, fault: Fault) -> None:
+    """Say why a link's last call failed where its row was asked for anew meanwhile and goes on."""
+    if link in shown(work):
+        values = {
+            "fault": fault.fault if fault.fault != "gone" else "rejected",
+            "cause": fault.cause,
+            "remedy": fault.remedy,
+        }
+        work.advance(Delivery, where={"id": link}, values=values)
+
+
 def give_back(work: Work, row: Due, at: Instant, *, state: str, fault: Fault | None) -> None:
     if row.what == CONVERGE:
         levels.already_asked(work, row.subject)

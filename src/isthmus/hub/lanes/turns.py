@@ -252,6 +252,8 @@ def _cause(work: Work, result: Result) -> Cause:
 def _faulted(work: Work, row: Due | None, loaded: Loaded, fault: Fault, turn: Turn, jitter: float) -> bool:
     """Record a failed call; return whether the link may go on at once."""
     state = loaded.state
+    if row is None:
+        closing.tell(work, turn.subject, fault)
     if turn.do == "write":
         match fault.fault:
             case "unknown":

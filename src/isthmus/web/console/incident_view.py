@@ -100,6 +100,7 @@ def context(incident: Any) -> dict[str, Any]:
         "alerts": alerts,
         "suspects": [(each, change) for each, change in _with_changes(suspects)],
         "conflicts": conflicts,
+        "places": {each.id: each.connection for each in links},
         "open_conflicts": [each for each in conflicts if each.state == "open"],
         "cis": records.by_ids("ci", [incident.ci, incident.service]),
         "map": map_view.small(incident.ci) if incident.ci else "",
@@ -191,7 +192,7 @@ def _spoke(link: Any, run: Any, delivery: Any) -> Spoke:
         if isinstance(part, dict) and part.get("seen") not in (None, ""):
             spoke.seen.append((label, _spelt(part, label)))
     spoke.parked = [
-        (name, part.get("why") or part["flag"])
+        (name, "it waits for a decision" if part["flag"] == "conflict" else part.get("why") or part["flag"])
         for name, part in sorted(parts.items())
         if isinstance(part, dict) and part.get("flag", "none") != "none"
     ]

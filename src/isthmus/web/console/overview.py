@@ -135,10 +135,13 @@ def _approvals(actor: Actor) -> list[Need]:
 
 
 def _conflicts() -> list[Need]:
-    rows = records.of("conflict").filter(state="open").order_by("id")[:PER_KIND_MAX]
+    rows = list(records.of("conflict").filter(state="open").order_by("id")[:PER_KIND_MAX])
+    names: dict[str, str] = {}
+    for kind in ("incident", "change"):
+        names |= records.titles(kind, [each.record for each in rows if each.record_kind == kind], "number")
     return [
         Need(
-            rank="conflict", tone="warn", label="Conflict", text=f"Two values for {each.field}", why=f"rule {each.rule or 'manual'}",
+            rank="conflict", tone="warn", label="Conflict", text=f"{names.get(each.record, each.record_kind)}: two values for {each.field}", why=f"rule {each.rule or 'manual'}",
             href=f"/conflicts/{each.id}", at=each.created_at,
         )
         for each in rows

@@ -19,7 +19,7 @@ register = template.Library()
 _TONES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("critical", "dead", "denied", "deny", "refused", "breached", "down", "failed", "open_breaker", "1"), "bad"),
     **dict.fromkeys(
-        ("error", "2", "stuck", "parked", "void", "expired", "undecided", "wait", "half_open", "firing", "freeze", "unknown"), "warn"
+        ("error", "2", "stuck", "parked", "void", "expired", "undecided", "wait", "half_open", "firing", "freeze", "unknown", "open"), "warn"
     ),
     **dict.fromkeys(("resolved", "approved", "allow", "done", "active", "closed", "live", "healthy", "delivered", "granted"), "good"),
     **dict.fromkeys(
