@@ -20,7 +20,7 @@ from isthmus.practices.approval import rules as approval_rules
 from isthmus.practices.approval import service as approval
 from isthmus.practices.approval.models import Approval
 from isthmus.practices.change import drafting, proof
-from isthmus.practices.change.blueprint import Authority, authority_for, microseconds, model_named, version_of
+from isthmus.practices.change.blueprint import Authority, authority_for, microseconds, version_of
 from isthmus.practices.change.models import Change
 from isthmus.practices.change.rules import states
 from isthmus.practices.change.rules.content import CONTENT_FIELDS, content_hash
@@ -29,93 +29,12 @@ REVIEW = "change.review"
 NOTES_CHARACTERS_MAX = 20_000
 
 
-def _who(work: Work) -> str:
+def who(work: Work) -> str:
     return work.actor.label or work.actor.id
 
 
-def _why(rule: str, text: str) -> list[Reason]:
+def why_of(rule: str, text: str) -> list[Reason]:
     return [Reason(rule=f"change.{rule}", text=text)]
-
-
-def submit(work: Work, change: Change) -> Change:
-    """Hand a change in. A standard one that its model covers is authorised at once; one that it does not
-    cover becomes a normal change, with the reasons written down."""
-    section = proof.section()
-    states.after("submit", change.state)
-    drafting.assess(work, change, section)
-    if change.type == "standard" and not _preauthorised(work, change, section):
-        work.change(
-            change,
-            {"type": "normal", "model": ""},
-            why=_why("model", "Its model does not cover it: it goes the normal way."),
-        )
-        _check_submittable(change, work.now, soft=True)
-        if _missing(change, work.now):
-            # The reasons are kept although it cannot be handed in yet: it waits as `new` for its plans.
-            return change
-    if change.state == "new":
-        _check_submittable(change, work.now)
-        values: dict[str, Any] = {"state": states.after("submit", change.state)}
-        if change.type == "emergency":
-            values["review_due_at"] = work.now + microseconds(section.emergency.review_within)
-            due.schedule(
-                work, REVIEW, change.id, Instant(values["review_due_at"]), organisation=change.organisation
-            )
-        work.change(change, values, why=_why("submit", f"Submitted by {_who(work)}."))
-    return change
-
-
-def _preauthorised(work: Work, change: Change, section: Any) -> bool:
-    values = {name: getattr(change, name) for name in ("model", "cis", "environment", "organisation")}
-    refusals = proof.model_refusals(values, section)
-    model = model_named(section, change.model)
-    if refusals or model is None:
-        work.note(change, why=refusals)
-        return False
-    _check_submittable(change, work.now)
-    content = content_hash({name: getattr(change, name) for name in CONTENT_FIELDS})
-    work.change(
-        change,
-        {
-            "state": states.after("preauthorise", change.state), "authorisation": "approved", "authorised_at": work.now,
-            "evidence": {"model": model.name, "model_version": version_of(model), "content_hash": content},
-        },
-        why=_why("preauthorised", f"The model {model.name!r} covers it."),
-        versions={"model": version_of(model)},
-    )  # fmt: skip
-    return True
-
-
-def _missing(change: Change, now: Instant) -> list[Problem]:
-    """Return what a change lacks to be submitted."""
-    found: list[Problem] = []
-
-    def no(path: str, message: str, remedy: str) -> None:
-        found.append(Problem(path=f"/{path}", message=message, remedy=remedy))
-
-    if not change.cis:
-        no("cis", "A change names what it changes.", "Give at least one configuration item.")
-    if change.type != "emergency" and (change.window_start is None or change.window_end is None):
-        no("window_start", "A window is needed.", "Give window_start and window_end.")
-    elif change.type != "emergency" and change.window_end is not None and change.window_end <= now:
-        no("window_end", "The window is over.", "Give one that lies ahead.")
-    if change.type == "normal":
-        for name in ("implementation_plan", "backout_plan"):
-            if not getattr(change, name):
-                no(name, f"A normal change needs a {name.replace('_', ' ')}.", "Describe the steps.")
-    if change.type == "emergency" and not change.incident:
-        no("incident", "An emergency change must cite an incident.", "Give the incident that it is for.")
-    return found
-
-
-def _check_submittable(change: Change, now: Instant, *, soft: bool = False) -> None:
-    found = _missing(change, now)
-    if found and not soft:
-        raise Rejected(
-            f"{change.number} cannot be submitted yet.",
-            problems=tuple(found),
-            remedy="Complete the fields named.",
-        )
 
 
 def request_approval(work: Work, change: Change) -> Change:
@@ -148,7 +67,7 @@ def request_approval(work: Work, change: Change) -> Change:
     return work.change(
         change,
         {"state": after, "authorisation": "requested", "content_hash": content},
-        why=_why("request_approval", _asked(authority)),
+        why=why_of("request_approval", _asked(authority)),
         versions={"authority": version_of(authority)},
     )
 
@@ -199,7 +118,7 @@ def decided(work: Work, decision: Approval) -> None:
         work.change(
             change,
             {"state": states.after("refuse", change.state), "authorisation": "refused"},
-            why=_why("refused", text),
+            why=why_of("refused", text),
             inputs=inputs,
         )
         approval.void(work, change.id, change.organisation, why=text)
@@ -213,7 +132,7 @@ def decided(work: Work, decision: Approval) -> None:
     if open_ones:
         # The change moves its version with every decision, so that two people deciding at once cannot both be "not the last".
         work.note(
-            change, why=_why("approval", f"Approved in part; {len(open_ones)} more awaited."), inputs=inputs
+            change, why=why_of("approval", f"Approved in part; {len(open_ones)} more awaited."), inputs=inputs
         )
         return
     values: dict[str, Any] = {
@@ -223,7 +142,7 @@ def decided(work: Work, decision: Approval) -> None:
     }
     if change.type == "emergency":
         values["authorised_until"] = work.now + microseconds(proof.section().emergency.open_for)
-    work.change(change, values, why=_why("approved", "Every decision asked for was given."), inputs=inputs)
+    work.change(change, values, why=why_of("approved", "Every decision asked for was given."), inputs=inputs)
 
 
 def start(work: Work, change: Change) -> Change:
@@ -245,7 +164,7 @@ def start(work: Work, change: Change) -> Change:
     return work.change(
         change,
         {"state": after, "started_at": work.now},
-        why=_why("start", f"Started by {_who(work)}."),
+        why=why_of("start", f"Started by {who(work)}."),
         inputs=[(change.id, told.version)],
     )
 
@@ -266,7 +185,7 @@ def implement(work: Work, change: Change, outcome: str) -> Change:
     return work.change(
         change,
         {"state": after, "outcome": outcome, "finished_at": work.now},
-        why=_why("implement", f"{_who(work)} says: {outcome.replace('_', ' ')}."),
+        why=why_of("implement", f"{who(work)} says: {outcome.replace('_', ' ')}."),
     )
 
 
@@ -295,7 +214,7 @@ def review(work: Work, change: Change, notes: str, *, outcome: str = "") -> Chan
         "state": after, "reviewed_at": work.now, "reviewer": work.actor.id, "review_notes": notes.strip(), **({"outcome": outcome} if outcome else {}),
     }  # fmt: skip
     due.cancel(work, REVIEW, change.id, organisation=change.organisation)
-    return work.change(change, values, why=_why("review", f"Reviewed by {_who(work)}."))
+    return work.change(change, values, why=why_of("review", f"Reviewed by {who(work)}."))
 
 
 def close(work: Work, change: Change) -> Change:
@@ -308,7 +227,7 @@ def close(work: Work, change: Change) -> Change:
             f"{change.number} was an emergency: it must be reviewed first.", remedy="Write the review."
         )
     return work.change(
-        change, {"state": after, "closed_at": work.now}, why=_why("close", f"Closed by {_who(work)}.")
+        change, {"state": after, "closed_at": work.now}, why=why_of("close", f"Closed by {who(work)}.")
     )
 
 
@@ -331,7 +250,7 @@ def cancel(work: Work, change: Change, why: str) -> Change:
     return work.change(
         change,
         {"state": after, "authorisation": authorisation, "closed_at": work.now},
-        why=_why("cancel", why.strip()[:1000]),
+        why=why_of("cancel", why.strip()[:1000]),
     )
 
 
@@ -356,7 +275,7 @@ def keep_content_true(work: Work, change: Change) -> None:
         if asked
         else "The content was edited."
     )
-    work.change(change, values, why=_why("content", text))
+    work.change(change, values, why=why_of("content", text))
 
 
 def void(work: Work, change: Change, why: str) -> Change:
@@ -367,7 +286,7 @@ def void(work: Work, change: Change, why: str) -> Change:
     values: dict[str, Any] = {"authorisation": "void", "authorised_until": None}
     if change.state in states.TRANSITIONS["void"]:
         values["state"] = states.after("void", change.state)
-    return work.change(change, values, why=_why("void", why))
+    return work.change(change, values, why=why_of("void", why))
 
 
 def review_overdue(work: Work, row: Due, now: Instant) -> None:

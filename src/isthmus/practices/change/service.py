@@ -9,7 +9,16 @@ from isthmus.kernel.calendar import WorkingTime
 from isthmus.kernel.instant import HOUR, Instant
 from isthmus.ledger import scope
 from isthmus.ledger.work import Work
-from isthmus.practices.change import calendars, drafting, freezes, lifecycle, planning, proof, schedule
+from isthmus.practices.change import (
+    calendars,
+    drafting,
+    freezes,
+    lifecycle,
+    planning,
+    proof,
+    schedule,
+    submission,
+)
 from isthmus.practices.change.models import Change, Freeze
 from isthmus.practices.change.rules import states
 from isthmus.practices.change.schedule import OnPath, Window
@@ -40,7 +49,7 @@ def report_outdated(change: Change) -> bool:
 
 # The way of a change ------------------------------------------------------------------------------------------
 
-submit = lifecycle.submit
+submit = submission.submit
 request_approval = lifecycle.request_approval
 start = lifecycle.start
 implement = lifecycle.implement

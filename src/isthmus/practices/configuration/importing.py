@@ -8,9 +8,8 @@ changes nothing.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from isthmus.kernel.chain import encode
@@ -19,9 +18,10 @@ from isthmus.kernel.graph import Edge, first_closing_edge
 from isthmus.kernel.kinds.configuration import CI
 from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
-from isthmus.practices.configuration import rules, snapshot
-from isthmus.practices.configuration.binding import CiFacts, normal
-from isthmus.practices.configuration.gaps import OpenGaps, names_of
+from isthmus.practices.configuration import rules
+from isthmus.practices.configuration.binding import normal
+from isthmus.practices.configuration.desk import Desk, ImportReport
+from isthmus.practices.configuration.gaps import names_of
 from isthmus.practices.configuration.models import Ci, MapRevision, PendingReference, Relation
 
 ROWS_MAX = 5_000
@@ -32,135 +32,12 @@ _RELATION_KEYS = frozenset({"kind", "type", "source_ci", "target_ci", "source", 
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowResult:
-    """What became of one row: accepted (created or changed), unchanged, parked or rejected."""
-
-    index: int
-    what: str
-    record: str = ""
-    problems: tuple[Problem, ...] = ()
-
-
-@dataclass(kw_only=True)
-class ImportReport:
-    """Results in the order of the rows; `resolved` are earlier parked relations that this import completed."""
-
-    results: list[RowResult] = field(default_factory=list)
-    resolved: list[str] = field(default_factory=list)
-
-    def count(self, what: str) -> int:
-        """Return how many rows ended as `what`."""
-        return Counter(each.what for each in self.results)[what]
-
-    @property
-    def accepted(self) -> int:
-        """Rows that stand in the map now, changed or not: accepted + parked + rejected = all rows."""
-        return self.count("accepted") + self.count("unchanged")
-
-    @property
-    def parked(self) -> int:
-        """Relations that wait for an unknown item."""
-        return self.count("parked")
-
-    @property
-    def rejected(self) -> int:
-        """Rows with problems."""
-        return self.count("rejected")
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Tie:
     """A relation whose ends are known and whose pair is allowed; its cycle is not judged yet."""
 
     index: int
     edge: Edge
     source: str
-
-
-class _Desk:
-    """The map plus what this transaction has already added to it."""
-
-    def __init__(self, work: Work, organisation: str, source: str) -> None:
-        self.work, self.organisation, self.source = work, organisation, source
-        self.map = snapshot.current(organisation)
-        self.report = ImportReport()
-        self.cis: dict[str, CiFacts] = {}
-        self.records: dict[str, Ci] = {}
-        self.names: dict[str, str] = {}
-        self.keys: dict[str, str] = {}
-        self.namesakes: dict[tuple[str, str], str] = {}
-        self.edges: dict[tuple[str, str, str], tuple[str, str]] = {}
-        self.relations: dict[str, Relation] = {}
-        self.gaps = OpenGaps(work, organisation)
-        self.touched = False
-        for each in work.created_or_changed():
-            if each.organisation == organisation and isinstance(each, Ci):
-                self.arrived(each)
-            elif each.organisation == organisation and isinstance(each, Relation):
-                self.tied(each)
-
-    def arrived(self, ci: Ci) -> None:
-        self.cis[ci.id] = snapshot.facts_of(ci)
-        self.records[ci.id] = ci
-        self.namesakes[normal(ci.name), ci.ci_class] = ci.id
-        if ci.external_key:
-            self.keys[ci.external_key] = ci.id
-        for name in (ci.external_key, ci.name, *(ci.aliases or ())):
-            if name:
-                self.names.setdefault(normal(name), ci.id)
-
-    def tied(self, relation: Relation) -> None:
-        self.relations[relation.id] = relation
-        self.edges[relation.source_ci, relation.target_ci, relation.type] = (relation.id, relation.state)
-
-    def facts(self, ci: str) -> CiFacts | None:
-        return self.cis.get(ci) or self.map.cis.get(ci)
-
-    def load(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Read the records that these rows may change, in few queries."""
-        wanted = sorted(
-            {found for row in rows if "source_ci" not in row and (found := self.match(row))}
-            - set(self.records)
-        )
-        for start in range(0, len(wanted), _AT_ONCE):
-            self.records.update(Ci.objects.in_bulk(wanted[start : start + _AT_ONCE]))
-
-    def resolve(self, reference: str) -> str:
-        """Return the id that `reference` names: what this transaction wrote first, then the map."""
-        if reference in self.cis:
-            return reference
-        return self.names.get(normal(reference)) or self.map.index.resolve(reference)
-
-    def match(self, row: Mapping[str, Any]) -> str:
-        """Return the id of the item that a row speaks about: by id, by key, else by name within the class.
-
-        A row with a key never takes an item that has another one: equal host names are not identity.
-        """
-        wanted_id, key = str(row.get("id") or ""), str(row.get("external_key") or "").strip()
-        if wanted_id and self.facts(wanted_id) is not None:
-            return wanted_id
-        if key and (found := self.keys.get(key) or self.map.keys.get(key)):
-            return found
-        name, ci_class = normal(str(row.get("name") or "")), str(row.get("ci_class") or "").strip()
-        candidates = {
-            *self.map.index.look_up("name", name),
-            *filter(None, [self.namesakes.get((name, ci_class))]),
-        }
-        for each in sorted(candidates):
-            facts = self.facts(each)
-            if (
-                facts is not None
-                and facts.ci_class == ci_class
-                and not (key and facts.external_key not in {"", key})
-            ):
-                return each
-        return ""
-
-    def relation(self, edge: Edge) -> tuple[str, str] | None:
-        return self.edges.get(edge) or self.map.relations.get(edge)
-
-    def say(self, index: int, what: str, record: str = "", problems: Sequence[Problem] = ()) -> None:
-        self.report.results.append(RowResult(index=index, what=what, record=record, problems=tuple(problems)))
 
 
 def import_rows(
@@ -177,7 +54,7 @@ def import_rows(
             f"More than {ROWS_MAX} rows at once.",
             remedy="Cut the import into parts; it resumes where it stopped.",
         )
-    desk = _Desk(work, organisation, source)
+    desk = Desk(work, organisation, source)
     desk.load(rows)
     ties: list[tuple[int, Mapping[str, Any]]] = []
     for index, row in enumerate(rows):
@@ -212,7 +89,7 @@ def touch(work: Work, organisation: str) -> None:
     work.bump(MapRevision, {"organisation": organisation}, {"revision": 1})
 
 
-def _take_ci(desk: _Desk, index: int, row: Mapping[str, Any]) -> None:
+def _take_ci(desk: Desk, index: int, row: Mapping[str, Any]) -> None:
     given = {key: value for key, value in row.items() if key not in {"kind", "id"}}
     known = desk.match(row)
     record = desk.records.get(known) if known else None
@@ -246,7 +123,7 @@ def _take_ci(desk: _Desk, index: int, row: Mapping[str, Any]) -> None:
     desk.say(index, "accepted", record.id)
 
 
-def _pending_of(desk: _Desk) -> list[PendingReference]:
+def _pending_of(desk: Desk) -> list[PendingReference]:
     """Return the parked relations that wait for a name of an item that this import has brought."""
     wanted = sorted({name for ci in desk.cis for name in names_of(desk.records[ci])})
     found: list[PendingReference] = []
@@ -256,7 +133,7 @@ def _pending_of(desk: _Desk) -> list[PendingReference]:
     return found
 
 
-def _take_relation(desk: _Desk, index: int, row: Mapping[str, Any], source: str = "") -> _Tie | None:
+def _take_relation(desk: Desk, index: int, row: Mapping[str, Any], source: str = "") -> _Tie | None:
     """Return the relation if both ends are known and allowed; park or reject the row otherwise."""
     problems = [
         Problem(path=f"/{key}", message=f"There is no field {key!r}.", remedy="Leave it out.")
@@ -300,7 +177,7 @@ def _take_relation(desk: _Desk, index: int, row: Mapping[str, Any], source: str 
     return _Tie(index=index, edge=edge, source=source or desk.source)
 
 
-def _park(desk: _Desk, index: int, row: Mapping[str, Any], missing: str, source: str) -> None:
+def _park(desk: Desk, index: int, row: Mapping[str, Any], missing: str, source: str) -> None:
     kept = {key: value for key, value in row.items() if key != "kind"}
     fingerprint = hashlib.sha256(encode(kept)).hexdigest()
     desk.work.upsert(
@@ -322,7 +199,7 @@ def _park(desk: _Desk, index: int, row: Mapping[str, Any], missing: str, source:
     )
 
 
-def _remove(desk: _Desk, index: int, edge: Edge) -> None:
+def _remove(desk: Desk, index: int, edge: Edge) -> None:
     known = desk.relation(edge)
     if known is None or known[1] == "removed":
         desk.say(index, "unchanged", known[0] if known else "")
@@ -338,12 +215,12 @@ def _remove(desk: _Desk, index: int, edge: Edge) -> None:
     desk.say(index, "accepted", record.id)
 
 
-def _relation_record(desk: _Desk, record: str) -> Relation:
+def _relation_record(desk: Desk, record: str) -> Relation:
     held = desk.relations.get(record)
     return held if held is not None else Relation.objects.get(id=record)
 
 
-def _write_relations(desk: _Desk, ties: Sequence[_Tie]) -> None:
+def _write_relations(desk: Desk, ties: Sequence[_Tie]) -> None:
     new: list[_Tie] = []
     seen: set[Edge] = set()
     for tie in ties:
@@ -375,7 +252,7 @@ def _write_relations(desk: _Desk, ties: Sequence[_Tie]) -> None:
         desk.say(tie.index, "accepted", record.id)
 
 
-def _without_cycles(desk: _Desk, ties: Sequence[_Tie]) -> list[_Tie]:
+def _without_cycles(desk: Desk, ties: Sequence[_Tie]) -> list[_Tie]:
     """Return the ties in row order without those that would close a forbidden cycle; those are rejected."""
     kept = [tie for tie in ties if not desk.map.schema.acyclic(tie.edge.type)]
     for kind in sorted({tie.edge.type for tie in ties} - {tie.edge.type for tie in kept}):

@@ -10,7 +10,8 @@ from isthmus.hub import observing
 from isthmus.hub.observing import Outcome, Seen, What, outcome
 from isthmus.kernel.instant import Instant
 from isthmus.ledger.work import Work
-from isthmus.practices.configuration.importing import ROWS_MAX, RowResult, import_rows
+from isthmus.practices.configuration.desk import RowResult
+from isthmus.practices.configuration.importing import ROWS_MAX, import_rows
 
 _WHAT: dict[str, What] = {
     "accepted": "entry",

@@ -12,10 +12,11 @@ from isthmus.ledger.records import RecordModel
 from isthmus.ledger.work import Work
 from isthmus.practices.configuration import gaps, importing, snapshot
 from isthmus.practices.configuration.binding import Binding, CiFacts, normal
+from isthmus.practices.configuration.desk import ImportReport
 from isthmus.practices.configuration.history import graph_as_of
 from isthmus.practices.configuration.impact import ImpactReport
 from isthmus.practices.configuration.impact import report as impact_report
-from isthmus.practices.configuration.importing import ImportReport, import_rows
+from isthmus.practices.configuration.importing import import_rows
 from isthmus.practices.configuration.models import Ci, Gap, Relation
 from isthmus.practices.configuration.snapshot import Snapshot
 
