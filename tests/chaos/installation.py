@@ -11,7 +11,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -24,7 +24,7 @@ from isthmus.blueprint.source import Source, read_text
 from isthmus.cli.demo.hub_process import HubProcess
 from isthmus.cli.demo.partners import Partners
 from isthmus.cli.demo.people import Person, Reply
-from isthmus.cli.demo.story import packaged
+from isthmus.cli.demo.stage import packaged
 from isthmus.web import installation
 
 T = TypeVar("T")
@@ -35,16 +35,19 @@ REQUEST_SECONDS = 3.0
 PATIENCE_SECONDS = 60.0
 """How long a person or a sender tries again while the hub is down."""
 UNREACHABLE = (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError, json.JSONDecodeError)
-FLOW: dict[str, Any] = {
-    "incident": {
-        "owner": "Service desk lead",
-        "system_of_record": "hub",
-        "connections": {"snow": {}, "jira": {}, "tracker": {"comments": True}},
-        "fields": [
-            {"id": "chaos.priority", "field": "priority", "policy": "owner", "system_of_record": "snow"},
-        ],
+
+
+def flow(systems: Iterable[str]) -> dict[str, Any]:
+    """Return the boundary register: ServiceNow decides about the priority, everybody about the rest."""
+    owned = {"id": "chaos.priority", "field": "priority", "policy": "owner", "system_of_record": "snow"}
+    return {
+        "incident": {
+            "owner": "Service desk lead",
+            "system_of_record": "hub",
+            "connections": {name: {} for name in systems},
+            "fields": [owned],
+        }
     }
-}
 
 
 @dataclass
@@ -59,11 +62,11 @@ class Installation:
     password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
 
     @classmethod
-    def prepared(cls, book: Any) -> Installation:
+    def prepared(cls, book: Any, *, systems: Iterable[str] = tuple(PARTNERS)) -> Installation:
         """Start the partners, apply a blueprint to the book, add the agent; the hub does not run yet."""
         partners = Partners()
-        for name, connector in PARTNERS.items():
-            partners.start(connector, name)
+        for name in systems:
+            partners.start(PARTNERS[name], name)
         found = cls(
             book=book,
             partners=partners,
@@ -88,8 +91,8 @@ class Installation:
             "connector": "alertmanager", "config": {"token": {"secret": "env:CHAOS_TOKEN"}}, "polling": {"enabled": False},
         }  # fmt: skip
         source = Source(sections={
-            "connections": connections, "sync": FLOW,
-            "routes": [{"id": "everywhere", "kind": "incident", "to": list(PARTNERS)}],
+            "connections": connections, "sync": flow(systems),
+            "routes": [{"id": "everywhere", "kind": "incident", "to": list(systems)}],
         })  # fmt: skip
         read_text(packaged("blueprint/monitoring.yaml"), "monitoring.yaml", source)
         book.perform(lambda work: service.apply(work, source))
@@ -159,6 +162,11 @@ class Installation:
         else:
             self._kill_one(victim)
         return victim
+
+    def pid_of_work(self) -> int:
+        """Return the process that pumps and delivers."""
+        note = json.loads((self.hub.data_dir / "run" / "endpoint.json").read_text())
+        return next(each.pid for each in psutil.Process(note["pid"]).children() if each.pid != note["front"])
 
     def _kill_one(self, role: str) -> None:
         note = json.loads((self.hub.data_dir / "run" / "endpoint.json").read_text())

@@ -5,19 +5,12 @@ from __future__ import annotations
 import os
 import random
 import time
-from dataclasses import replace
-from typing import Any
 
 import pytest
-from django.conf import settings
 from tests.chaos import proof
 from tests.chaos.installation import Installation
 from tests.chaos.player import Player
 from tests.chaos.script import tickets
-
-import isthmus.blueprint.running
-from isthmus import django_settings
-from isthmus.hub import connections
 
 KILLS = int(os.environ.get("ISTHMUS_CHAOS_KILLS", "4"))
 SEED = int(os.environ.get("ISTHMUS_CHAOS_SEED", "0")) or random.randrange(1, 1_000_000)
@@ -29,26 +22,6 @@ pytestmark = [
         reason="the served hub is tested on the embedded store",
     ),
 ]
-
-
-@pytest.fixture
-def town(book: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    changed = replace(django_settings.ISTHMUS, allow_private_addresses=True)
-    monkeypatch.setattr(django_settings, "ISTHMUS", changed)
-    monkeypatch.setattr(settings, "ISTHMUS", changed)
-    isthmus.blueprint.running.forget()
-    connections.forget()
-    environment = dict(os.environ)
-    found = Installation.prepared(book)
-    try:
-        found.start()
-        yield found
-    finally:
-        found.stop()
-        os.environ.clear()
-        os.environ.update(environment)
-        isthmus.blueprint.running.forget()
-        connections.forget()
 
 
 def test_kills_lose_nothing_double_nothing_and_end_as_an_undisturbed_run(town: Installation) -> None:
@@ -71,6 +44,8 @@ def test_kills_lose_nothing_double_nothing_and_end_as_an_undisturbed_run(town: I
     proof.assert_contested_kept(calm, undisturbed)
     proof.assert_contested_kept(storm, disturbed)
     proof.assert_nothing_twice_nothing_lost(town, [*calm, *storm], [undisturbed, disturbed])
+    print(f"{proof.decide_conflicts(town)} conflicts waited for a person")
+    proof.settle()
     parked = proof.assert_all_sides_equal(town)
     assert parked == 0, f"{parked} parts are parked although no partner refuses anything"
     town.hub.stop()
