@@ -12,7 +12,9 @@ from tests.stories.served import Served, served
 
 
 @pytest.fixture(scope="module")
-def serve(_template: Path, _server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Served]]:
+def serve(
+    _template: Path, _server: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Served]]:
     """Return a function that runs a hub for the module; everything ends with it."""
     with ExitStack() as stack:
 

@@ -33,9 +33,7 @@ def main() -> None:
         for name, scopes in asked["tokens"].items():
 
             def issue(work, name=name, scopes=scopes):
-                return tokens.issue(
-                    work, organisation=made.organisation, name=name, scopes=scopes, days=1
-                )
+                return tokens.issue(work, organisation=made.organisation, name=name, scopes=scopes, days=1)
 
             issued[name] = perform(issue, actor=system("init"), origin=Origin(channel="cli"))[1]
     json.dump({"organisation": made.organisation, "people": people, "tokens": issued}, sys.stdout)

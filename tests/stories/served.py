@@ -75,7 +75,9 @@ class Served:
 
     def word(self, syllables: int = 3) -> str:
         """Return a made-up name that nothing else in the run has."""
-        return "".join(self.random.choice(SYLLABLES) for _ in range(syllables)) + str(self.random.randrange(1000, 9999))
+        return "".join(self.random.choice(SYLLABLES) for _ in range(syllables)) + str(
+            self.random.randrange(1000, 9999)
+        )
 
     def title(self) -> str:
         return f"{self.word().capitalize()} answers {self.random.randrange(400, 600)} to {self.word()}"
@@ -133,13 +135,19 @@ class Served:
         """Run `isthmus …` as a pipeline would: with a URL and a token, knowing nothing of the data directory."""
         environment = {**os.environ, "ISTHMUS_URL": url or self.hub.url, "ISTHMUS_TOKEN": self.tokens[token]}
         command = [sys.executable, "-m", "isthmus.cli.main", *words]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
 
     def operator(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `isthmus …` on the hub's own machine, as the local operator."""
         command = [sys.executable, "-m", "isthmus.cli.main", *words]
-        environment = {name: value for name, value in os.environ.items() if name not in {"ISTHMUS_URL", "ISTHMUS_TOKEN"}}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        environment = {
+            name: value for name, value in os.environ.items() if name not in {"ISTHMUS_URL", "ISTHMUS_TOKEN"}
+        }
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
 
     # Waiting -------------------------------------------------------------------------------------------
 
@@ -185,7 +193,9 @@ class Served:
 
     def raised(self, **values: Any) -> dict[str, Any]:
         """Open an incident at the hub, as an agent does."""
-        found: dict[str, Any] = self.ada.post("/incidents", {"title": self.title(), "impact": "3", "urgency": "2", **values})
+        found: dict[str, Any] = self.ada.post(
+            "/incidents", {"title": self.title(), "impact": "3", "urgency": "2", **values}
+        )
         return found
 
     def keys(self, incident: str) -> dict[str, str]:
@@ -196,7 +206,11 @@ class Served:
     def ticketed(self, incident: str, connections: Iterable[str], *, seconds: float = 40.0) -> dict[str, str]:
         """Wait until an incident has its tickets; return connection → key."""
         wanted = set(connections)
-        self.until(f"tickets in {', '.join(sorted(wanted))}", lambda: wanted <= set(self.keys(incident)), seconds=seconds)
+        self.until(
+            f"tickets in {', '.join(sorted(wanted))}",
+            lambda: wanted <= set(self.keys(incident)),
+            seconds=seconds,
+        )
         return self.keys(incident)
 
     def fresh(self) -> None:
@@ -284,7 +298,9 @@ def served(
                 "limits": {"request_seconds_max": REQUEST_SECONDS},
             }
             connections = {name: {**each, **terms} for name, each in partners.connections().items()}
-            connections |= {name: {**each, "polling": {"enabled": False}} for name, each in (receivers or {}).items()}
+            connections |= {
+                name: {**each, "polling": {"enabled": False}} for name, each in (receivers or {}).items()
+            }
             # A group that all partners know; without one, its field is parked at ServiceNow.
             first = {"incident": {"default_group": "Service desk"}, **(sections or {})}
             story.apply(connections=connections, **first)
@@ -306,7 +322,9 @@ def _installed(secrets: Mapping[str, str], chance: random.Random) -> dict[str, A
         "tokens": TOKENS,
     }
     command = [sys.executable, str(Path(__file__).with_name("installing.py"))]
-    done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        command, input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=120
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -342,7 +360,10 @@ def everywhere(*connections: str) -> list[dict[str, Any]]:
 def webhook(name: str, *rules: Mapping[str, Any]) -> dict[str, Any]:
     """Return the entry of a generic webhook connection with a bearer token of its own."""
     secret = {"secret": f"env:STORY_{name.upper()}"}
-    return {"connector": "webhook", "config": {"authentication": "bearer", "secret": secret, "rules": list(rules)}}
+    return {
+        "connector": "webhook",
+        "config": {"authentication": "bearer", "secret": secret, "rules": list(rules)},
+    }
 
 
 ALERTS = {

@@ -37,10 +37,18 @@ def world(serve: Callable[..., Served]) -> Served:
         "inventory": {"connector": "csv", "config": {"token": bearer["inventory"]}},
     }
     systems = ("snow", "jira")
-    return serve(systems=systems, receivers=receivers, sections={"sync": flow(systems), "routes": everywhere(*systems)})
+    return serve(
+        systems=systems, receivers=receivers, sections={"sync": flow(systems), "routes": everywhere(*systems)}
+    )
 
 
-DOORS = {"alertmanager": "prometheus", "servicenow": "snow", "jira": "jira", "webhook": "watch", "csv": "inventory"}
+DOORS = {
+    "alertmanager": "prometheus",
+    "servicenow": "snow",
+    "jira": "jira",
+    "webhook": "watch",
+    "csv": "inventory",
+}
 
 
 def signed(world: Served, connector: str, raw: bytes) -> dict[str, str]:
@@ -51,7 +59,10 @@ def signed(world: Served, connector: str, raw: bytes) -> dict[str, str]:
         return SCHEMES["standard_webhooks"].sign(raw, secret, now(), f"bad-{random.getrandbits(64):x}")
     if connector == "jira":
         secret = world.partners.all["jira"].inside.secrets()["webhook_secret"]
-        return {**SCHEMES["hub_sha256"].sign(raw, secret, now()), "X-Atlassian-Webhook-Identifier": f"{random.getrandbits(64):x}"}
+        return {
+            **SCHEMES["hub_sha256"].sign(raw, secret, now()),
+            "X-Atlassian-Webhook-Identifier": f"{random.getrandbits(64):x}",
+        }
     return {**world.bearer(name), "Content-Type": "text/csv" if connector == "csv" else "application/json"}
 
 
@@ -61,7 +72,16 @@ def now(offset: int = 0) -> Instant:
 
 def state(world: Served) -> dict[str, Any]:
     """What must be the same afterwards: every kind of record, the blueprint, and what partners hold."""
-    kinds = ("/incidents", "/alerts", "/cis", "/relations", "/changes", "/links", "/conflicts", "/deliveries/parked")
+    kinds = (
+        "/incidents",
+        "/alerts",
+        "/cis",
+        "/relations",
+        "/changes",
+        "/links",
+        "/conflicts",
+        "/deliveries/parked",
+    )
     found: dict[str, Any] = {kind: sorted(each["id"] for each in world.ada.all(kind)) for kind in kinds}
     found["generation"] = world.ada.get("/blueprint")["generation"]
     return found | {name: world.desks.count(name) for name in ("snow", "jira")}
@@ -129,13 +149,24 @@ def test_a_malformed_request_is_refused_with_its_place(world: Served, path: Path
 
 def good(world: Served) -> bytes:
     """Return a delivery of ServiceNow that would make an incident, were it let in."""
-    cell = {"sys_id": world.word(), "sys_mod_count": "0", "sys_updated_on": "2026-11-20 20:00:00", "short_description": world.title(), "state": "1"}
+    cell = {
+        "sys_id": world.word(),
+        "sys_mod_count": "0",
+        "sys_updated_on": "2026-11-20 20:00:00",
+        "short_description": world.title(),
+        "state": "1",
+    }
     record = {name: {"value": value, "display_value": value} for name, value in cell.items()}
-    return json.dumps({"id": world.word(), "table": "incident", "operation": "insert", "record": record, "journal": []}).encode()
+    return json.dumps(
+        {"id": world.word(), "table": "incident", "operation": "insert", "record": record, "journal": []}
+    ).encode()
 
 
 def test_wrong_missing_late_and_oversized_signatures_are_refused(world: Served) -> None:
-    scheme, secret = SCHEMES["standard_webhooks"], world.partners.all["snow"].inside.secrets()["webhook_secret"]
+    scheme, secret = (
+        SCHEMES["standard_webhooks"],
+        world.partners.all["snow"].inside.secrets()["webhook_secret"],
+    )
     raw = good(world)
     authentic = scheme.sign(raw, secret, now(), world.word())
     other_key = "d" * 40 + "=" * (-40 % 4)
@@ -145,7 +176,10 @@ def test_wrong_missing_late_and_oversized_signatures_are_refused(world: Served) 
         "of another body": scheme.sign(raw + b" ", secret, now(), world.word()),
         "cut": {**authentic, "webhook-signature": authentic["webhook-signature"][:-6]},
         "under another id": {**authentic, "webhook-id": world.word()},
-        "under another time": {**authentic, "webhook-timestamp": str(int(authentic["webhook-timestamp"]) + 1)},
+        "under another time": {
+            **authentic,
+            "webhook-timestamp": str(int(authentic["webhook-timestamp"]) + 1),
+        },
         "late": scheme.sign(raw, secret, now(-6 * MINUTE), world.word()),
         "from the future": scheme.sign(raw, secret, now(6 * MINUTE), world.word()),
         "time is no number": {**authentic, "webhook-timestamp": "noon"},
@@ -164,11 +198,21 @@ def test_wrong_missing_late_and_oversized_signatures_are_refused(world: Served) 
 def test_an_oversized_body_and_a_foreign_content_type_are_refused(world: Served) -> None:
     raw = b'{"id": "' + b"x" * 3_000_000 + b'"}'
     assert world.ingest("/webhook/watch", raw, world.bearer("watch")).status in {413, 0}
-    assert_clear(world.ingest("/webhook/watch", b"<a/>", {**world.bearer("watch"), "Content-Type": "application/xml"}), 415)
+    assert_clear(
+        world.ingest("/webhook/watch", b"<a/>", {**world.bearer("watch"), "Content-Type": "application/xml"}),
+        415,
+    )
     assert_clear(world.ingest("/webhook/nowhere", b"{}", world.bearer("watch")), 404)
     assert_clear(world.http("PUT", "/ingest/webhook/watch", b"{}", world.bearer("watch")), 405)
 
 
-@pytest.mark.parametrize("header", ["Basic YTpi", "Bearer", "Bearer ", "Bearer wrong", "Bearer " + "x" * 9_000])
+@pytest.mark.parametrize(
+    "header", ["Basic YTpi", "Bearer", "Bearer ", "Bearer wrong", "Bearer " + "x" * 9_000]
+)
 def test_wrong_tokens_are_refused(world: Served, header: str) -> None:
-    assert world.ingest("/webhook/watch", json.dumps({"id": "a", "event": "b"}).encode(), {"Authorization": header}).status == 401
+    assert (
+        world.ingest(
+            "/webhook/watch", json.dumps({"id": "a", "event": "b"}).encode(), {"Authorization": header}
+        ).status
+        == 401
+    )

@@ -13,7 +13,11 @@ SYSTEMS = ("snow", "jira")
 
 @pytest.fixture(scope="module")
 def world(serve: Callable[..., Served]) -> Served:
-    sections = {"sync": flow(SYSTEMS), "routes": everywhere(*SYSTEMS), "monitoring": {"times": {"wait": "PT0S"}}}
+    sections = {
+        "sync": flow(SYSTEMS),
+        "routes": everywhere(*SYSTEMS),
+        "monitoring": {"times": {"wait": "PT0S"}},
+    }
     return serve(systems=SYSTEMS, receivers={"watch": webhook("watch", ALERTS)}, sections=sections)
 
 
@@ -25,9 +29,19 @@ def from_monitoring(world: Served) -> dict[str, Any]:
     """Return an incident that an alert opened."""
     summary = world.title()
     labels = {"alertname": world.word(), "host": world.word()}
-    body = {"id": world.word(), "event": world.word(), "severity": "warning", "state": "firing", "summary": summary, "labels": labels}
+    body = {
+        "id": world.word(),
+        "event": world.word(),
+        "severity": "warning",
+        "state": "firing",
+        "summary": summary,
+        "labels": labels,
+    }
     assert world.ingest("/webhook/watch", body, world.bearer("watch")).status == 202
-    found = world.until("the alert's incident", lambda: [each for each in world.ada.all("/incidents") if each["title"] == summary])
+    found = world.until(
+        "the alert's incident",
+        lambda: [each for each in world.ada.all("/incidents") if each["title"] == summary],
+    )
     return dict(found[0])
 
 
@@ -44,7 +58,9 @@ def blocked(world: Served, record: str, rule: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("allowed", ["webhook", "api"])
-def test_priority_passes_from_the_named_origin_only_and_inverts_with_the_rule(world: Served, allowed: str) -> None:
+def test_priority_passes_from_the_named_origin_only_and_inverts_with_the_rule(
+    world: Served, allowed: str
+) -> None:
     """0.3.3: priority may be changed where the incident came from monitoring, not where a desk opened it."""
     rule = f"priority.{world.word()}"
     when = f"record.channel == '{allowed}'" if allowed == "webhook" else "record.channel != 'webhook'"
@@ -61,13 +77,17 @@ def test_priority_passes_from_the_named_origin_only_and_inverts_with_the_rule(wo
         if origin == allowed:
             world.until("the priority in Jira", lambda k=keys: priority(world, k, "jira") == "Highest")
         else:
-            world.until(f"the refusal on record under {rule}", lambda i=incident: blocked(world, i["id"], rule))
+            world.until(
+                f"the refusal on record under {rule}", lambda i=incident: blocked(world, i["id"], rule)
+            )
             world.quiet()
             assert priority(world, keys, "jira") == before
             assert len(world.calls("jira", writes=True)) == jira_writes
 
 
-def test_a_type_without_master_and_a_field_with_two_are_both_named_and_nothing_is_put_in_force(world: Served) -> None:
+def test_a_type_without_master_and_a_field_with_two_are_both_named_and_nothing_is_put_in_force(
+    world: Served,
+) -> None:
     generation = world.ada.get("/blueprint")["generation"]
     section = flow(
         SYSTEMS,
@@ -105,7 +125,12 @@ def test_a_flow_whose_owner_went_shows_a_gap(world: Served) -> None:
 
 def test_a_read_only_direction_is_never_written(world: Served) -> None:
     rule = f"title.{world.word()}"
-    world.apply(sync=flow(SYSTEMS, {"id": rule, "field": "title", "connections": ["snow"], "direction": "in", "skew_seconds": 0}))
+    world.apply(
+        sync=flow(
+            SYSTEMS,
+            {"id": rule, "field": "title", "connections": ["snow"], "direction": "in", "skew_seconds": 0},
+        )
+    )
     incident = world.raised()
     keys = world.ticketed(incident["id"], SYSTEMS)
     world.quiet()
@@ -123,7 +148,9 @@ def test_a_read_only_direction_is_never_written(world: Served) -> None:
 
 def test_a_field_owned_by_one_system_is_put_back_where_others_change_it(world: Served) -> None:
     rule = f"title.{world.word()}"
-    world.apply(sync=flow(SYSTEMS, {"id": rule, "field": "title", "policy": "owner", "system_of_record": "snow"}))
+    world.apply(
+        sync=flow(SYSTEMS, {"id": rule, "field": "title", "policy": "owner", "system_of_record": "snow"})
+    )
     incident = world.raised()
     keys = world.ticketed(incident["id"], SYSTEMS)
     world.quiet()
@@ -133,7 +160,9 @@ def test_a_field_owned_by_one_system_is_put_back_where_others_change_it(world: S
     world.quiet()
     world.desks.edit("jira", keys["jira"], title=world.title())
     world.until("the refusal on record", lambda: blocked(world, incident["id"], rule))
-    world.until("the owner's title back in Jira", lambda: world.desks.ticket("jira", keys["jira"]).title == owned)
+    world.until(
+        "the owner's title back in Jira", lambda: world.desks.ticket("jira", keys["jira"]).title == owned
+    )
     assert world.desks.ticket("snow", keys["snow"]).title == owned
 
 

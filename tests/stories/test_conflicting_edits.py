@@ -62,14 +62,19 @@ def test_edits_of_different_fields_both_survive(world: Served, shared: dict[str,
     world.until("the title in Jira", lambda: title(world, shared, "jira") == new)
     world.until(
         "the description in ServiceNow",
-        lambda: world.partners.inside(lambda: snow.shelf("incident").get(shared["keys"]["snow"])["description"]) == text,
+        lambda: (
+            world.partners.inside(lambda: snow.shelf("incident").get(shared["keys"]["snow"])["description"])
+            == text
+        ),
     )
     world.quiet()
     assert title(world, shared, "snow") == new
     assert conflicts(world, shared) == []
 
 
-@pytest.mark.parametrize(("ranking", "winner"), [(["snow", "jira", "hub"], "snow"), (["jira", "snow", "hub"], "jira")])
+@pytest.mark.parametrize(
+    ("ranking", "winner"), [(["snow", "jira", "hub"], "snow"), (["jira", "snow", "hub"], "jira")]
+)
 def test_the_same_field_leaves_one_conflict_with_both_values_and_the_ranked_winner(
     world: Served, ranking: list[str], winner: str
 ) -> None:
@@ -79,7 +84,9 @@ def test_the_same_field_leaves_one_conflict_with_both_values_and_the_ranked_winn
     world.quiet()
     edits = {"snow": world.title(), "jira": world.title()}
     edit_both(world, shared, **edits)
-    world.until("one title in both", lambda: {title(world, shared, name) for name in SYSTEMS} == {edits[winner]})
+    world.until(
+        "one title in both", lambda: {title(world, shared, name) for name in SYSTEMS} == {edits[winner]}
+    )
     world.quiet()
     found = conflicts(world, shared)
     assert len(found) == 1
@@ -102,14 +109,22 @@ def test_manual_overwrites_nothing_until_somebody_decides(world: Served) -> None
     world.quiet()
     edits = {"snow": world.title(), "jira": world.title()}
     edit_both(world, shared, **edits)
-    open_ones = world.until("the open conflict", lambda: [each for each in conflicts(world, shared) if each["state"] == "open"])
+    open_ones = world.until(
+        "the open conflict", lambda: [each for each in conflicts(world, shared) if each["state"] == "open"]
+    )
     world.quiet(seconds=4)
-    assert {name: title(world, shared, name) for name in SYSTEMS} == edits, "overwritten before anybody decided"
-    refused = world.people["vera"].call("POST", f"/conflicts/{open_ones[0]['id']}/decision", {"winner": "theirs"})
+    assert {name: title(world, shared, name) for name in SYSTEMS} == edits, (
+        "overwritten before anybody decided"
+    )
+    refused = world.people["vera"].call(
+        "POST", f"/conflicts/{open_ones[0]['id']}/decision", {"winner": "theirs"}
+    )
     assert refused.status == 403
     side = world.random.choice(("ours", "theirs"))
     world.ada.post(f"/conflicts/{open_ones[0]['id']}/decision", {"winner": side})
-    world.until("the decided title", lambda: {title(world, shared, name) for name in SYSTEMS} == {open_ones[0][side]})
+    world.until(
+        "the decided title", lambda: {title(world, shared, name) for name in SYSTEMS} == {open_ones[0][side]}
+    )
     decided = world.ada.get(f"/conflicts/{open_ones[0]['id']}")
     assert decided["state"] == "decided"
     assert decided["decided_by"] == world.person_ids["ada"]
@@ -133,7 +148,11 @@ def test_a_clock_ten_minutes_ahead_is_flagged_and_does_not_win(world: Served) ->
         world.fresh()
         found = world.until("the conflict", lambda: conflicts(world, shared))
         world.quiet(seconds=3)
-        about = [shared["id"], found[0]["id"], *(each["id"] for each in world.ada.all("/links", record=shared["id"]))]
+        about = [
+            shared["id"],
+            found[0]["id"],
+            *(each["id"] for each in world.ada.all("/links", record=shared["id"])),
+        ]
         entries = [each for one in about for each in world.ada.all("/journal", record=one)]
         flagged = [reason for each in entries for reason in each["why"] if "skewed" in json.dumps(reason)]
         assert flagged, "the clock that runs ahead is not flagged"

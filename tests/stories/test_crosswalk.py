@@ -26,7 +26,11 @@ def overlay(table: dict[str, str]) -> dict[str, Any]:
     inward: dict[str, str] = {}
     for level in LEVELS:
         inward.setdefault(table[level], level)
-    return {"jira": {"incident": {"fields": {"priority": {"external": "priority", "outward": table, "inward": inward}}}}}
+    return {
+        "jira": {
+            "incident": {"fields": {"priority": {"external": "priority", "outward": table, "inward": inward}}}
+        }
+    }
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +67,12 @@ def shown(world: Served, key: str) -> str:
     return world.desks.ticket("jira", key).priority
 
 
-def test_every_record_stands_there_as_the_tester_computes_it(world: Served, table: dict[str, str], tickets: dict[str, tuple[str, str]]) -> None:
-    assert {key: shown(world, key) for _, key in tickets.values()} == {key: table[level] for level, key in tickets.values()}
+def test_every_record_stands_there_as_the_tester_computes_it(
+    world: Served, table: dict[str, str], tickets: dict[str, tuple[str, str]]
+) -> None:
+    assert {key: shown(world, key) for _, key in tickets.values()} == {
+        key: table[level] for level, key in tickets.values()
+    }
 
 
 def test_what_people_there_raise_comes_back_and_what_they_lower_is_refused(
@@ -82,13 +90,20 @@ def test_what_people_there_raise_comes_back_and_what_they_lower_is_refused(
         world.until("the lower priority to be put back", lambda: shown(world, key) == table[level])
         assert world.ada.get(f"/incidents/{incident['id']}")["priority"] == level
     world.desks.edit("jira", key, priority=high)
-    world.until("the raise", lambda: world.ada.get(f"/incidents/{incident['id']}")["priority"] == inward[high])
+    world.until(
+        "the raise", lambda: world.ada.get(f"/incidents/{incident['id']}")["priority"] == inward[high]
+    )
     world.desks.edit("jira", key, priority=low)
-    world.until("the lowering to be put back", lambda: shown(world, key) == high or table[inward[high]] == shown(world, key))
+    world.until(
+        "the lowering to be put back",
+        lambda: shown(world, key) == high or table[inward[high]] == shown(world, key),
+    )
     assert world.ada.get(f"/incidents/{incident['id']}")["priority"] == inward[high]
 
 
-def test_an_unmapped_value_parks_one_field_and_the_rest_passes(world: Served, table: dict[str, str], tickets: dict[str, tuple[str, str]]) -> None:
+def test_an_unmapped_value_parks_one_field_and_the_rest_passes(
+    world: Served, table: dict[str, str], tickets: dict[str, tuple[str, str]]
+) -> None:
     assert "Lowest" not in table.values()
     incident = next(iter(tickets))
     key = tickets[incident][1]
@@ -100,15 +115,23 @@ def test_an_unmapped_value_parks_one_field_and_the_rest_passes(world: Served, ta
     parked = world.until("the parked field", lambda: _parked(world, link["id"]))
     assert parked == {"priority": "Lowest"}
     assert world.ada.get(f"/incidents/{incident}")["priority"] == held
-    story = [reason["text"] for each in world.ada.all("/journal", record=link["id"]) for reason in each["why"]]
+    story = [
+        reason["text"] for each in world.ada.all("/journal", record=link["id"]) for reason in each["why"]
+    ]
     assert any("priority" in text and "Lowest" in text for text in story), story
     others = [each for each in tickets if each != incident]
-    assert all(not _parked(world, next(l["id"] for l in world.ada.all("/links", record=each))) for each in others[:3])
+    assert all(
+        not _parked(world, next(link["id"] for link in world.ada.all("/links", record=each))) for each in others[:3]
+    )
 
 
 def _parked(world: Served, link: str) -> dict[str, str]:
     parts = (world.ada.get(f"/links/{link}")["parts"] or {}).get("parts", {})
-    return {name: str(part.get("seen")) for name, part in parts.items() if isinstance(part, dict) and part.get("flag") == "divergent"}
+    return {
+        name: str(part.get("seen"))
+        for name, part in parts.items()
+        if isinstance(part, dict) and part.get("flag") == "divergent"
+    }
 
 
 def test_editing_one_row_of_the_table_changes_only_the_records_of_that_row(
@@ -122,7 +145,9 @@ def test_editing_one_row_of_the_table_changes_only_the_records_of_that_row(
     now = {each: world.ada.get(f"/incidents/{each}")["priority"] for each in tickets}
     world.apply(mappings=overlay(changed))
     affected = {each for each in tickets if now[each] == level and before[each] == table[level]}
-    world.until("the affected records", lambda: all(shown(world, tickets[each][1]) == new for each in affected))
+    world.until(
+        "the affected records", lambda: all(shown(world, tickets[each][1]) == new for each in affected)
+    )
     world.quiet()
     for each in set(tickets) - affected:
         if now[each] != level:
@@ -137,7 +162,9 @@ def test_the_plan_lists_the_pairs_that_do_not_survive_a_round_trip(world: Served
     shared = next(name for name in DIRECTION if list(table.values()).count(name) == 2)
     first, second = (level for level in LEVELS if table[level] == shared)
     lossy = [each for each in plan["affects"] if "lossy" in each]
-    assert lossy == [f"jira, incident, lossy: priority: {second!r} goes out as {shared!r} and comes back as {first!r}."]
+    assert lossy == [
+        f"jira, incident, lossy: priority: {second!r} goes out as {shared!r} and comes back as {first!r}."
+    ]
 
 
 def test_number_and_item_stand_on_the_ticket_and_find_it(world: Served) -> None:
@@ -149,4 +176,6 @@ def test_number_and_item_stand_on_the_ticket_and_find_it(world: Served) -> None:
     assert row["correlation_display"] == incident["number"]
     story = world.ada.get(f"/traces/{row['number']}")
     assert incident["id"] in {each["id"] for each in story["records"]}
-    assert incident["id"] in {each["id"] for each in world.ada.get(f"/traces/{incident['number']}")["records"]}
+    assert incident["id"] in {
+        each["id"] for each in world.ada.get(f"/traces/{incident['number']}")["records"]
+    }

@@ -75,8 +75,23 @@ def allowed(world: Served, raised: dict[str, Any], **other: str) -> None:
 
 
 def check(world: Served, raised: dict[str, Any], *, url: str = "", **other: str) -> Any:
-    asked = {"number": raised["number"], "environment": "production", "artefact": raised["artefact_hash"], "ci": raised["ci"], **other}
-    words = ["--change", asked["number"], "--environment", asked["environment"], "--artefact", asked["artefact"], "--ci", asked["ci"]]
+    asked = {
+        "number": raised["number"],
+        "environment": "production",
+        "artefact": raised["artefact_hash"],
+        "ci": raised["ci"],
+        **other,
+    }
+    words = [
+        "--change",
+        asked["number"],
+        "--environment",
+        asked["environment"],
+        "--artefact",
+        asked["artefact"],
+        "--ci",
+        asked["ci"],
+    ]
     return world.cli("gate", "check", *words, url=url)
 
 
@@ -105,7 +120,10 @@ def test_approved_in_its_window_goes_and_nothing_else_of_it_does(world: Served) 
 def test_outside_its_window_it_is_denied(world: Served, start: float, end: float) -> None:
     raised = approved(world, window_start=in_minutes(start), window_end=in_minutes(end))
     if end < 1:
-        world.until("the end of the window", lambda: dt.datetime.now(dt.UTC) > dt.datetime.fromisoformat(raised["window_end"]))
+        world.until(
+            "the end of the window",
+            lambda: dt.datetime.now(dt.UTC) > dt.datetime.fromisoformat(raised["window_end"]),
+        )
     told = check(world, raised)
     assert told.returncode == DENIED
     assert "window" in told.stdout
@@ -114,20 +132,50 @@ def test_outside_its_window_it_is_denied(world: Served, start: float, end: float
 def test_a_freeze_denies_by_its_name_and_lifting_it_allows(world: Served) -> None:
     raised = approved(world)
     name = f"Freeze {world.word()}"
-    freeze = world.ada.post("/freezes", {"name": name, "starts_at": in_minutes(-1), "ends_at": in_minutes(30), "environments": ["production"]})
+    freeze = world.ada.post(
+        "/freezes",
+        {
+            "name": name,
+            "starts_at": in_minutes(-1),
+            "ends_at": in_minutes(30),
+            "environments": ["production"],
+        },
+    )
     told = check(world, raised)
     assert told.returncode == DENIED
     assert name in " ".join(told.stdout.split())
-    elsewhere = world.ada.post("/freezes", {"name": f"Freeze {world.word()}", "starts_at": in_minutes(-1), "ends_at": in_minutes(30), "environments": ["test"]})
+    elsewhere = world.ada.post(
+        "/freezes",
+        {
+            "name": f"Freeze {world.word()}",
+            "starts_at": in_minutes(-1),
+            "ends_at": in_minutes(30),
+            "environments": ["test"],
+        },
+    )
     assert world.ada.call("DELETE", f"/freezes/{freeze['id']}").status == 200
     allowed(world, raised)
     world.ada.call("DELETE", f"/freezes/{elsewhere['id']}")
-    assert world.people["vera"].call("POST", "/freezes", {"name": name, "starts_at": in_minutes(-1), "ends_at": in_minutes(9)}).status == 403
+    assert (
+        world.people["vera"]
+        .call("POST", "/freezes", {"name": name, "starts_at": in_minutes(-1), "ends_at": in_minutes(9)})
+        .status
+        == 403
+    )
 
 
 def test_in_business_peak_high_risk_waits_and_low_risk_goes(world: Served) -> None:
     gold = world.word()
-    world.ada.post("/cis", {"name": gold, "ci_class": "business_service", "environment": "production", "criticality": "gold", "users": 100_000})
+    world.ada.post(
+        "/cis",
+        {
+            "name": gold,
+            "ci_class": "business_service",
+            "environment": "production",
+            "criticality": "gold",
+            "users": 100_000,
+        },
+    )
     host = world.word()
     world.ada.post("/cis", {"name": host, "ci_class": "application", "environment": "production"})
     world.ada.post("/relations", {"source_ci": gold, "target_ci": host, "type": "depends_on"})
@@ -135,7 +183,9 @@ def test_in_business_peak_high_risk_waits_and_low_risk_goes(world: Served) -> No
     assert (risky["risk"], harmless["risk"]) == ("high", "low")
     allowed(world, risky)
     peak = f"Peak {world.word()}"
-    made = world.ada.post("/freezes", {"name": peak, "effect": "peak", "starts_at": in_minutes(-1), "ends_at": in_minutes(30)})
+    made = world.ada.post(
+        "/freezes", {"name": peak, "effect": "peak", "starts_at": in_minutes(-1), "ends_at": in_minutes(30)}
+    )
     told = check(world, risky)
     assert told.returncode == DENIED
     assert peak in " ".join(told.stdout.split())
@@ -146,7 +196,9 @@ def test_in_business_peak_high_risk_waits_and_low_risk_goes(world: Served) -> No
 def test_an_edit_after_the_approval_closes_it(world: Served) -> None:
     raised = approved(world)
     allowed(world, raised)
-    edited = world.ada.call("PATCH", f"/changes/{raised['id']}", {"implementation_plan": f"Do {world.word()} instead."})
+    edited = world.ada.call(
+        "PATCH", f"/changes/{raised['id']}", {"implementation_plan": f"Do {world.word()} instead."}
+    )
     assert edited.status == 200
     assert ask(world, raised) == DENIED
 
@@ -156,7 +208,10 @@ def test_the_requester_never_approves_and_others_need_the_role(world: Served) ->
     for action in ("submit", "assess", "request-approval"):
         world.ada.post(f"/changes/{raised['id']}/{action}")
     for who in ("ada", "vera"):
-        assert world.people[who].call("POST", f"/changes/{raised['id']}/approve", {"comment": "me"}).status == 403
+        assert (
+            world.people[who].call("POST", f"/changes/{raised['id']}/approve", {"comment": "me"}).status
+            == 403
+        )
     assert ask(world, raised) == DENIED
     world.grace.post(f"/changes/{raised['id']}/refuse", {"comment": "no"})
     assert ask(world, raised) == DENIED
@@ -183,10 +238,24 @@ def test_a_waiting_request_is_answered_by_the_approval(world: Served) -> None:
     for action in ("submit", "assess", "request-approval"):
         world.ada.post(f"/changes/{raised['id']}/{action}")
     answers: list[Any] = []
-    words = ["--change", raised["number"], "--environment", "production", "--artefact", raised["artefact_hash"], "--ci", raised["ci"]]
-    pipeline = threading.Thread(target=lambda: answers.append(world.cli("gate", "check", *words, "--wait", "40")))
+    words = [
+        "--change",
+        raised["number"],
+        "--environment",
+        "production",
+        "--artefact",
+        raised["artefact_hash"],
+        "--ci",
+        raised["ci"],
+    ]
+    pipeline = threading.Thread(
+        target=lambda: answers.append(world.cli("gate", "check", *words, "--wait", "40"))
+    )
     pipeline.start()
-    world.until("the waiting request", lambda: any(each["decision"] == "wait" for each in decisions(world, raised["number"])))
+    world.until(
+        "the waiting request",
+        lambda: any(each["decision"] == "wait" for each in decisions(world, raised["number"])),
+    )
     assert not answers
     world.grace.post(f"/changes/{raised['id']}/approve", {"comment": "Rehearsed."})
     pipeline.join(timeout=45)

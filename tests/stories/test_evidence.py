@@ -31,7 +31,9 @@ def stamp(minutes: float) -> str:
 @pytest.fixture(scope="module")
 def world(serve: Callable[..., Served]) -> Served:
     owner = "Change manager"
-    sync = flow(SYSTEMS) | {"change": {"owner": owner, "system_of_record": "hub", "connections": {"snow": {}}}}
+    sync = flow(SYSTEMS) | {
+        "change": {"owner": owner, "system_of_record": "hub", "connections": {"snow": {}}}
+    }
     routes = [*everywhere(*SYSTEMS), {"id": "changes", "kind": "change", "to": ["snow"]}]
     return serve(systems=SYSTEMS, sections={"sync": sync, "routes": routes, "change": {}})
 
@@ -53,7 +55,16 @@ def raised_change(world: Served) -> dict[str, Any]:
 
 
 def gate(world: Served, change: dict[str, Any]) -> int:
-    words = ["--change", change["number"], "--environment", "production", "--artefact", change["artefact_hash"], "--ci", change["ci"]]
+    words = [
+        "--change",
+        change["number"],
+        "--environment",
+        "production",
+        "--artefact",
+        change["artefact_hash"],
+        "--ci",
+        change["ci"],
+    ]
     return world.cli("gate", "check", *words).returncode
 
 
@@ -84,7 +95,9 @@ def statement(world: Served, sql: str, *values: Any) -> int:
     return touched
 
 
-def test_the_untouched_book_is_sound_by_both_verifiers(world: Served, lived: dict[str, Any], pack: Path) -> None:
+def test_the_untouched_book_is_sound_by_both_verifiers(
+    world: Served, lived: dict[str, Any], pack: Path
+) -> None:
     del lived
     done = world.operator("audit", "verify")
     assert done.returncode == SOUND, done.stdout
@@ -92,7 +105,9 @@ def test_the_untouched_book_is_sound_by_both_verifiers(world: Served, lived: dic
     assert told.returncode == SOUND, told.stdout
 
 
-def test_the_testers_own_script_finds_the_chain_whole(world: Served, lived: dict[str, Any], pack: Path) -> None:
+def test_the_testers_own_script_finds_the_chain_whole(
+    world: Served, lived: dict[str, Any], pack: Path
+) -> None:
     """Recomputed here from the format that the export describes: link[i] = SHA-256(link[i-1] || body[i])."""
     del world, lived
     entries = {row["seq"]: base64.b64decode(row["body"]["b64"]) for row in table(pack, "ledger_entry")}
@@ -112,9 +127,17 @@ def test_the_testers_own_script_finds_the_chain_whole(world: Served, lived: dict
 
 def test_every_automated_call_is_on_record_with_its_answer(world: Served, lived: dict[str, Any]) -> None:
     """The entries about a link name the partner's version that each write led to."""
-    link = next(each for each in world.ada.all("/links", record=lived["incident"]["id"]) if each["connection"] == "snow")
+    link = next(
+        each
+        for each in world.ada.all("/links", record=lived["incident"]["id"])
+        if each["connection"] == "snow"
+    )
     entries = world.ada.all("/journal", record=link["id"])
-    writes = [each for each in world.calls("snow", writes=True) if lived["keys"]["snow"] in each.path and each.status < 300]
+    writes = [
+        each
+        for each in world.calls("snow", writes=True)
+        if lived["keys"]["snow"] in each.path and each.status < 300
+    ]
     assert len(entries) > len(writes)
     assert all(each["actor"] for each in entries)
     assert {each["connection"] for each in entries if each["channel"] == "hub"} == {"snow"}
@@ -149,7 +172,9 @@ def table(path: Path, name: str) -> list[dict[str, Any]]:
     return [dict(zip(columns, json.loads(line), strict=True)) for line in lines[1:]]
 
 
-def rewritten(path: Path, target: Path, **tables: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Path:
+def rewritten(
+    path: Path, target: Path, **tables: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+) -> Path:
     """Return a copy of an export in which some tables were tampered with."""
     with zipfile.ZipFile(path) as archive, zipfile.ZipFile(target, "w") as copy:
         for each in archive.namelist():
@@ -158,7 +183,12 @@ def rewritten(path: Path, target: Path, **tables: Callable[[list[dict[str, Any]]
             if name in tables:
                 columns = json.loads(raw.decode().splitlines()[0])
                 rows = tables[name](table(path, name))
-                raw = "\n".join(json.dumps(line) for line in [columns, *([row[c] for c in columns] for row in rows)]).encode() + b"\n"
+                raw = (
+                    "\n".join(
+                        json.dumps(line) for line in [columns, *([row[c] for c in columns] for row in rows)]
+                    ).encode()
+                    + b"\n"
+                )
             copy.writestr(each, raw)
     return target
 
@@ -201,15 +231,25 @@ def _insert(rows: Rows, at: int) -> Rows:
     return [*rows, {**rows[at], "seq": rows[-1]["seq"] + 1, "version": rows[at]["version"] + 1000}]
 
 
-@pytest.mark.parametrize("how", [_edit_a_byte, _envelope, _delete, _swap, _insert], ids=["byte", "envelope", "delete", "swap", "insert"])
-def test_a_touched_entry_is_named_in_the_export(world: Served, lived: dict[str, Any], pack: Path, tmp_path: Path, how: Any) -> None:
+@pytest.mark.parametrize(
+    "how",
+    [_edit_a_byte, _envelope, _delete, _swap, _insert],
+    ids=["byte", "envelope", "delete", "swap", "insert"],
+)
+def test_a_touched_entry_is_named_in_the_export(
+    world: Served, lived: dict[str, Any], pack: Path, tmp_path: Path, how: Any
+) -> None:
     del lived
     rows = table(pack, "ledger_entry")
     at = world.random.randrange(2, len(rows) - 2)
     copy = rewritten(pack, tmp_path / "touched.zip", ledger_entry=lambda found: how(found, at))
     told = standalone(copy)
     assert told.returncode == TOUCHED, told.stdout + told.stderr
-    assert rows[at]["record"] in told.stdout or f"seq {rows[at]['seq']}" in told.stdout or str(rows[at]["seq"]) in told.stdout, told.stdout
+    assert (
+        rows[at]["record"] in told.stdout
+        or f"seq {rows[at]['seq']}" in told.stdout
+        or str(rows[at]["seq"]) in told.stdout
+    ), told.stdout
 
 
 def test_a_cut_tail_is_found_against_the_witness_even_with_the_checkpoints_cut_too(
@@ -218,13 +258,19 @@ def test_a_cut_tail_is_found_against_the_witness_even_with_the_checkpoints_cut_t
     del lived
     checkpoints = table(pack, "ledger_checkpoint")
     kept = checkpoints[: max(1, len(checkpoints) // 2)]
-    covered = {head: values for head, values in _heads(kept[-1]).items()}
+    covered = _heads(kept[-1])
 
     def sealed(rows: Rows) -> Rows:
-        return [each for each in rows if each["first"] + each["count"] - 1 <= covered.get(each["organisation"], 0)]
+        return [
+            each for each in rows if each["first"] + each["count"] - 1 <= covered.get(each["organisation"], 0)
+        ]
 
     seals = sealed(table(pack, "ledger_seal"))
-    seqs = {int.from_bytes(base64.b64decode(each["seqs"]["b64"])[8 * i : 8 * i + 8], "big") for each in seals for i in range(each["count"])}
+    seqs = {
+        int.from_bytes(base64.b64decode(each["seqs"]["b64"])[8 * i : 8 * i + 8], "big")
+        for each in seals
+        for i in range(each["count"])
+    }
     copy = rewritten(
         pack, tmp_path / "cut.zip",
         ledger_checkpoint=lambda _: kept, ledger_seal=sealed,
@@ -240,11 +286,17 @@ def _heads(checkpoint: dict[str, Any]) -> dict[str, int]:
     """Return organisation → last position from a checkpoint's body, whatever its exact members are called."""
     body = json.loads(base64.b64decode(checkpoint["body"]["b64"]))
     heads = body.get("heads", {})
-    return {name: int(value["position"] if isinstance(value, dict) else value[0]) for name, value in dict(heads).items()}
+    return {
+        name: int(value["position"] if isinstance(value, dict) else value[0])
+        for name, value in dict(heads).items()
+    }
 
 
 TOUCHES = {
-    "projection": ("UPDATE change_change SET authorisation = 'approved', state = 'scheduled' WHERE id = ?", "change"),
+    "projection": (
+        "UPDATE change_change SET authorisation = 'approved', state = 'scheduled' WHERE id = ?",
+        "change",
+    ),
     "link": ("UPDATE sync_link SET external_key = 'forged' WHERE record = ?", "incident"),
     "incident": ("UPDATE incident_incident SET state = 'closed' WHERE id = ?", "incident"),
     "offset": ("UPDATE hub_intake_offset SET position = position + 7", ""),
@@ -307,7 +359,11 @@ def test_the_gate_does_not_open_on_an_edited_row(world: Served) -> None:
     told = world.operator("audit", "verify")
     assert told.returncode == TOUCHED
     assert "change_change" in told.stdout or change["id"] in told.stdout
-    statement(world, "UPDATE change_change SET authorisation = 'requested', state = 'authorisation' WHERE id = ?", change["id"])
+    statement(
+        world,
+        "UPDATE change_change SET authorisation = 'requested', state = 'authorisation' WHERE id = ?",
+        change["id"],
+    )
     assert world.operator("audit", "verify").returncode == SOUND
 
 
@@ -316,17 +372,31 @@ def test_the_gate_does_not_open_on_an_edited_row(world: Served) -> None:
 
 def approve_there(world: Served, change: dict[str, Any]) -> str:
     """Have somebody approve the change in ServiceNow; return its sys_id."""
-    key = world.until("the change in ServiceNow", lambda: next((e["external_key"] for e in world.ada.all("/links", record=change["id"]) if e["external_key"]), ""))
+    key = world.until(
+        "the change in ServiceNow",
+        lambda: next(
+            (e["external_key"] for e in world.ada.all("/links", record=change["id"]) if e["external_key"]), ""
+        ),
+    )
     world.quiet()
     snow: Any = world.partners.all["snow"].inside
-    world.partners.inside(lambda: snow.instance.update("change_request", key, {"approval": "approved", "state": "-2"}, snow.human))
+    world.partners.inside(
+        lambda: snow.instance.update(
+            "change_request", key, {"approval": "approved", "state": "-2"}, snow.human
+        )
+    )
     return str(key)
 
 
 def test_a_partner_that_says_approved_opens_nothing_by_itself(world: Served) -> None:
     change = raised_change(world)
     approve_there(world, change)
-    world.until("the message", lambda: [e for e in world.ada.all("/journal", connection="snow") if e["kind"] in {"approval", "link"}])
+    world.until(
+        "the message",
+        lambda: [
+            e for e in world.ada.all("/journal", connection="snow") if e["kind"] in {"approval", "link"}
+        ],
+    )
     world.quiet(seconds=4)
     assert world.ada.get(f"/changes/{change['id']}")["authorisation"] == "requested"
     assert gate(world, change) == 1
@@ -339,7 +409,10 @@ def test_every_id_of_a_story_tells_the_same_story(world: Served, lived: dict[str
     incident, keys = lived["incident"], lived["keys"]
     links = world.ada.all("/links", record=incident["id"])
     number = next(each["external_label"] for each in links if each["connection"] == "jira")
-    stories = [world.ada.get(f"/traces/{each}") for each in (incident["id"], incident["number"], keys["snow"], number)]
+    stories = [
+        world.ada.get(f"/traces/{each}")
+        for each in (incident["id"], incident["number"], keys["snow"], number)
+    ]
     entries = [[each["record"], each["version"]] for each in stories[0]["entries"]]
     assert len(entries) >= 5
     for other in stories[1:]:

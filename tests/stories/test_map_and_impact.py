@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -22,16 +23,27 @@ def later(minutes: float) -> str:
 def world(serve: Callable[..., Served]) -> Served:
     section = {
         "classes": [
-            {"name": "pump", "parent": "infrastructure", "required": ["owner"], "attributes": {"litres": {"type": "integer", "required": True}}},
+            {
+                "name": "pump",
+                "parent": "infrastructure",
+                "required": ["owner"],
+                "attributes": {"litres": {"type": "integer", "required": True}},
+            },
             {"name": "fire_pump", "parent": "pump"},
         ],
         "relations": [{"type": "depends_on", "acyclic": True}],
     }
-    receivers = {"watch": webhook("watch", ALERTS), "inventory": {"connector": "csv", "config": {"token": {"secret": "env:STORY_INVENTORY"}}}}
+    receivers = {
+        "watch": webhook("watch", ALERTS),
+        "inventory": {"connector": "csv", "config": {"token": {"secret": "env:STORY_INVENTORY"}}},
+    }
     # What fires again opens a new incident at once, so that one signature recurs within the test.
     monitoring = {"times": {"wait": "PT0S", "stable": "PT1S", "reopen": "PT1S"}}
     incidents = {"default_group": "Service desk", "reopen_within": "PT1S"}
-    return serve(receivers=receivers, sections={"configuration": section, "monitoring": monitoring, "incident": incidents})
+    return serve(
+        receivers=receivers,
+        sections={"configuration": section, "monitoring": monitoring, "incident": incidents},
+    )
 
 
 Graph = dict[str, set[str]]
@@ -47,11 +59,23 @@ def graph(world: Served) -> tuple[Graph, set[str]]:
         for _ in range(world.random.randrange(0, 4)):
             if place + 1 < ITEMS:
                 depends[name].add(world.random.choice(names[place + 1 :]))
-    items = "\n".join(["external_key,name,ci_class", *(f"{n},{n},{'business_service' if n in services else 'application'}" for n in names)])
-    ties = "\n".join(["source_ci,target_ci,type", *(f"{s},{t},depends_on" for s, held in depends.items() for t in sorted(held))])
+    items = "\n".join(
+        [
+            "external_key,name,ci_class",
+            *(f"{n},{n},{'business_service' if n in services else 'application'}" for n in names),
+        ]
+    )
+    ties = "\n".join(
+        [
+            "source_ci,target_ci,type",
+            *(f"{s},{t},depends_on" for s, held in depends.items() for t in sorted(held)),
+        ]
+    )
     edges = sum(map(len, depends.values()))
     for text in (ties, items):  # relations first: they wait for their items
-        reply = world.ingest("/csv/inventory", text.encode(), {**world.bearer("inventory"), "Content-Type": "text/csv"})
+        reply = world.ingest(
+            "/csv/inventory", text.encode(), {**world.bearer("inventory"), "Content-Type": "text/csv"}
+        )
         assert reply.status == 202, reply.body
     world.until("the items", lambda: len(world.ada.all("/cis")) >= ITEMS)
     world.until("the relations", lambda: len(world.ada.all("/relations")) >= edges, seconds=60)
@@ -79,7 +103,9 @@ def hops(items: Iterable[dict[str, Any]]) -> dict[str, int]:
     return {each["name"]: each["hops"] for each in items}
 
 
-def test_affected_services_are_those_downstream_with_their_distance(world: Served, graph: tuple[Graph, set[str]]) -> None:
+def test_affected_services_are_those_downstream_with_their_distance(
+    world: Served, graph: tuple[Graph, set[str]]
+) -> None:
     depends, services = graph
     for start in world.random.sample(sorted(depends), 12):
         told = world.ada.post("/impact", {"cis": [start]})
@@ -94,7 +120,9 @@ def test_one_more_relation_changes_only_what_it_reaches(world: Served, graph: tu
     depends, _ = graph
     target = next(name for name in reversed(list(depends)) if len(reached(depends, name, up=False)) > 3)
     stranger = world.word(4)
-    untouched = world.random.choice([n for n in depends if n != target and n not in reached(depends, target, up=True)])
+    untouched = world.random.choice(
+        [n for n in depends if n != target and n not in reached(depends, target, up=True)]
+    )
     before = {name: world.ada.post("/impact", {"cis": [name]}) for name in (target, untouched)}
     world.ada.post("/cis", {"name": stranger, "ci_class": "business_service"})
     tie = world.ada.post("/relations", {"source_ci": stranger, "target_ci": target, "type": "depends_on"})
@@ -120,7 +148,9 @@ def test_the_map_of_a_past_moment_is_the_map_of_then(world: Served) -> None:
 
 
 @pytest.mark.parametrize("ci_class", ["pump", "fire_pump"])
-def test_an_item_without_a_required_attribute_is_refused_also_by_inheritance(world: Served, ci_class: str) -> None:
+def test_an_item_without_a_required_attribute_is_refused_also_by_inheritance(
+    world: Served, ci_class: str
+) -> None:
     name = world.word(4)
     whole = {"name": name, "ci_class": ci_class, "owner": world.word(), "attributes": {"litres": 40}}
     for missing in ("owner", "attributes"):
@@ -139,7 +169,12 @@ def test_forbidden_pairs_and_cycles_are_refused(world: Served) -> None:
     wrong = world.ada.call("POST", "/relations", {"source_ci": server, "target_ci": app, "type": "hosted_on"})
     assert wrong.status == 422
     assert wrong.body["errors"]
-    assert world.ada.call("POST", "/relations", {"source_ci": app, "target_ci": server, "type": "hosted_on"}).status == 201
+    assert (
+        world.ada.call(
+            "POST", "/relations", {"source_ci": app, "target_ci": server, "type": "hosted_on"}
+        ).status
+        == 201
+    )
     assert world.ada.call("POST", "/relations", {"source_ci": top, "target_ci": app}).status == 201
     assert world.ada.call("POST", "/relations", {"source_ci": app, "target_ci": top}).status == 422
 
@@ -184,33 +219,58 @@ def test_approval_needs_a_report_of_the_present_map(world: Served, graph: tuple[
 def broken(world: Served, host: str, event: str) -> dict[str, Any]:
     """Have monitoring report the same thing about a host; return the incident that is open for it."""
     labels = {"alertname": event, "host": host}
-    body = {"id": f"{event}-{host}", "event": world.word(4), "severity": "critical", "state": "firing", "summary": event, "labels": labels}
+    body = {
+        "id": f"{event}-{host}",
+        "event": world.word(4),
+        "severity": "critical",
+        "state": "firing",
+        "summary": event,
+        "labels": labels,
+    }
     assert world.ingest("/webhook/watch", body, world.bearer("watch")).status == 202
 
     def found() -> list[dict[str, Any]]:
-        return [each for each in world.ada.all("/incidents", open="true") if each["title"] == event]
+        return [each for each in world.ada.all("/incidents", open="true") if each["title"].startswith(event)]
 
     incident = world.until("the incident", found)[0]
     return dict(incident)
 
 
 @pytest.mark.parametrize("with_change", [True, False])
-def test_the_third_of_a_kind_is_diagnosed_only_after_the_changes_around_it_were_looked_at(world: Served, with_change: bool) -> None:  # noqa: FBT001
+def test_the_third_of_a_kind_is_diagnosed_only_after_the_changes_around_it_were_looked_at(
+    world: Served, with_change: bool
+) -> None:  # noqa: FBT001
     chain = [world.word(4) for _ in range(3)]
     for name in chain:
         world.ada.post("/cis", {"name": name, "ci_class": "application"})
-    for source, target in zip(chain, chain[1:], strict=False):
+    for source, target in itertools.pairwise(chain):
         world.ada.post("/relations", {"source_ci": source, "target_ci": target})
     raised = change_on(world, chain[2]) if with_change else None
     event = f"Down {world.word(4)}"
     for _ in range(2):
         incident = broken(world, chain[0], event)
-        world.ada.post(f"/incidents/{incident['id']}/resolve", {"code": "Restarted", "notes": "Restarted it."})
+        world.ada.post(
+            f"/incidents/{incident['id']}/resolve", {"code": "Restarted", "notes": "Restarted it."}
+        )
         world.ada.post(f"/incidents/{incident['id']}/close")
         labels = {"alertname": event, "host": chain[0]}
-        body = {"id": f"{event}-{chain[0]}", "event": world.word(4), "severity": "critical", "state": "resolved", "summary": event, "labels": labels}
+        body = {
+            "id": f"{event}-{chain[0]}",
+            "event": world.word(4),
+            "severity": "critical",
+            "state": "resolved",
+            "summary": event,
+            "labels": labels,
+        }
         world.ingest("/webhook/watch", body, world.bearer("watch"))
-        world.until("the end of the alert", lambda: all(a["state"] == "resolved" for a in world.ada.all("/alerts") if a["labels"].get("alertname") == event))
+        world.until(
+            "the end of the alert",
+            lambda: all(
+                a["state"] == "resolved"
+                for a in world.ada.all("/alerts")
+                if a["labels"].get("alertname") == event
+            ),
+        )
         time.sleep(2.5)  # longer than what fires again belongs to the same incident
     third = broken(world, chain[0], event)
     path = f"/incidents/{third['id']}"

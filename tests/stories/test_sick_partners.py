@@ -67,7 +67,9 @@ def test_400_is_called_once_and_becomes_a_dead_letter_that_can_be_retried(world:
     world.ticketed(incident["id"], ("jira",))
     dead = world.until(
         "the dead letter",
-        lambda: [each for each in world.ada.all("/deliveries", state="dead") if each["record"] == incident["id"]],
+        lambda: [
+            each for each in world.ada.all("/deliveries", state="dead") if each["record"] == incident["id"]
+        ],
     )[0]
     assert dead["connection"] == "snow"
     assert dead["fault"] == "rejected"
@@ -98,7 +100,9 @@ def test_a_dead_partner_sees_probes_only_while_the_other_keeps_its_pace(world: S
     assert stormy <= calm * 1.6 + 1.0, f"{stormy:.2f} s beside a dead partner, {calm:.2f} s before"
     world.until("a probe", lambda: len(world.calls("snow")) > seen, seconds=30)
     while_open = world.calls("snow")[seen:]
-    assert all(gap > 3 for gap in gaps(while_open)), f"more than probes: {[(c.method, c.path) for c in while_open]}"
+    assert all(gap > 3 for gap in gaps(while_open)), (
+        f"more than probes: {[(c.method, c.path) for c in while_open]}"
+    )
 
     world.healed("snow")
     for each in first:
@@ -122,7 +126,10 @@ def test_what_waited_for_a_dead_partner_arrives_in_the_order_of_its_record(world
     world.until("the title in Jira", lambda: world.desks.ticket("jira", keys["jira"]).title == title)
     sent = len(world.calls("snow", writes=True))
     world.ada.post("/systems/snow/resume")
-    world.until("all comments", lambda: all(any(t in c for c in world.desks.ticket("snow", keys["snow"]).comments) for t in comments))
+    world.until(
+        "all comments",
+        lambda: all(any(t in c for c in world.desks.ticket("snow", keys["snow"]).comments) for t in comments),
+    )
     world.until("the title", lambda: world.desks.ticket("snow", keys["snow"]).title == title)
     bodies = b"\n".join(each.body for each in world.calls("snow", writes=True)[sent:])
     places = [bodies.index(text.encode()) for text in comments]
@@ -137,15 +144,22 @@ def test_calls_per_minute_are_never_exceeded_in_any_window(world: Served) -> Non
     # After a change of terms the hub counts the calls that may be under way (20) as made.
     allowed = spent + 20 + world.random.randrange(6, 14)
     connections: dict[str, Any] = dict(world.sections["connections"])
-    connections["jira"] = {**connections["jira"], "limits": {**world.sections["connections"]["jira"]["limits"], "requests_per_minute": allowed}}
+    connections["jira"] = {
+        **connections["jira"],
+        "limits": {**world.sections["connections"]["jira"]["limits"], "requests_per_minute": allowed},
+    }
     world.apply(connections=connections)
     start, began = len(world.calls("jira")), len(held(world, "snow"))
-    raised = [world.raised() for _ in range(allowed // 2)]  # each takes a creation and a read-back
+    raised = [world.raised() for _ in range(20)]  # each takes a creation and a read-back
     world.until("the other lane", lambda: len(held(world, "snow")) >= began + len(raised))
     time.sleep(6)
     times = [each.at for each in world.calls("jira")]
     assert len(times) > start, "nothing went out at all"
-    worst = max(sum(1 for at in times[place:] if at < begin + 60) for place, begin in enumerate(times) if begin > minute_ago)
+    worst = max(
+        sum(1 for at in times[place:] if at < begin + 60)
+        for place, begin in enumerate(times)
+        if begin > minute_ago
+    )
     assert worst <= allowed
     connections["jira"] = {**connections["jira"], "limits": {}}
     world.apply(connections=connections)
@@ -159,13 +173,13 @@ def held(world: Served, name: str) -> list[dict[str, Any]]:
 
 def pace(world: Served, name: str, count: int) -> float:
     """Return the seconds from the first to the last of `count` new tickets at a partner, opened at once."""
-    titles: list[str] = []
-    for _ in range(count):
-        titles.append(world.raised()["title"])
+    titles = [world.raised()["title"] for _ in range(count)]
 
     def arrived() -> list[Call]:
         calls = world.calls(name, writes=True)
-        return [call for call in calls for title in titles if title.encode() in call.body and call.status < 300]
+        return [
+            call for call in calls for title in titles if title.encode() in call.body and call.status < 300
+        ]
 
     world.until(f"{count} tickets at {name}", lambda: len(arrived()) >= count, seconds=60)
     at = sorted(each.at for each in arrived())

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from isthmus.connectors.jira.adf import from_adf
 from tests.stories.served import Served, everywhere, flow
+
+from isthmus.connectors.jira.adf import from_adf
 
 SYSTEMS = ("snow", "jira", "tracker")
 # canonical → how each system says it (the tester's own table, not the connectors')
@@ -39,8 +40,12 @@ def test_a_ticket_opened_in_one_system_exists_in_the_others_once(world: Served) 
     title = world.title()
     snow: Any = world.partners.all["snow"].inside
     before = {name: world.desks.count(name) for name in SYSTEMS}
-    row = world.partners.inside(lambda: snow.instance.insert("incident", {"short_description": title}, snow.human))
-    found = world.until("the incident", lambda: [each for each in world.ada.all("/incidents") if each["title"] == title])
+    row = world.partners.inside(
+        lambda: snow.instance.insert("incident", {"short_description": title}, snow.human)
+    )
+    found = world.until(
+        "the incident", lambda: [each for each in world.ada.all("/incidents") if each["title"] == title]
+    )
     keys = world.ticketed(found[0]["id"], SYSTEMS)
     assert keys["snow"] == row["sys_id"]
     assert set(titles(world, keys).values()) == {title}
@@ -53,7 +58,9 @@ def test_random_edits_everywhere_with_a_kill_converge_and_echo_nowhere(world: Se
     incidents = [world.raised()["id"] for _ in range(4)]
     keys = {each: world.ticketed(each, SYSTEMS) for each in incidents}
     home = {each: world.random.choice(SYSTEMS) for each in incidents}
-    teller = {each: world.random.choice(("snow", "jira")) for each in incidents}  # Roundup's people edit no message
+    teller = {
+        each: world.random.choice(("snow", "jira")) for each in incidents
+    }  # Roundup's people edit no message
     world.quiet()
     before = {name: len(world.calls(name, writes=True)) for name in SYSTEMS}
     expected: dict[tuple[str, str], str] = {}
@@ -119,7 +126,10 @@ def field_of(world: Served, name: str, key: str, field: str) -> str:
         case "snow":
             return str(world.partners.inside(lambda: inside.shelf("incident").get(key)["description"]))
         case "jira":
-            return from_adf(world.partners.inside(lambda: inside.project.issue(key)["fields"]["description"])) or ""
+            return (
+                from_adf(world.partners.inside(lambda: inside.project.issue(key)["fields"]["description"]))
+                or ""
+            )
         case _:
             first = inside._person().get(f"issue/{key}")["attributes"]["messages"]
             number = min((each["id"] for each in first), key=int)
@@ -136,7 +146,7 @@ def test_a_value_is_never_written_back_to_where_it_came_from(world: Served) -> N
     world.desks.edit("jira", keys["jira"], title=title)
     world.until("the title everywhere", lambda: set(titles(world, keys).values()) == {title})
     world.quiet()
-    wrote = {name: [each.body for each in world.calls(name, writes=True)[before[name]:]] for name in SYSTEMS}
+    wrote = {name: [each.body for each in world.calls(name, writes=True)[before[name] :]] for name in SYSTEMS}
     assert wrote["jira"] == [], "an echo"
     assert sum(title.encode() in body for body in wrote["snow"]) == 1
     assert sum(title.encode() in body for body in wrote["tracker"]) == 1
@@ -150,19 +160,30 @@ def test_states_follow_the_status_map_there_and_back(world: Served) -> None:
         world.desks.edit(where, keys[where], state=STATE[state][where])
         world.until(
             f"{state} set in {where} everywhere",
-            lambda s=state: all(world.desks.ticket(name, keys[name]).state == STATE[s][name] for name in SYSTEMS),
+            lambda s=state: all(
+                world.desks.ticket(name, keys[name]).state == STATE[s][name] for name in SYSTEMS
+            ),
         )
 
 
 def test_resolving_and_reopening_travel(world: Served) -> None:
     incident = world.raised()
     keys = world.ticketed(incident["id"], SYSTEMS)
-    world.ada.post(f"/incidents/{incident['id']}/resolve", {"code": "Solution provided", "notes": f"Restarted {world.word()}."})
+    world.ada.post(
+        f"/incidents/{incident['id']}/resolve",
+        {"code": "Solution provided", "notes": f"Restarted {world.word()}."},
+    )
     resolved = {"snow": "6", "jira": "Resolved", "tracker": "resolved"}
-    world.until("resolved everywhere", lambda: all(world.desks.ticket(name, keys[name]).state == resolved[name] for name in SYSTEMS))
+    world.until(
+        "resolved everywhere",
+        lambda: all(world.desks.ticket(name, keys[name]).state == resolved[name] for name in SYSTEMS),
+    )
     world.ada.post(f"/incidents/{incident['id']}/reopen")
     opened = STATE["in_progress"]
-    world.until("reopened everywhere", lambda: all(world.desks.ticket(name, keys[name]).state == opened[name] for name in SYSTEMS))
+    world.until(
+        "reopened everywhere",
+        lambda: all(world.desks.ticket(name, keys[name]).state == opened[name] for name in SYSTEMS),
+    )
 
 
 def test_the_inventory_shows_three_spokes_and_no_pairs(world: Served) -> None:
@@ -177,12 +198,16 @@ def test_the_inventory_shows_three_spokes_and_no_pairs(world: Served) -> None:
 def test_after_unlinking_edits_no_longer_travel_and_the_others_still_do(world: Served) -> None:
     incident = world.raised()
     keys = world.ticketed(incident["id"], SYSTEMS)
-    link = next(each for each in world.ada.all("/links", record=incident["id"]) if each["connection"] == "jira")
+    link = next(
+        each for each in world.ada.all("/links", record=incident["id"]) if each["connection"] == "jira"
+    )
     held = titles(world, keys)["jira"]
     world.ada.post(f"/links/{link['id']}/unlink", {"reason": "The site is given up."})
     title, private = world.title(), world.title()
     world.desks.edit("snow", keys["snow"], title=title)
-    world.until("the title in the tracker", lambda: world.desks.ticket("tracker", keys["tracker"]).title == title)
+    world.until(
+        "the title in the tracker", lambda: world.desks.ticket("tracker", keys["tracker"]).title == title
+    )
     world.quiet()
     assert world.desks.ticket("jira", keys["jira"]).title == held
     world.desks.edit("jira", keys["jira"], title=private)
