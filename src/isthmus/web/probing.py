@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from isthmus.hub import connections, health
 from isthmus.kernel.errors import IsthmusError, Retryable
-from isthmus.kernel.record import Reason
+from isthmus.kernel.record import Json, Reason
 from isthmus.ledger.work import Work
 
 PROBE_SECONDS_MAX = 15
@@ -55,7 +55,7 @@ def note(work: Work, found: Finding) -> Finding:
         health.failed(work, found.organisation, found.name, found.error, work.now)
     else:
         health.succeeded(work, found.organisation, found.name, work.now)
-    facts = {"ok": found.ok, "missing_scopes": list(found.missing_scopes)}
+    facts: dict[str, Json] = {"ok": found.ok, "missing_scopes": [*found.missing_scopes]}
     why = [Reason(rule="connection.probed", text=f"Probed: {found.text}")]
     work.journal(found.organisation, f"connection:{found.name}", facts, why)
     return found

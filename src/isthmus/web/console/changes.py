@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from isthmus.hub.http import actor as callers
 from isthmus.hub.http import paging
 from isthmus.identity import people, permissions
-from isthmus.kernel.errors import Conflict, IsthmusError, NotFound, Rejected
-from isthmus.kernel.instant import Instant, from_rfc3339, to_datetime
+from isthmus.kernel.errors import IsthmusError, NotFound
 from isthmus.kernel.kinds.change import CHANGE_STATES, CHANGE_TYPES, OUTCOMES
 from isthmus.ledger import reading
 from isthmus.ledger.ids import source
@@ -20,21 +19,11 @@ from isthmus.ledger.work import Work
 from isthmus.practices.approval import door
 from isthmus.practices.change import service
 from isthmus.practices.change.rules import states
-from isthmus.practices.configuration import service as configuration
 from isthmus.web import records
 from isthmus.web.console import calendar_view, freezes, incident_view
 from isthmus.web.console import links as linking
 from isthmus.web.console.screen import act, back, found, page, refused, screen
 
-_FIELDS: Final = (
-    "title",
-    "description",
-    "type",
-    "environment",
-    "artefact_hash",
-    "implementation_plan",
-    "backout_plan",
-)
 _RISK_TONE: Final = {"low": "good", "medium": "warn", "high": "bad"}
 
 Form = tuple[tuple[str, str, bool], ...]
@@ -152,74 +141,6 @@ def one(request: HttpRequest, change_id: str) -> HttpResponse:
     return page(request, "console/change.html", context)
 
 
-@screen("change:write")
-def new(request: HttpRequest) -> HttpResponse:
-    """The form, and what it sends; a refusal keeps what was typed."""
-    if request.method != "POST":
-        return page(
-            request,
-            "console/change_new.html",
-            {
-                "title": "Raise a change",
-                "types": CHANGE_TYPES,
-                "given": {"type": "normal"},
-                "target": "/changes/new",
-            },
-        )
-    where = callers.organisation(request, "change:write", request.POST.get("organisation", ""))
-
-    def do(work: Work) -> Any:
-        return service.create(work, _values(request), organisation=where)
-
-    made = act(request, do, permission="change:write", organisation=where, done="The change is raised.")
-    if made is None:
-        context = {
-            "title": "Raise a change", "types": CHANGE_TYPES, "given": request.POST, "target": "/changes/new",
-        }  # fmt: skip
-        answer = page(request, "console/change_new.html", context)
-        answer.status_code = 422
-        return answer
-    return HttpResponseRedirect(f"/changes/{made.id}", status=303)
-
-
-@screen("change:write")
-def edit(request: HttpRequest, change_id: str) -> HttpResponse:
-    """The same form with what stands there now. An approval of the old content is void afterwards."""
-    change = found(records.of("change").filter(id=change_id).first())
-    context: dict[str, Any] = {
-        "title": f"Edit {change.number}",
-        "crumbs": [("Changes", "/changes"), (change.number, f"/changes/{change.id}"), ("Edit", "")],
-        "types": CHANGE_TYPES,
-        "target": f"/changes/{change.id}/edit",
-        "change": change,
-        "given": _given(change),
-    }
-    if request.method != "POST":
-        return page(request, "console/change_new.html", context)
-
-    def do(work: Work) -> Any:
-        fresh = service.load(work, change_id)
-        if str(fresh.version) != request.POST.get("version", ""):
-            raise Conflict(
-                "Somebody changed it while you were typing.",
-                remedy="Compare with what stands there now, then save again.",
-            )
-        return service.update(work, fresh, _values(request))
-
-    saved = act(
-        request,
-        do,
-        permission="change:write",
-        organisation=change.organisation,
-        done="Saved. What was approved for the old content is void.",
-    )
-    if saved is None:
-        answer = page(request, "console/change_new.html", {**context, "given": request.POST})
-        answer.status_code = 422
-        return answer
-    return HttpResponseRedirect(f"/changes/{change_id}", status=303)
-
-
 @require_POST
 @screen("change:write")
 def move(request: HttpRequest, change_id: str, action: str) -> HttpResponse:
@@ -257,39 +178,6 @@ def decide(request: HttpRequest, approval_id: str) -> HttpResponse:
     else:
         messages.success(request, "Your decision is recorded.")
     return back(request, "/changes")
-
-
-def _values(request: HttpRequest) -> dict[str, Any]:
-    values: dict[str, Any] = {name: request.POST.get(name, "").strip() for name in _FIELDS}
-    named = [
-        each.strip() for each in request.POST.get("cis", "").replace(",", "\n").splitlines() if each.strip()
-    ]
-    resolved = configuration.resolve(named)
-    unknown = [each for each, ci in resolved.items() if not ci]
-    if unknown:
-        raise Rejected(
-            f"Not on the map: {', '.join(unknown[:10])}.", remedy="Use names, aliases or keys of the map."
-        )
-    values["cis"] = sorted(set(resolved.values()))
-    for name in ("window_start", "window_end"):
-        values[name] = _instant(request.POST.get(name, ""))
-    return values
-
-
-def _given(change: Any) -> dict[str, str]:
-    """Return what stands in a change, as the form's fields hold it."""
-    names = records.titles("ci", change.cis or (), "name")
-    found_values = {name: getattr(change, name) for name in _FIELDS}
-    found_values["cis"] = "\n".join(names.get(each, each) for each in change.cis or ())
-    for name in ("window_start", "window_end"):
-        at = getattr(change, name)
-        found_values[name] = "" if at is None else f"{to_datetime(at):%Y-%m-%dT%H:%M}"
-    return found_values
-
-
-def _instant(text: str) -> Instant | None:
-    """Read a `datetime-local` field, which has no zone: it is UTC here, as its label says."""
-    return from_rfc3339(f"{text.strip()}Z") if text.strip() else None
 
 
 def _collisions(change: Any) -> list[Any]:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django.db.models import Count, Min
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_POST
 
 from isthmus.hub.http import paging
@@ -22,7 +23,7 @@ RETRIED_MAX: Final = 500
 
 
 @screen("delivery:read")
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: HttpRequest) -> HttpResponseBase:
     """Lanes with their counts, then the deliveries that the URL asks for: what is stuck comes first."""
     if request.GET.get("lane") == "parked":
         return parked.index(request)

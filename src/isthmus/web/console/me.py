@@ -15,7 +15,7 @@ def index(request: HttpRequest) -> HttpResponse:
     """The reader's roles per organisation, and each permission with the role that gives it."""
     actor = me(request)
     names = records.titles("organisation", actor.organisations, "name")
-    grants = sorted((names.get(where, where), role) for role, where in actor.grants)
+    grants = sorted((names.get(where, where), role) for role, where in actor.grants or ())
     held = permissions.held(actor)
     context = {
         "title": "What I may do",
