@@ -50,7 +50,7 @@ def run(scale: Scale, directory: Path) -> list[Figure]:
     command = [sys.executable, "-m", "isthmus.connectors.kit.simulator", "servicenow", "--port", str(port)]
     with serving.process(command, port):
         figures = _flow(made, scale, directory, url, shape)
-        figures.append(_merges(made, scale))
+        figures.append(_merges(made))
     return figures
 
 
@@ -152,7 +152,7 @@ async def _bare(url: str, shape: Any, kinds: Counter[str], tickets: int) -> floa
         return tickets / (time.perf_counter() - since)
 
 
-def _merges(made: world.World, scale: Scale) -> Figure:
+def _merges(made: world.World) -> Figure:
     """Every ticket is edited at the partner; the pages of the poll that shows it are merged by the pump."""
     from isthmus.connectors.kit.ports import encode_observations
     from isthmus.hub import connections
@@ -162,7 +162,9 @@ def _merges(made: world.World, scale: Scale) -> Figure:
     from isthmus.ledger import scope
     from isthmus.ledger.ids import source
 
-    del scale
+    book = serving.Book(made.directory)
+    linked = book.column("SELECT external_key FROM sync_link")
+    before = book.one("SELECT COUNT(*) FROM ledger_entry WHERE kind = 'incident'")
     with scope.everywhere("the benchmark merges"):
         opened = connections.open(PARTNER)
         seen = asyncio.run(_all(opened.client))
@@ -173,7 +175,7 @@ def _merges(made: world.World, scale: Scale) -> Figure:
                 version=_later(each.version),
             )
             for each in seen
-            if "title" in each.values
+            if "title" in each.values and each.external.key in linked
         ]
         log = shared.log()
         for start in range(0, len(edited), _PAGE):
@@ -187,15 +189,14 @@ def _merges(made: world.World, scale: Scale) -> Figure:
         while pump.round():
             pass
         rate = len(edited) / (time.perf_counter() - since)
-    book = serving.Book(made.directory)
-    merged = book.one("SELECT COUNT(*) FROM incident_incident WHERE title LIKE '% (seen)'")
+    taken = book.one("SELECT COUNT(*) FROM ledger_entry WHERE kind = 'incident'") - before
     parked = book.one("SELECT COUNT(*) FROM hub_parked_message")
     book.close()
     return Figure(
         name="merges of partner edits",
         value=rate,
         unit="merges/s",
-        notes={"merged": merged, "of": len(edited), "parked": parked},
+        notes={"taken over": taken, "of": len(edited), "parked": parked},
     )
 
 

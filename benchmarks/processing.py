@@ -38,14 +38,20 @@ def _measured(
     book = serving.Book(made.directory)
     began = book.position()
     last = began + serving.fill(first, count, shape, per_webhook=PER_WEBHOOK)
-    with serving.hub(made):
+    with serving.hub(made) as hub:
         tenth = began + (last - began) // 10
         serving.await_position(book, tenth)
-        position, since = book.position(), time.perf_counter()
+        position, since, used = book.position(), time.perf_counter(), serving.cpu_seconds(hub)
         serving.await_position(book, last)
         rate = (last - position) * PER_WEBHOOK / (time.perf_counter() - since)
+        per_cpu = (last - position) * PER_WEBHOOK / (serving.cpu_seconds(hub) - used)
         unsealed = book.unsealed_seconds()
-    notes = {"book MB": book.bytes // 1_000_000, "unsealed s": round(unsealed, 1), "parked": _parked(book)}
+    notes = {
+        "per CPU s": round(per_cpu),
+        "book MB": book.bytes // 1_000_000,
+        "unsealed s": round(unsealed, 1),
+        "parked": _parked(book),
+    }
     book.close()
     return Figure(name=name, value=rate, unit="alerts/s", target=target, notes=notes)
 

@@ -90,6 +90,15 @@ def blueprint(connections: Mapping[str, Any], routes: list[str], lanes_per_secon
                 "owner": "Service desk",
                 "system_of_record": "hub",
                 "connections": {name: {} for name in routes},
+                "fields": [
+                    {
+                        "id": "incident.title",
+                        "field": "title",
+                        "policy": "ranked",
+                        "ranking": [*routes, "hub"],
+                        "owner": "Service desk",
+                    }
+                ],
             }
         }
         found["routes"] = [{"id": "everywhere", "kind": "incident", "to": routes}]
