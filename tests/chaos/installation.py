@@ -94,7 +94,8 @@ class Installation:
             "connections": connections, "sync": flow(systems),
             "routes": [{"id": "everywhere", "kind": "incident", "to": list(systems)}],
         })  # fmt: skip
-        read_text(packaged("blueprint/monitoring.yaml"), "monitoring.yaml", source)
+        for name in ("monitoring.yaml", "incident.yaml"):
+            read_text(packaged(f"blueprint/{name}"), name, source)
         book.perform(lambda work: service.apply(work, source))
         return found
 

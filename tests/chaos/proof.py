@@ -178,15 +178,15 @@ def decide_conflicts(town: Installation) -> int:
     return len(waiting)
 
 
-def assert_all_sides_equal(town: Installation) -> int:
-    """Every ticket, read by the connector, says what the hub holds; return how many parts are parked in sight."""
+def assert_all_sides_equal(town: Installation) -> list[str]:
+    """Every ticket, read by the connector, says what the hub holds; return the parts that are parked in sight."""
     return asyncio.run(_compare(town))
 
 
-async def _compare(town: Installation) -> int:
+async def _compare(town: Installation) -> list[str]:
     from asgiref.sync import sync_to_async
 
-    parked = 0
+    parked: list[str] = []
     for name in PARTNERS:
         client: Any = (await sync_to_async(connections.open)(name)).client
         try:
@@ -196,7 +196,7 @@ async def _compare(town: Installation) -> int:
                 for part, shape in loaded.context.shapes.items():
                     state = loaded.state.parts.get(part)
                     if state is not None and state.flag == "divergent":
-                        parked += 1
+                        parked.append(f"{link.external_label}: {part} ({state.why})")
                         continue
                     if not loaded.context.policy(part).outbound or any(
                         each not in seen.values for each in shape.members

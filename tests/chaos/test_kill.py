@@ -47,6 +47,6 @@ def test_kills_lose_nothing_double_nothing_and_end_as_an_undisturbed_run(town: I
     print(f"{proof.decide_conflicts(town)} conflicts waited for a person")
     proof.settle()
     parked = proof.assert_all_sides_equal(town)
-    assert parked == 0, f"{parked} parts are parked although no partner refuses anything"
+    assert not parked, f"parked although no partner refuses anything: {parked}"
     town.hub.stop()
     print(proof.assert_sound(town))

@@ -291,6 +291,6 @@ MUTANTS = (
         harm="What goes in is not what was approved.",
         target="isthmus.practices.approval.rules:standing",
         edits=(("if fact.content_hash == content_hash and fact.state != State.VOID", ""),),
-        killer="tests.practices.change.test_rules:test_standing_is_approved_only_by_different_others_about_exactly_this_content",
+        killer="tests.practices.approval.test_rules:test_standing_is_approved_only_by_different_others_about_exactly_this_content",
     ),
 )
