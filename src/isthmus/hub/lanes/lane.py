@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 import structlog
 
 from isthmus.connectors.kit.ports import TicketSystem
-from isthmus.hub import connections, due, health
+from isthmus.hub import connections, due, health, leases
 from isthmus.hub.connections import Connection
 from isthmus.hub.lanes import files, terms, turns
 from isthmus.hub.lanes.calls import Result, Turn, execute
@@ -26,6 +26,7 @@ from isthmus.kernel.errors import IsthmusError
 from isthmus.kernel.instant import SECOND, Instant
 from isthmus.ledger.door import perform
 from isthmus.ledger.ids import source
+from isthmus.ledger.lease import HELD_FOR
 from isthmus.ledger.work import Work
 
 T = TypeVar("T")
@@ -44,9 +45,14 @@ _log = structlog.get_logger(__name__)
 
 
 class Lane:
-    """The lane of one connection. `round` does what can be done now; `run` goes on until told to stop."""
+    """The lane of one connection. `round` does what can be done now; `run` goes on until told to stop.
 
-    def __init__(self, connection: Connection, store: Store[Any]) -> None:
+    `holder`: who this lane is where several processes share the store. It then works only under the lease
+    `lane:<connection>`, and nothing that it records counts once another process has taken that over. Empty:
+    the store belongs to this process alone.
+    """
+
+    def __init__(self, connection: Connection, store: Store[Any], *, holder: str = "") -> None:
         self.name = connection.name
         self.organisation = connection.organisation
         self.generation = connection.generation
@@ -57,6 +63,9 @@ class Lane:
         self.terms = terms.opened(self.name, asked or connection.manifest.limits.requests_per_minute)
         self._client: TicketSystem | None = None
         self._loaded = False
+        self._holder = holder
+        self._lease: leases.Held | None = None
+        self._lease_sure_until = 0
         self._tasks: dict[asyncio.Task[Result], Turn] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -88,8 +97,10 @@ class Lane:
 
     async def round(self) -> bool:
         """Claim, call, record; return whether anything was done."""
-        await self._load()
-        permitted = self._permitted(source.now())
+        mine = not self._holder or await self._store(self._leased)
+        if mine:
+            await self._load()
+        permitted = self._permitted(source.now()) if mine else 0
         if permitted and len(self._tasks) < permitted:
             rows = await self._store(lambda: self._claim(permitted - len(self._tasks)))
             if rows:
@@ -153,8 +164,24 @@ class Lane:
         if self._client is not None:
             await self._client.close()
             self._client = None
+        if (held := self._lease) is not None:
+            await self._store(lambda: leases.drop(held))
+            self._lease, self._lease_sure_until = None, 0
 
     # In the store's thread
+
+    def _leased(self) -> bool:
+        """Return whether this lane may work, renewing its lease in time. One that was taken over starts with what
+        the other process has left: spent calls, breaker."""
+        now = source.now()
+        if self._lease is not None and now < self._lease_sure_until:
+            return True
+        before = self._lease
+        self._lease = leases.take(f"lane:{self.name}", now=now, holder=self._holder)
+        self._lease_sure_until = int(now) + HELD_FOR // 3 if self._lease is not None else 0
+        if before is not None and self._lease != before:
+            self._loaded = False
+        return self._lease is not None
 
     async def _load(self) -> None:
         if not self._loaded:
@@ -245,4 +272,11 @@ class Lane:
         )
 
     def _perform(self, act: Callable[[Work], T]) -> T:
-        return perform(act, actor=system("lane"), origin=Origin(channel="hub", connection=self.name))
+        held = self._lease
+
+        def fenced(work: Work) -> T:
+            if held is not None:
+                leases.prove(work, held)
+            return act(work)
+
+        return perform(fenced, actor=system("lane"), origin=Origin(channel="hub", connection=self.name))

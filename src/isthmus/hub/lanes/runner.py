@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 import structlog
 from django.db import connections as databases
 
+from isthmus import django_settings
 from isthmus.hub import connections
 from isthmus.hub.lanes import levels
 from isthmus.hub.lanes.lane import Lane
 from isthmus.hub.sync import comparing
-from isthmus.ledger import door, scope
+from isthmus.ledger import door, lease, scope
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
 
@@ -27,9 +28,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Lanes:
-    """Starts and stops lanes as the blueprint's connections come and go."""
+    """Starts and stops lanes as the blueprint's connections come and go. `holder`: see `Lane`."""
 
-    def __init__(self) -> None:
+    def __init__(self, holder: str = "") -> None:
+        self._holder = holder
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lanes")
         self._compared = -1
         self._running: dict[str, tuple[Lane, asyncio.Event, asyncio.Task[None]]] = {}
@@ -75,7 +77,9 @@ class Lanes:
     async def lanes(self) -> dict[str, Lane]:
         """Return a lane per usable ticket system, without running them."""
         found = await self.store(lambda: dict(connections.in_force()))
-        return {name: Lane(each, self.store) for name, each in found.items() if writes(each)}
+        return {
+            name: Lane(each, self.store, holder=self._holder) for name, each in found.items() if writes(each)
+        }
 
     async def _match(self) -> None:
         found: dict[str, Any] = await self.store(lambda: dict(connections.in_force()))
@@ -90,7 +94,7 @@ class Lanes:
                 await self._end(name)
         for name, connection in wanted.items():
             if name not in self._running:
-                lane, stop = Lane(connection, self.store), asyncio.Event()
+                lane, stop = Lane(connection, self.store, holder=self._holder), asyncio.Event()
                 self._running[name] = (lane, stop, asyncio.create_task(lane.run(stop)))
 
     async def _end(self, name: str) -> None:
@@ -106,5 +110,6 @@ def writes(connection: connections.Connection) -> bool:
 
 
 async def run(stop: asyncio.Event) -> None:
-    """Run the lanes of this process until `stop`."""
-    await Lanes().run(stop)
+    """Run the lanes of this process until `stop`. On PostgreSQL other processes may run the same lanes: each is
+    driven by one of them at a time. On SQLite the lock of the data directory says that there is no other."""
+    await Lanes(lease.me() if django_settings.ISTHMUS.database_url else "").run(stop)
