@@ -14,11 +14,11 @@ from ruamel.yaml.error import YAMLError
 from isthmus import blueprint
 from isthmus.blueprint import approvals, service
 from isthmus.blueprint.source import Source
-from isthmus.identity import people
+from isthmus.identity import people, permissions
 from isthmus.kernel.errors import IsthmusError, NotFound, Rejected
 from isthmus.ledger import organisations
 from isthmus.ledger.work import Work
-from isthmus.web.console.screen import act, back, page, screen
+from isthmus.web.console.screen import act, back, me, page, screen
 
 BYTES_MAX: Final = 2_000_000
 
@@ -26,6 +26,7 @@ BYTES_MAX: Final = 2_000_000
 @screen("configuration:read")
 def index(request: HttpRequest) -> HttpResponse:
     """The generations, the sections in force, and a place to plan a change."""
+    _readable(request)
     generations = service.history()
     context = {
         "title": "Configuration",
@@ -40,6 +41,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @screen("configuration:read")
 def one(request: HttpRequest, sequence: int) -> HttpResponse:
     """One generation: its content and what rolling back to it would change."""
+    _readable(request)
     wanted = _generation(sequence)
     source = Source(sections=msgspec.json.decode(wanted.content))
     try:
@@ -61,6 +63,7 @@ def one(request: HttpRequest, sequence: int) -> HttpResponse:
 @screen("configuration:read")
 def plan(request: HttpRequest) -> HttpResponse:
     """Show what a pasted blueprint would change; nothing is changed."""
+    _readable(request)
     text = request.POST.get("text", "")
     source = read(text)
     context = {
@@ -116,6 +119,11 @@ def rollback(request: HttpRequest, sequence: int) -> HttpResponse:
     done = f"The content of generation {sequence} is in force again, as a new generation."
     act(request, do, permission="configuration:write", organisation=organisations.root(), done=done)
     return back(request, "/configuration")
+
+
+def _readable(request: HttpRequest) -> None:
+    """The blueprint names the connections and rules of every organisation, so it is read at the root only."""
+    permissions.require(me(request), "configuration:read", organisations.root())
 
 
 def read(text: str) -> Source:

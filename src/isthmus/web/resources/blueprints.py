@@ -36,14 +36,14 @@ class Consent(Schema):
 
 @router.get("/blueprint", summary="The sections in force, as written")
 def running(request: HttpRequest) -> dict[str, Any]:
-    callers.require(request, "configuration:read")
+    _readable(request)
     now = blueprint.current(fresh=True)
     return {"generation": now.generation, "content_hash": now.content_hash, "sections": service.export()}
 
 
 @router.post("/blueprint/plan", summary="What applying would change; nothing is changed")
 def plan(request: HttpRequest, payload: Candidate) -> dict[str, Any]:
-    callers.require(request, "configuration:read")
+    _readable(request)
     return _plan(service.plan(Source(sections=payload.sections)))
 
 
@@ -72,7 +72,7 @@ def approve(request: HttpRequest, payload: Consent) -> HttpResponse:
 
 @router.get("/blueprint/generations", summary="Generations, newest first")
 def generations(request: HttpRequest, limit: int = 50) -> dict[str, Any]:
-    callers.require(request, "configuration:read")
+    _readable(request)
     return {
         "items": [shapes.record(each, without=("content",)) for each in service.history(limit=limit)],
         "next": "",
@@ -81,7 +81,7 @@ def generations(request: HttpRequest, limit: int = 50) -> dict[str, Any]:
 
 @router.get("/blueprint/generations/{sequence}", summary="One generation, with its sections as written")
 def generation(request: HttpRequest, sequence: int) -> dict[str, Any]:
-    callers.require(request, "configuration:read")
+    _readable(request)
     found = service.generation(sequence)
     return {**shapes.record(found, without=("content",)), "sections": service.sections_of(found)}
 
@@ -94,6 +94,11 @@ def rollback(request: HttpRequest, sequence: int) -> HttpResponse:
         return service.rollback(work, sequence)
 
     return idempotency.act(request, do, out=_generation)
+
+
+def _readable(request: HttpRequest) -> None:
+    """The blueprint names the connections and rules of every organisation, so it is read at the root only."""
+    callers.require(request, "configuration:read", organisations.root())
 
 
 def _allowed(request: HttpRequest) -> None:
