@@ -63,8 +63,8 @@ def _chain(book: sqlite3.Connection, report: Report, pinned: bytes | None) -> di
     """Check numbers, predecessors, signatures, trees and heads; return number → body."""
     stored: dict[int, bytes] = {}
     number, previous, after = 0, "", 0
-    for claimed, raw, signature, key in book.execute(
-        "SELECT number, body, signature, key FROM ledger_checkpoint ORDER BY number"
+    for claimed, at, raw, signature, key in book.execute(
+        "SELECT number, at, body, signature, key FROM ledger_checkpoint ORDER BY number"
     ):
         number += 1
         where = f"checkpoint {claimed}"
@@ -84,6 +84,8 @@ def _chain(book: sqlite3.Connection, report: Report, pinned: bytes | None) -> di
             number = claimed
         elif body["previous"] != previous:
             report.find(CHECK, where, "it does not follow the checkpoint before it")
+        if at != body["at"]:
+            report.find(CHECK, where, f"column at says {at}, what was signed says {body['at']}")
         if body["covers"][0] <= after:
             report.find(CHECK, where, "it covers seals that an earlier one covers")
         _compare_seals(book, report, where, body, after)
