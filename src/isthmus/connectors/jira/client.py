@@ -122,6 +122,25 @@ class JiraClient:
         found = _read(await self._write("POST", f"/issue/{key}/comment", body)).value(dict)
         return {**found, "properties": properties}
 
+    async def revise_comment(self, key: str, comment: str, text: str) -> None:
+        """Give a comment another text; its properties stay."""
+        await self._touch("PUT", f"{_API}/issue/{key}/comment/{comment}", {"body": to_adf(text)})
+
+    async def remove_comment(self, key: str, comment: str) -> None:
+        """Remove a comment."""
+        await self._touch("DELETE", f"{_API}/issue/{key}/comment/{comment}", None)
+
+    async def _touch(self, method: str, path: str, body: Mapping[str, Any] | None) -> None:
+        """Revise one comment. A 403 is about this comment (another's), not about the connection."""
+        answer = await self._http.exchange(method, path, json=body)
+        if answer.status == 403:
+            raise Rejected(
+                f"{answer.where}: this comment may not be revised by us.",
+                remedy="Give the account EDIT_ALL_COMMENTS and DELETE_ALL_COMMENTS, or revise it there.",
+            )
+        if (found := error(answer, writes=True, now=time.time(), problems=self._problems)) is not None:
+            raise found
+
     async def file_content(self, key: str, *, bytes_max: int) -> Download:
         """Return the content of an attachment, straight from the site."""
         path = f"{_API}/attachment/content/{key}"

@@ -152,6 +152,14 @@ class Jira:
         """Return all comments, oldest first."""
         return [spelling.comment(each) for each in await self._client.comments(ref.key)]
 
+    async def revise_comment(self, ref: ExternalRef, key: str, body: str) -> None:
+        """Give a comment another text."""
+        await self._client.revise_comment(ref.key, key, body.strip())
+
+    async def remove_comment(self, ref: ExternalRef, key: str) -> None:
+        """Remove a comment."""
+        await self._client.remove_comment(ref.key, key)
+
     async def attachments(self, ref: ExternalRef) -> list[ObservedAttachment]:
         """Return the files of an issue, oldest first."""
         issue = await self._client.issue(ref.key, ("attachment", "updated"))

@@ -56,6 +56,8 @@ class JiraSimulator(Simulator):
             web.post(f"{issue}/transitions", _answered(self._transition)),
             web.get(f"{issue}/comment", _answered(self._comments)),
             web.post(f"{issue}/comment", _answered(self._comment)),
+            web.put(f"{issue}/comment/{{comment}}", _answered(self._revise)),
+            web.delete(f"{issue}/comment/{{comment}}", _answered(self._revise)),
             web.post(f"{issue}/attachments", _answered(self._attach)),
             web.get(f"{api}/attachment/content/{{key}}", _answered(self._content)),
         ]
@@ -245,6 +247,18 @@ class JiraSimulator(Simulator):
         )
         self._tell("comment_created", self.project.issue(key), self.integration_user)
         return web.json_response(comment_as(entry, expanded=False), status=201)
+
+    async def _revise(self, request: web.Request) -> web.Response:
+        removed = request.method == "DELETE"
+        body = None if removed else (await request.json()).get("body")
+        key, comment = request.match_info["key"], request.match_info["comment"]
+        entry = self.project.revise(key, comment, body, self.integration_user)
+        self._tell(
+            "comment_deleted" if removed else "comment_updated",
+            self.project.issue(key),
+            self.integration_user,
+        )
+        return web.Response(status=204) if removed else web.json_response(comment_as(entry, expanded=False))
 
     async def _attach(self, request: web.Request) -> web.Response:
         if request.headers.get("X-Atlassian-Token") != "no-check":

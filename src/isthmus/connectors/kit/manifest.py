@@ -16,7 +16,7 @@ from isthmus.connectors.kit.config import pointer
 from isthmus.kernel.errors import NeedsOperator
 
 Category = Literal["itsm", "monitoring", "cmdb", "delivery", "identity", "chat", "generic"]
-Verb = Literal["webhook", "import", "read", "write", "comment", "attach", "gate", "tell"]
+Verb = Literal["webhook", "import", "read", "write", "comment", "revise", "attach", "gate", "tell"]
 Paging = Literal["none", "offset", "page", "cursor", "link", "keyset"]
 Clock = Literal["none", "utc", "zoned", "unzoned_utc"]
 ProofKind = Literal[
@@ -59,7 +59,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Bounds of the client. `requests_per_minute` is the default of the lane's token bucket."""
 
     requests_per_minute: Annotated[int, msgspec.Meta(ge=1)] = 600
-    request_seconds_max: Annotated[float, msgspec.Meta(gt=0, le=120)] = 15.0
+    request_seconds_max: Annotated[float, msgspec.Meta(gt=0, le=80)] = 15.0
     response_bytes_max: Annotated[int, msgspec.Meta(ge=1)] = 4_000_000
     body_bytes_max: Annotated[int, msgspec.Meta(ge=1)] = 2_000_000
     page_size_max: Annotated[int, msgspec.Meta(ge=1)] = 100

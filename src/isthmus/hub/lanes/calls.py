@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -112,6 +113,8 @@ async def _write(client: TicketSystem, turn: Turn) -> Written:
     if operation.kind == "comment":
         assert turn.ref is not None  # noqa: S101 - comments are planned for existing objects only
         body = operation.sent["comment"].outward
+        if operation.comment_key:
+            return await _revise(client, turn.ref, operation, body)
         return await client.comment(
             turn.ref, body, public=operation.comment_public, correlation=operation.comment
         )
@@ -133,6 +136,16 @@ async def _write(client: TicketSystem, turn: Turn) -> Written:
         return await client.create(turn.kind, filled, turn.correlation, operation.key)
     assert turn.ref is not None  # noqa: S101 - patches are planned for existing objects only
     return await client.write(turn.ref, values, deltas, operation.version_before)
+
+
+async def _revise(client: Any, ref: ExternalRef, operation: Operation, body: str) -> Written:
+    """Change or remove a comment; one that is gone already is what a removal wants."""
+    if operation.comment_gone:
+        with contextlib.suppress(NotFound):
+            await client.remove_comment(ref, operation.comment_key)
+    else:
+        await client.revise_comment(ref, operation.comment_key, body)
+    return Written(ref=ref)
 
 
 async def _with_read_back(client: TicketSystem, turn: Turn, written: Written) -> Result:

@@ -307,7 +307,9 @@ def _finish_level(work: Work, row: Due, loaded: Loaded) -> None:
         closing.bury(work, row, _refusal(loaded))
         return
     parked = sorted(name for name, part in loaded.state.parts.items() if part.flag == "divergent")
-    said = f"In step, except {', '.join(parked)} (parked)." if parked else "In step."
+    kept = sum(1 for each in loaded.state.comments.values() if each.flag == "divergent")
+    apart = [*parked, *([f"{kept} comment(s)"] if kept else [])]
+    said = f"In step, except {', '.join(apart)} (parked)." if apart else "In step."
     if loaded.view.conflicts:
         said = f"Waiting for a decision about {', '.join(sorted(loaded.view.conflicts))}."
     closing.close(work, row, state="done", outcome=said)

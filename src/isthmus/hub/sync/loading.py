@@ -154,6 +154,7 @@ def context_for(
         connection=connection, shapes=shapes, spelling=Dialect(mapping, paths), now=now,
         policies={name: _narrowed(policies[name], *one_way(mapping, shape)) for name, shape in shapes.items()},
         comment_id=lambda _key: source.new_id(), legal=synced.hooks_of(mapping.kind).legal,
+        revises=found.manifest.can("revise", mapping.kind),
         limits=Limits(request_wait=wait_out(connection), index_lag=int(lag * SECOND),
                       parked_retry_after=flow.parked_retry_minutes * MINUTE),
     )  # fmt: skip

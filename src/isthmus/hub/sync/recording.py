@@ -95,7 +95,8 @@ def put_state(
     row = {
         "tick": state.tick, "fence": state.fence, "dirty": state.dirty, "version": state.version, "operation": operation,
         "operation_state": state.operation.state if state.operation else "", "epoch": run.epoch + 1,
-        "parked": sum(1 for each in state.parts.values() if each.flag != "none"),
+        "parked": sum(1 for each in state.parts.values() if each.flag != "none")
+        + sum(1 for each in state.comments.values() if each.flag != "none"),
         "comparing": run.comparing,
         "last_seen_at": cause.seen_at or run.last_seen_at,
         "settled_at": work.now if run.operation is not None and state.operation is None else run.settled_at,

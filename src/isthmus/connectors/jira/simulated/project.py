@@ -140,6 +140,22 @@ class Project:
         self._shelf(ISSUES).put(issue["id"], issue)
         return entry
 
+    def revise(self, key: str, comment: str, body: Any, author: str) -> dict[str, Any]:
+        """Change a comment's text, or remove it (`body` None); 404 if there is none."""
+        issue, entry = self.issue(key), self._shelf(COMMENTS).get(comment)
+        if entry is None:
+            raise Refusal(404, {}, message="Can not find a comment for the id: " + comment)
+        if body is None:
+            self._shelf(COMMENTS).remove(comment)
+        elif not is_document(body):
+            raise Refusal(400, {"comment": _NOT_A_DOCUMENT})
+        else:
+            entry |= {"body": body, "updated": self._now(), "updateAuthor": {"accountId": author}}
+            self._shelf(COMMENTS).put(comment, entry)
+        issue["fields"]["updated"] = self._now()
+        self._shelf(ISSUES).put(issue["id"], issue)
+        return entry
+
     def comments(self, key: str) -> list[dict[str, Any]]:
         """Return the comments of an issue, oldest first."""
         identity = self.issue(key)["id"]

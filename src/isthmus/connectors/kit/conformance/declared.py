@@ -12,9 +12,10 @@ import pytest
 from isthmus.connectors.kit.attachments import AttachmentSystem
 from isthmus.connectors.kit.conformance.world import World
 from isthmus.connectors.kit.ports import Poller, Source, TicketSystem
+from isthmus.connectors.kit.revisions import CommentRevision
 from isthmus.kernel.kinds import KINDS
 
-_PUSHED, _ASKED, _WRITTEN = ("webhook", "import"), ("read",), ("write", "comment", "attach", "tell")
+_PUSHED, _ASKED, _WRITTEN = ("webhook", "import"), ("read",), ("write", "comment", "revise", "attach", "tell")
 
 
 class Declared:
@@ -65,6 +66,9 @@ class Declared:
         assert isinstance(client, TicketSystem if self.world.manifest.can("write") else Poller)
         assert isinstance(client, AttachmentSystem) is self.world.manifest.can("attach"), (
             "a client holds files if and only if <kind>:attach is declared"
+        )
+        assert isinstance(client, CommentRevision) is self.world.manifest.can("revise"), (
+            "a client revises comments if and only if <kind>:revise is declared"
         )
 
     def test_importing_the_connector_performs_no_io_and_pulls_in_nothing_of_the_hub(self) -> None:

@@ -92,6 +92,8 @@ def map_sent(draft: Draft, operation: Operation, seen: Sighting, context: Contex
     base is the body as *sent*: what a user has made of it since is merged as an edit, not swallowed.
     """
     shown = seen.observation.comments or ()
+    if operation.comment_key:
+        return _map_revised(draft, operation, seen, context)
     spelled = str(context.spelling.normal(FIELD, operation.comment_body))
     new = [each for each in shown if each.key not in operation.known]
     found = next(
@@ -104,4 +106,24 @@ def map_sent(draft: Draft, operation: Operation, seen: Sighting, context: Contex
         return False
     body = spelled if context.rules.comment_as_sent else found.body
     draft.set_comment(operation.comment, LinkComment(key=found.key, agreed=operation.comment_body, seen=body))
+    return True
+
+
+def _map_revised(draft: Draft, operation: Operation, seen: Sighting, context: Context) -> bool:
+    """Map a comment that `operation` changed or removed; False if the partner shows it as it was."""
+    held = draft.link.comments[operation.comment]
+    shown = next(
+        (each for each in seen.observation.comments or () if each.key == operation.comment_key), None
+    )
+    if shown is None or shown.deleted:
+        # Lists are asked for whole after a write: what is not in them is gone.
+        absent = seen.observation.comments is not None
+        draft.set_comment(operation.comment, structs.replace(held, gone=True) if absent else held)
+        return absent
+    spelled = str(context.spelling.normal(FIELD, operation.comment_body))
+    if operation.comment_gone or shown.body != spelled:
+        return False
+    draft.set_comment(
+        operation.comment, structs.replace(held, agreed=operation.comment_body, seen=shown.body)
+    )
     return True

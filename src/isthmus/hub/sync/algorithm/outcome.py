@@ -32,7 +32,8 @@ class Context:
     """One link's surroundings, loaded before the rules run.
 
     `comment_id` names a new comment of ours for a partner's comment key; `legal` says whether a part may
-    go from one canonical value to another (a state machine's table).
+    go from one canonical value to another (a state machine's table). `revises`: comments may be changed and removed
+    at the partner.
     """
 
     connection: str
@@ -44,6 +45,7 @@ class Context:
     rules: Rules = field(default_factory=Rules)
     limits: Limits = field(default_factory=Limits)
     legal: Callable[[str, Any, Any], bool] = _always_legal
+    revises: bool = False
 
     def policy(self, part: str) -> FieldPolicy:
         return self.policies.get(part, FieldPolicy())

@@ -13,7 +13,16 @@ from isthmus.hub.sync.algorithm.comments import FIELD
 from isthmus.hub.sync.algorithm.merging import park
 from isthmus.hub.sync.algorithm.outcome import Context, Draft, Note, Outcome
 from isthmus.hub.sync.algorithm.spelling import Unmapped, normal, outward
-from isthmus.hub.sync.algorithm.state import HubField, LinkPart, LinkState, Operation, RecordView, Sent
+from isthmus.hub.sync.algorithm.state import (
+    HubComment,
+    HubField,
+    LinkComment,
+    LinkPart,
+    LinkState,
+    Operation,
+    RecordView,
+    Sent,
+)
 from isthmus.kernel.errors import Rejected
 from isthmus.kernel.merge import Form, Shape, gather
 
@@ -147,24 +156,44 @@ def _one_if_single(draft: Draft, sent: dict[str, Sent]) -> dict[str, Sent]:
 
 
 def _plan_comment(draft: Draft, context: Context, key: str) -> None:
-    """Plan the next comment that the partner lacks. Ports add comments only: one that was edited elsewhere
-    is parked in sight, never added a second time."""
+    """Plan the next comment that the partner lacks, or holds otherwise than we do. Where comments cannot be
+    revised there, that is parked in sight; it is never added a second time."""
     for name, comment in draft.record.comments.items():
         held = draft.link.comments.get(name)
-        if held is not None and not held.gone and held.flag == "none" and not comment.deleted:
-            spelled = context.spelling.normal(FIELD, comment.body)
-            if comment.body != held.agreed and spelled != held.seen:
-                draft.set_comment(name, structs.replace(held, flag="divergent"))
-        if comment.deleted or held is not None:
-            continue
-        known = tuple(sorted(held.key for held in draft.link.comments.values() if held.key))
-        body = str(context.spelling.outward(FIELD, comment.body))
-        operation = Operation(
-            kind="comment", sent={FIELD: Sent(value=comment.body, outward=body)}, comment=name,
-            comment_body=comment.body, comment_public=comment.public, known=known, key=key,
-        )  # fmt: skip
-        _open(draft, operation, context)
-        return
+        if held is None:
+            if not comment.deleted:
+                _open(draft, _comment(draft, context, name, comment, key), context)
+                return
+        elif _differs(held, comment, context):
+            if context.revises and held.key:
+                operation = _comment(draft, context, name, comment, key)
+                _open(
+                    draft,
+                    structs.replace(operation, comment_key=held.key, comment_gone=comment.deleted),
+                    context,
+                )
+                return
+            draft.set_comment(name, structs.replace(held, flag="divergent"))
+            what = "removed" if comment.deleted else "changed"
+            text = f"A comment {what} elsewhere stays as it is at {context.connection}: it cannot be revised there."
+            draft.notes.append(Note(part=FIELD, why="comment_kept", text=text))
+
+
+def _differs(held: LinkComment, ours: HubComment, context: Context) -> bool:
+    if held.gone or held.flag != "none":
+        return False
+    if ours.deleted:
+        return True
+    return bool(ours.body != held.agreed and context.spelling.normal(FIELD, ours.body) != held.seen)
+
+
+def _comment(draft: Draft, context: Context, name: str, comment: HubComment, key: str) -> Operation:
+    known = tuple(sorted(held.key for held in draft.link.comments.values() if held.key))
+    body = str(context.spelling.outward(FIELD, comment.body))
+    return Operation(
+        kind="comment", sent={FIELD: Sent(value=comment.body, outward=body)}, comment=name,
+        comment_body=comment.body, comment_public=comment.public, known=known, key=key,
+    )  # fmt: skip
 
 
 def _open(draft: Draft, operation: Operation, context: Context) -> None:

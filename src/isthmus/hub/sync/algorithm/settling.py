@@ -85,7 +85,9 @@ def refused(
         draft.link = structs.replace(draft.link, refused=values)
     named = {name for name in operation.sent if _names(context, name, frozenset(fields))}
     if operation.kind == "comment":
-        draft.set_comment(operation.comment, LinkComment(agreed=operation.comment_body, flag="divergent"))
+        held = draft.link.comments.get(operation.comment, LinkComment())
+        refused_comment = structs.replace(held, agreed=operation.comment_body, flag="divergent")
+        draft.set_comment(operation.comment, refused_comment)
     elif not named and len(operation.sent) > 1 and operation.kind == "patch":
         draft.link = structs.replace(draft.link, singly=tuple(operation.sent))
     else:

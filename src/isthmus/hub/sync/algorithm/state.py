@@ -72,7 +72,8 @@ class Sent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The one open write of a link. `at`: tick of its last change of state; `since`: when its outcome
-    became unknown (or its intent was committed); `known`: comment keys that existed before it."""
+    became unknown (or its intent was committed); `known`: comment keys that existed before it. `comment_key`: the
+    existing comment that is changed, or removed if `comment_gone`."""
 
     kind: OperationKind
     state: OperationState = "planned"
@@ -82,6 +83,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     comment: str = ""
     comment_body: str = ""
     comment_public: bool = False
+    comment_key: str = ""
+    comment_gone: bool = False
     known: tuple[str, ...] = ()
     version_before: str = ""
     response_version: str = ""
