@@ -1,4 +1,4 @@
-"""`isthmus validate | plan | approve | apply | history | rollback | schema`: the blueprint from the command line."""
+"""`isthmus validate | plan | apply | history | rollback | schema`: the blueprint from the command line."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def _show(plan: dict[str, Any]) -> None:
         console.print(f"  affects: {sentence}")
     if plan["high_tier"]:
         console.print(f"  needs a second person's approval: {', '.join(plan['high_tier'])}")
-        console.print(f"  content hash: {plan['content_hash']} (`isthmus approve`)")
+        console.print(
+            f"  content hash: {plan['content_hash']} (a second person approves it in the console, under Configuration)"
+        )
 
 
 def plan(folder: Path = FOLDER, as_json: bool = JSON) -> None:
@@ -100,18 +102,6 @@ def apply(
         emit_json(done)
     else:
         console.print(f"Generation {done['sequence']} is in force ({done['content_hash'][:12]}).")
-
-
-def approve(
-    content_hash: str = typer.Argument(help="Hash of the content, as `isthmus plan` shows it."),
-    as_json: bool = JSON,
-) -> None:
-    """Agree to a planned content as the second person. A token is nobody: persons do this signed in to the console."""
-    done = Hub(as_json=as_json).call("POST", "/blueprint/approvals", {"content_hash": content_hash})
-    if as_json:
-        emit_json(done)
-    else:
-        console.print(f"Approved for generation {done['base_generation']}: {content_hash[:12]}.")
 
 
 def history(
@@ -165,5 +155,5 @@ def schema() -> None:
 
 def add_to(app: typer.Typer) -> None:
     """Register this file's commands."""
-    for command in (validate, plan, approve, apply, history, rollback, schema):
+    for command in (validate, plan, apply, history, rollback, schema):
         app.command()(command)
