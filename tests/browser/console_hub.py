@@ -33,7 +33,7 @@ PEOPLE = {
     "grace": ("approver",),
     "olga": ("viewer",),
 }
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 40.0
 
 
 def until(what: str, look: Callable[[], T | None], *, seconds: float = PATIENCE_SECONDS) -> T:
@@ -225,7 +225,7 @@ def _seed(environment: dict[str, str], partners: Partners) -> dict[str, Any]:
 def _fill(hub: Hub) -> None:
     for name in ("cis.csv", "relations.csv"):
         hub.ingest("/ingest/csv/inventory", _packaged(name).encode(), "text/csv", hub.tokens["csv"])
-    until("the map", lambda: len(hub.ada.all("/relations")) >= 99 or None, seconds=60)
+    until("the map", lambda: len(hub.ada.all("/relations")) >= 99 or None, seconds=150)
     now = dt.datetime.now(dt.UTC)
     raised = {
         "title": "New consumer release on the message queue host", "type": "normal", "cis": ["mq-01"],
@@ -240,7 +240,7 @@ def _fill(hub: Hub) -> None:
             hub.ingest(
                 "/ingest/alertmanager/prometheus", json.dumps(body).encode(), "application/json", hub.tokens["alertmanager"],
             )  # fmt: skip
-    until("incidents", lambda: len(hub.ada.all("/incidents")) >= 25 or None, seconds=60)
+    until("incidents", lambda: len(hub.ada.all("/incidents")) >= 25 or None, seconds=150)
 
 
 def instant(moment: dt.datetime) -> str:
