@@ -10,6 +10,8 @@ from ninja import Router, Schema
 from isthmus.hub.http import actor as callers
 from isthmus.hub.http import idempotency
 from isthmus.hub.lanes import service as lanes
+from isthmus.hub.sync import comparing
+from isthmus.hub.sync.models import Comparison
 from isthmus.identity import permissions
 from isthmus.kernel.errors import NotFound
 from isthmus.ledger.ids import source
@@ -116,4 +118,12 @@ def _out(card: view.Card) -> dict[str, Any]:
         "last_error_at": shapes.time(state.last_error_at),
         "last_error": state.last_error,
         "last_error_remedy": state.last_error_remedy,
+        "comparisons": [_comparison(each) for each in comparing.latest(card.name)],
     }
+
+
+def _comparison(found: Comparison) -> dict[str, Any]:
+    """Show the last or running comparison of one kind; it is running while `finished_at` is null."""
+    counts = {name: getattr(found, name) for name in ("kind", "asked", "looked", "different", "missing")}
+    times = {name: shapes.time(getattr(found, name)) for name in ("started_at", "finished_at")}
+    return counts | times
