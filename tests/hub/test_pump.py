@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from django.db import OperationalError
-from tests.hub.conftest import body
+from django.db import DataError, OperationalError
+from tests.hub.conftest import YAML, body
 
 from isthmus.hub import observing
+from isthmus.hub.intake.segment_files import day_of
 from isthmus.hub.models import EventId, IntakeOffset, OutcomeSegment, ParkedMessage
 from isthmus.hub.pump import outcomes, parking
 from isthmus.hub.pump.pump import Pump
 from isthmus.hub.pump.redrive import redrive, redrive_all
 from isthmus.kernel.errors import NotFound
+from isthmus.ledger import keys
 
 
 def offset() -> int:
@@ -225,6 +227,30 @@ def test_a_fault_of_the_store_parks_nothing_and_the_messages_are_taken_later(hub
     assert not ParkedMessage.objects.exists()
     hub.run()
     assert hub.effects() == {"a": 1, "b": 1}
+
+
+def test_a_value_that_the_store_cannot_hold_is_parked_and_not_tried_for_ever(hub, monkeypatch):
+    hub.send(body({"key": "bad"}), body({"key": "good"}))
+
+    def picky(work, seens, now):
+        if any(each.observation.external.key == "bad" for each in seens):
+            raise DataError("string or blob too big")
+        return hub.react(work, seens, now)
+
+    monkeypatch.setattr(observing, "_reactions", {"alert": picky})
+    hub.run()
+    assert hub.effects() == {"good": 1}
+    assert ParkedMessage.objects.count() == 1
+    assert offset() == 2
+
+
+def test_a_connection_whose_log_cannot_be_opened_holds_up_no_other(hub):
+    hub.apply(YAML + YAML.split("connections:\n")[1].replace("web:", "aaa:"))
+    hub.send(body({"key": "lost"}), connection="aaa")
+    hub.send(body({"key": "k"}))
+    keys.ring().destroy(f"intake:aaa:{day_of(hub.book.clock.now())}")
+    hub.run()
+    assert hub.effects() == {"k": 1}
 
 
 def test_what_no_practice_reacts_to_is_ignored_in_sight(hub, monkeypatch):

@@ -18,9 +18,13 @@ class BodyTooLarge(Exception):
     """The sender's body exceeds the limit; the rest of it was not read."""
 
 
+class HungUp(Exception):
+    """The sender left before the body was whole: what came is not what they meant, and nobody waits."""
+
+
 async def read_body(receive: Receive, bytes_max: int) -> bytes:
-    """Return the request's body; raise `BodyTooLarge` as soon as it exceeds `bytes_max`."""
-    message = await receive()
+    """Return the request's body; raise `BodyTooLarge` as soon as it exceeds `bytes_max`, `HungUp` if it ends early."""
+    message = await _next(receive)
     body: bytes = message.get("body", b"")
     if not message.get("more_body", False):
         if len(body) > bytes_max:
@@ -30,12 +34,19 @@ async def read_body(receive: Receive, bytes_max: int) -> bytes:
     while message.get("more_body", False):
         if total > bytes_max:
             raise BodyTooLarge
-        message = await receive()
+        message = await _next(receive)
         chunks.append(message.get("body", b""))
         total += len(chunks[-1])
     if total > bytes_max:
         raise BodyTooLarge
     return b"".join(chunks)
+
+
+async def _next(receive: Receive) -> MutableMapping[str, Any]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise HungUp
+    return message
 
 
 async def answer(

@@ -22,7 +22,7 @@ import structlog
 from django.db import close_old_connections
 
 from isthmus.hub import metrics
-from isthmus.hub.asgi import BodyTooLarge, Receive, Scope, Send, answer, read_body
+from isthmus.hub.asgi import BodyTooLarge, HungUp, Receive, Scope, Send, answer, read_body
 from isthmus.hub.intake import problem
 from isthmus.hub.tail import Tail
 from isthmus.identity import tokens
@@ -87,6 +87,8 @@ class GateWait:
         except BodyTooLarge:
             await _refuse(send, 413, "size", f"The question exceeds {BODY_BYTES_MAX} bytes.")
             return
+        except HungUp:
+            return
         request = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
         headers = dict(scope["headers"])
         token = headers.get(b"authorization", b"").decode("latin-1").removeprefix("Bearer ").strip()
@@ -130,6 +132,8 @@ class GateWait:
             )
         finally:
             self._open[who] -= 1
+            if not self._open[who]:
+                del self._open[who]
             metrics.GATES.dec()
 
     async def _decided(self, actor: Actor | None, asked: dict[str, Any]) -> dict[str, Any]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import structlog
+from django.contrib.sessions.models import Session
+
 from isthmus.hub import connections
+from isthmus.hub.connections import Connection
 from isthmus.hub.intake.log import IntakeLog
 from isthmus.hub.models import EventId
 from isthmus.hub.pump import events, parking
 from isthmus.hub.pump.deciding import offset_of
 from isthmus.kernel.actor import Origin, system
-from isthmus.kernel.instant import DAY, Instant
+from isthmus.kernel.errors import IsthmusError
+from isthmus.kernel.instant import DAY, Instant, to_datetime
 from isthmus.ledger.door import perform
 from isthmus.ledger.work import Work
+
+_log = structlog.get_logger(__name__)
 
 EXPIRED_MAX = 2_000
 PARKED_DAYS_MAX = 90
@@ -34,14 +41,28 @@ def forget_messages(log: IntakeLog, now: Instant) -> int:
     """Forget raw messages past their connection's retention, taken and not parked; destroy their keys."""
     unlinked = 0
     for connection in connections.in_force().values():
-        offset = offset_of(connection)
-        if offset is None or not offset.position:
-            continue
-        up_to = offset.position
-        parked = parking.oldest_position(connection)
-        days = connection.entry.limits.log_days
-        if parked is not None:
-            unlinked += log.forget(connection.name, Instant(now - PARKED_DAYS_MAX * DAY), up_to)
-            up_to = min(up_to, parked - 1)
-        unlinked += log.forget(connection.name, Instant(now - days * DAY), up_to)
+        try:
+            unlinked += _forget_messages_of(connection, log, now)
+        except (IsthmusError, OSError):
+            # One log that cannot be opened must not keep every other past its time.
+            _log.exception("retention_failed", connection=connection.name)
     return unlinked
+
+
+def forget_sessions(now: Instant) -> int:
+    """Forget browser sessions that have run out; return how many rows."""
+    return Session.objects.filter(expire_date__lt=to_datetime(now)).delete()[0]
+
+
+def _forget_messages_of(connection: Connection, log: IntakeLog, now: Instant) -> int:
+    offset = offset_of(connection)
+    if offset is None or not offset.position:
+        return 0
+    unlinked, up_to = 0, offset.position
+    parked = parking.oldest_position(connection)
+    if parked is not None:
+        unlinked = log.forget(connection.name, Instant(now - PARKED_DAYS_MAX * DAY), up_to)
+        up_to = min(up_to, parked - 1)
+    return unlinked + log.forget(
+        connection.name, Instant(now - connection.entry.limits.log_days * DAY), up_to
+    )

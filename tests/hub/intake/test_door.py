@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -155,6 +156,21 @@ def test_a_body_without_a_declared_length_is_capped_too(hub, door):
     http = HTTPConnection("127.0.0.1", door.port, timeout=20)
     http.request("POST", "/ingest/tiny/web", body=iter([b" " * 3000] * 5), headers=TOKEN, encode_chunked=True)
     assert http.getresponse().status == 413
+    assert hub.log.durable("web") == 0
+
+
+def test_a_body_that_breaks_off_is_not_taken_for_a_whole_one(hub, door):
+    data = body({"key": "k", "id": "e"})
+    head = [f"{name}: {value}" for name, value in {**TOKEN, "content-length": len(data) + 9}.items()]
+    with socket.create_connection(("127.0.0.1", door.port), timeout=10) as wire:
+        wire.sendall(
+            "\r\n".join(["POST /ingest/tiny/web HTTP/1.1", "host: hub", *head, "", ""]).encode() + data
+        )
+        time.sleep(0.2)
+    deadline = time.monotonic() + 10
+    while not door.refusals.total and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert door.refusals.total == {("web", "hung-up"): 1}
     assert hub.log.durable("web") == 0
 
 

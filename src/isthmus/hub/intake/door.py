@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from isthmus.hub.asgi import BodyTooLarge, Receive, Scope, Send, answer, read_body
+from isthmus.hub.asgi import BodyTooLarge, HungUp, Receive, Scope, Send, answer, read_body
 from isthmus.hub.intake import problem
 from isthmus.hub.intake.appender import Appender
 from isthmus.hub.intake.entrance import Entrance, Entrances
@@ -102,6 +102,10 @@ class Door:
         except BodyTooLarge:
             await self._too_large(scope, send, entrance)
             return
+        except HungUp:
+            # Half a CSV is valid CSV: a body that broke off must not pass for a whole one.
+            self._count(scope, entrance, "hung-up")
+            return
         await self._judge(scope, send, entrance, headers, body)
 
     async def _judge(
@@ -167,10 +171,13 @@ class Door:
         headers: tuple[tuple[bytes, bytes], ...] = (),
     ) -> None:
         """Count the refusal and say why; nothing of the request is kept."""
-        client = scope.get("client")
-        self._refusals.add(entrance.connection if entrance else "", client[0] if client else "", reason)
+        self._count(scope, entrance, reason)
         body = problem.encode(status, reason, text, remedy=remedy, problems=problems)
         await answer(send, status, body, headers, problem=True)
+
+    def _count(self, scope: Scope, entrance: Entrance | None, reason: str) -> None:
+        client = scope.get("client")
+        self._refusals.add(entrance.connection if entrance else "", client[0] if client else "", reason)
 
 
 def kept_headers(headers: Iterable[tuple[str, str]]) -> Headers:

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field, replace
 
 import structlog
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, DataError, InterfaceError
 
 from isthmus.connectors.kit.ports import Context
 from isthmus.hub import connections, leases, metrics
@@ -37,7 +37,9 @@ HOLD_SECONDS_AIM = 0.015
 BATCH_MIN = 200
 BATCH_MAX = 4_000
 """Observations in one batch. Below the least, a slow disk's commits would bound the rate, not the rows."""
-TRANSIENT = (Retryable, DatabaseError, InterfaceError)
+STORE = (DatabaseError, InterfaceError)
+TRANSIENT = (Retryable, *STORE)
+HOLD_BACK_SECONDS_MAX = 30.0
 
 
 @dataclass
@@ -72,17 +74,31 @@ class Pump:
     def __init__(self, log: IntakeLog) -> None:
         self._intake = log
         self._partitions: dict[str, Partition] = {}
+        self._failing: dict[str, tuple[int, float]] = {}
         self.lease: Held | None = None
         self.busy = False
         """Whether more than a batch waits somewhere: work that may wait should."""
 
     def round(self) -> int:
-        """Take at most one batch of every connection; return how many messages were taken."""
+        """Take at most one batch of every connection; return how many messages were taken.
+
+        A connection whose log, map or reaction fails is left alone for a while and holds up no other.
+        """
         taken, busy = 0, False
         for name, connection in connections.in_force().items():
-            if self._intake.durable(name) == 0:
+            if self._held_back(name):
                 continue
-            taken += self.step(connection)
+            try:
+                if self._intake.durable(name) == 0:
+                    continue
+                taken += self.step(connection)
+            except STORE:
+                raise
+            except Exception:  # noqa: BLE001 - the other connections go on
+                _log.exception("connection_failed", connection=name)
+                self._hold_back(name)
+                continue
+            self._failing.pop(name, None)
             held = self._partitions.get(name)
             busy = busy or (
                 held is not None and self._intake.durable(name) - held.position > held.messages_max
@@ -108,15 +124,22 @@ class Pump:
         except Moved:
             self._partitions.pop(connection.name)
             return 0
-        except TRANSIENT:
-            self._partitions.pop(connection.name)
-            raise
-        except Exception:  # noqa: BLE001 - whatever failed, its message is found and parked
+        except Exception as fault:  # noqa: BLE001 - whatever failed, its message is found and parked
+            if _passing(fault):
+                self._partitions.pop(connection.name)
+                raise
             _log.exception("batch_failed", connection=connection.name, first=messages[0].position)
             metrics.BATCHES_FAILED.labels(connection.name).inc()
             self._one_by_one(partition, taken)
         metrics.MESSAGES.labels(connection.name).inc(len(messages))
         return len(messages)
+
+    def _held_back(self, name: str) -> bool:
+        return time.monotonic() < self._failing.get(name, (0, 0.0))[1]
+
+    def _hold_back(self, name: str) -> None:
+        fails = self._failing.get(name, (0, 0.0))[0] + 1
+        self._failing[name] = fails, time.monotonic() + min(0.5 * 2**fails, HOLD_BACK_SECONDS_MAX)
 
     def lag(self, connection: Connection) -> tuple[int, int]:
         """Return (messages, microseconds) that the pump is behind the log of a connection."""
@@ -168,10 +191,10 @@ class Pump:
             batch = Batch(connection=partition.connection, after=partition.position, taken=[each])
             try:
                 self._commit(batch, exclusive=True)
-            except (Moved, *TRANSIENT):
-                self._partitions.pop(partition.connection.name, None)
-                raise
             except Exception as fault:  # noqa: BLE001 - parked with its cause
+                if _passing(fault):
+                    self._partitions.pop(partition.connection.name, None)
+                    raise
                 _log.exception(
                     "message_failed", connection=partition.connection.name, message=each.message.id
                 )
@@ -189,15 +212,18 @@ class Pump:
                 continue
             try:
                 self._commit(replace(batch, bad=bad), exclusive=True)
-            except (Moved, *TRANSIENT):
-                raise
-            except Exception:
-                if bad is everything:
+            except Exception as again:
+                if bad is everything or _passing(again):
                     raise
                 _log.exception("message_failed_again", message=taken.message.id)
             else:
                 metrics.PARKED.labels(batch.connection.name).inc(len(bad))
                 return
+
+
+def _passing(fault: Exception) -> bool:
+    """True if the fault is not the message's. A value that the store cannot hold (`DataError`) is: it never will."""
+    return isinstance(fault, (Moved, *TRANSIENT)) and not isinstance(fault, DataError)
 
 
 def _same_door(messages: list[Message]) -> list[Message]:
@@ -218,8 +244,8 @@ def _failing(taken: Taken, now: Instant) -> dict[Place, Exception]:
         work = Work(actor=ACTOR, origin=origin, now=now, trace=taken.message.trace)
         try:
             react(work, item.seen.observation.kind, [item.seen])
-        except TRANSIENT:
-            raise
         except Exception as fault:  # noqa: BLE001 - any fault of a reaction parks its observation
+            if _passing(fault):
+                raise
             found[taken.message.position, item.place] = fault
     return found

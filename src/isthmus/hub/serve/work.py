@@ -18,6 +18,7 @@ from prometheus_client import generate_latest
 
 from isthmus import django_settings
 from isthmus.hub import connections, due, health, housekeeping, leases, metrics, polling
+from isthmus.hub.connections import Connection
 from isthmus.hub.http import idempotency
 from isthmus.hub.intake import shared as shared_log
 from isthmus.hub.lanes import runner
@@ -25,6 +26,7 @@ from isthmus.hub.pump.pump import Pump
 from isthmus.hub.serve.loops import Loop, start
 from isthmus.hub.sweeper import sweep
 from isthmus.kernel.actor import Origin, system
+from isthmus.kernel.errors import IsthmusError
 from isthmus.kernel.instant import SECOND
 from isthmus.ledger import scope, upkeep
 from isthmus.ledger.door import perform
@@ -111,7 +113,7 @@ class Engine:
     def _note(self) -> bool:
         """Leave metrics for the front, and how far behind each connection is for the console."""
         now = source.now()
-        lags = [(each, *self._pump.lag(each)) for each in connections.in_force().values()]
+        lags = [found for each in connections.in_force().values() if (found := self._lag(each)) is not None]
 
         def act(work: Work) -> None:
             for connection, messages, age in lags:
@@ -133,9 +135,18 @@ class Engine:
         half.replace(self._run_dir / "work.prom")
         return False
 
+    def _lag(self, connection: Connection) -> tuple[Connection, int, int] | None:
+        """Return how far behind a connection is; a log that cannot be read takes no other's number away."""
+        try:
+            return connection, *self._pump.lag(connection)
+        except (IsthmusError, OSError):
+            _log.exception("lag_unknown", connection=connection.name)
+            return None
+
     def _tidy(self) -> bool:
         now = source.now()
         housekeeping.forget_messages(self._log, now)
+        housekeeping.forget_sessions(now)
         idempotency.forget_expired(now)
         return housekeeping.forget_expired(now) >= housekeeping.EXPIRED_MAX
 
