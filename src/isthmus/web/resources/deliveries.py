@@ -117,6 +117,7 @@ def dismiss(request: HttpRequest, message_id: str, payload: Reason) -> HttpRespo
 
 @router.post("/deliveries/retry", summary="Retry many; answers per item")
 def retry_many(request: HttpRequest, payload: Chosen) -> dict[str, Any]:
+    callers.require(request, "delivery:retry")
     return {"items": [_retried(request, each) for each in payload.ids[:RETRIED_MAX]], "next": ""}
 
 
