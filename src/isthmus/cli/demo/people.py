@@ -84,7 +84,7 @@ class Person:
         return self._must("POST", path, {} if body is None else body)
 
     def _must(self, method: str, path: str, body: Any, **query: str) -> Any:
-        found = self.call(method, path, body, **query)
+        found = self.call(method, path, body, headers=None, **query)
         if not 200 <= found.status < 300:
             raise RuntimeError(f"{method} {path} answered {found.status}: {found.body}")
         return found.body

@@ -55,9 +55,10 @@ class Receiver:
 
     async def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
         """Yield nothing: a receiver cannot be asked."""
-        del kind
-        for nothing in ():
-            yield Page(observations=nothing, watermark=watermark)
+        del kind, watermark
+        pages: tuple[Page, ...] = ()
+        for page in pages:
+            yield page
 
     async def close(self) -> None:
         """Release the session."""
@@ -67,6 +68,7 @@ class Receiver:
     def path(self, kind: str, from_state: str, to_state: str) -> list[str] | None:
         """Return None: no state is ever written."""
         del kind, from_state, to_state
+        return None
 
     async def gate_decided(self, *, idempotency_key: str, **decision: Json) -> None:
         """Tell what the gate decided about one request; any 2xx is the receiver's receipt."""
