@@ -124,7 +124,7 @@ class Pump:
         except Moved:
             self._partitions.pop(connection.name)
             return 0
-        except Exception as fault:  # noqa: BLE001 - whatever failed, its message is found and parked
+        except Exception as fault:
             if _passing(fault):
                 self._partitions.pop(connection.name)
                 raise
@@ -191,7 +191,7 @@ class Pump:
             batch = Batch(connection=partition.connection, after=partition.position, taken=[each])
             try:
                 self._commit(batch, exclusive=True)
-            except Exception as fault:  # noqa: BLE001 - parked with its cause
+            except Exception as fault:
                 if _passing(fault):
                     self._partitions.pop(partition.connection.name, None)
                     raise
@@ -244,7 +244,7 @@ def _failing(taken: Taken, now: Instant) -> dict[Place, Exception]:
         work = Work(actor=ACTOR, origin=origin, now=now, trace=taken.message.trace)
         try:
             react(work, item.seen.observation.kind, [item.seen])
-        except Exception as fault:  # noqa: BLE001 - any fault of a reaction parks its observation
+        except Exception as fault:
             if _passing(fault):
                 raise
             found[taken.message.position, item.place] = fault
