@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 from tests.ledger.test_repair import can_copy
 
@@ -35,3 +37,36 @@ def test_keys_their_backup_and_what_a_restore_brings_back_are_private(told, tmp_
     )
     assert "master.key" in {path.name for path in here.iterdir()}
     assert readable_by_others(here) == set()
+
+
+def test_a_key_file_that_was_full_once_takes_keys_again(book):
+    ring = keys.ring()
+    ring.ensure(["record:before"])
+    store = ring._open_file()  # noqa: SLF001 - the disk cannot be filled here, its page limit can
+    (pages,) = store.execute("PRAGMA page_count").fetchone()
+    store.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(sqlite3.OperationalError):
+        ring.ensure([f"record:{number}" for number in range(2_000)])
+    store.execute("PRAGMA max_page_count = 1000000")
+    ring.ensure(["record:after"])
+    assert ring.open(ring.seal("record:after", b"text")) == b"text"
+
+
+def test_reading_many_keys_keeps_only_so_many_in_memory(book, monkeypatch):
+    monkeypatch.setattr(keys, "CACHED_MAX", 10)
+    ring = keys.ring()
+    names = [f"record:{number}" for number in range(40)]
+    ring.ensure(names)
+    envelopes = [ring.seal(name, name.encode()) for name in names]
+    ring.close()
+    assert [ring.open(each) for each in envelopes] == [name.encode() for name in names]
+    assert len(ring._cache) <= 12  # noqa: SLF001 - memory shows nowhere else
+
+
+def test_destroying_a_key_again_is_no_second_erasure(book):
+    ring = keys.ring()
+    ring.ensure(["record:x"])
+    assert ring.destroy("record:x")
+    assert not ring.destroy("record:x")
+    store = ring._open_file()  # noqa: SLF001 - the log of erasures has no reader that counts
+    assert store.execute("SELECT count(*) FROM erasure WHERE name = 'record:x'").fetchone() == (1,)

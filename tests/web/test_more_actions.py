@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from isthmus.hub.http import idempotency
 from isthmus.hub.models import ParkedMessage
 from isthmus.identity.models import IdempotencyKey
+from isthmus.ledger import keys
 from isthmus.practices.change.models import Change, Freeze
 from isthmus.practices.incident.models import Incident, Suspect
 
@@ -191,6 +193,24 @@ def test_old_idempotency_keys_are_forgotten_and_young_ones_are_not(desk):
     desk.book.clock.forward(hours=2)
     assert idempotency.forget_expired(desk.book.clock.now()) == 1
     assert [each.key for each in IdempotencyKey.objects.all()] == ["young"]
+
+
+def test_a_kept_answer_shows_no_text_in_the_store_repeats_itself_and_ends_with_the_record(desk):
+    token = desk.token("incident:read", "incident:write")
+
+    def post():
+        return desk.client().post(
+            "/api/v1/incidents", {"title": "T", "description": "Ada Lovelace cannot print"},
+            content_type="application/json", HTTP_AUTHORIZATION=f"Bearer {token}", HTTP_IDEMPOTENCY_KEY="k",
+        )  # fmt: skip
+
+    first = post()
+    kept = IdempotencyKey.objects.get().answer
+    assert "Lovelace" not in kept
+    assert b"Lovelace" not in base64.b64decode(kept)
+    assert post().json() == first.json()
+    keys.ring().destroy(f"record:{first.json()['id']}")
+    assert post().status_code == 409
 
 
 def test_an_unknown_connection_is_neither_probed_nor_linked(desk):

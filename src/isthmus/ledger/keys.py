@@ -15,7 +15,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -114,6 +115,9 @@ class Keyring:
 
     def _load(self, store: sqlite3.Connection, names: list[str]) -> list[str]:
         """Read wrapped keys into the cache; return the names that have none yet."""
+        # Here, where it grows: a process that only reads (pages) makes no keys and would keep every one for ever.
+        if len(self._cache) > CACHED_MAX:
+            self._cache.clear()
         found = set()
         for start in range(0, len(names), _CHUNK):
             chunk = names[start : start + _CHUNK]
@@ -143,8 +147,6 @@ class Keyring:
             unknown = [name for name in dict.fromkeys(names) if name not in self._cache]
             if not unknown:
                 return
-            if len(self._cache) > CACHED_MAX:
-                self._cache.clear()
             missing = self._load(store, unknown)
             if not missing:
                 return
@@ -158,9 +160,10 @@ class Keyring:
                         time.time_ns() // 1000,
                     )
                 )
-            store.execute("BEGIN IMMEDIATE")
-            store.executemany("INSERT OR IGNORE INTO key (name, wrapped, created_at) VALUES (?, ?, ?)", rows)
-            store.execute("COMMIT")
+            with _transaction(store):
+                store.executemany(
+                    "INSERT OR IGNORE INTO key (name, wrapped, created_at) VALUES (?, ?, ?)", rows
+                )
             # Read back: another process may have made the same key first, and the first one counts.
             self._load(store, missing)
 
@@ -205,19 +208,20 @@ class Keyring:
         """
         with self._lock:
             store = self._open_file()
-            store.execute("BEGIN IMMEDIATE")
+            if store.execute("SELECT 1 FROM key WHERE name = ? AND wrapped IS NULL", (name,)).fetchone():
+                return False
             now = time.time_ns() // 1000
-            changed = store.execute(
-                "UPDATE key SET wrapped = NULL, destroyed_at = ? WHERE name = ? AND wrapped IS NOT NULL",
-                (now, name),
-            ).rowcount
-            # Also where there is no such key yet: a restore must not bring the text back under a new one.
-            store.execute(
-                "INSERT OR IGNORE INTO key (name, created_at, destroyed_at) VALUES (?, ?, ?)",
-                (name, now, now),
-            )
-            store.execute("INSERT INTO erasure (name) VALUES (?)", (name,))
-            store.execute("COMMIT")
+            with _transaction(store):
+                changed = store.execute(
+                    "UPDATE key SET wrapped = NULL, destroyed_at = ? WHERE name = ? AND wrapped IS NOT NULL",
+                    (now, name),
+                ).rowcount
+                # Also where there is no such key yet: a restore must not bring the text back under a new one.
+                store.execute(
+                    "INSERT OR IGNORE INTO key (name, created_at, destroyed_at) VALUES (?, ?, ?)",
+                    (name, now, now),
+                )
+                store.execute("INSERT INTO erasure (name) VALUES (?)", (name,))
             store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._cache[name] = None
             return changed == 1
@@ -247,6 +251,19 @@ class Keyring:
             store.backup(target)
             target.close()
         (directory / "master.key").write_bytes((self.path.parent / "master.key").read_bytes())
+
+
+@contextmanager
+def _transaction(store: sqlite3.Connection) -> Iterator[None]:
+    """Commit or roll back: a full disk must not leave the one connection inside a transaction for ever."""
+    store.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        store.execute("COMMIT")
+    except BaseException:
+        if store.in_transaction:
+            store.execute("ROLLBACK")
+        raise
 
 
 _rings: dict[Path, Keyring] = {}

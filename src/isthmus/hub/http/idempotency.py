@@ -6,6 +6,7 @@ are kept for `KEPT_HOURS` and belong to one actor.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -18,8 +19,10 @@ from isthmus.hub.http import etag
 from isthmus.identity.models import IdempotencyKey
 from isthmus.kernel.actor import Origin, system
 from isthmus.kernel.errors import Conflict, Problem, Rejected
-from isthmus.kernel.instant import HOUR, Instant
+from isthmus.kernel.instant import HOUR, Instant, to_datetime
+from isthmus.ledger import keys, shapes
 from isthmus.ledger.door import perform
+from isthmus.ledger.records import RecordModel
 from isthmus.ledger.work import Work
 
 KEPT_HOURS: Final = 24
@@ -68,14 +71,14 @@ def act(
                         "This Idempotency-Key was used for a different request.",
                         remedy="Use a new key for a new request.",
                     )
-                return known.status, known.answer, known.etag
+                return known.status, _opened(known.answer), known.etag
         result = do(work)
         body = msgspec.json.encode(out(result)).decode()
         mark = etag.tag(result) if hasattr(result, "version") and hasattr(result, "id") else ""
         if key:
             work.insert(
-                IdempotencyKey, actor=actor.id, key=key, request_hash=digest, status=status, answer=body,
-                etag=mark, at=work.now,
+                IdempotencyKey, actor=actor.id, key=key, request_hash=digest, status=status,
+                answer=_sealed(result, body, work.now), etag=mark, at=work.now,
             )  # fmt: skip
         return status, body, mark
 
@@ -97,7 +100,39 @@ def forget_expired(now: Instant) -> int:
 
     if rows:
         perform(once, actor=system("housekeeping"), origin=Origin(channel="timer"), now=now)
+    if rows and len(rows) < EXPIRED_MAX:
+        # Two days back nothing is left that could need it; copies in backups end with it.
+        keys.ring().destroy(_day_key(Instant(now - 2 * KEPT_HOURS * HOUR)))
     return len(rows)
+
+
+def _sealed(result: object, body: str, now: Instant) -> str:
+    """Return an answer as it is kept: it repeats people and free text, so it is sealed as those are.
+
+    The answer about a record stands under the record's own key, so that erasing the record erases this copy;
+    any other under a key of its day, which is destroyed once no answer needs it.
+    """
+    ring, names = keys.ring(), [_day_key(now)]
+    if isinstance(result, RecordModel):
+        shape = shapes.of(type(result))
+        names = [*(shape.key_name(result, each) for each in shape.fields.values() if each.sealed), *names]
+    ring.ensure([names[0], names[-1]])
+    try:
+        envelope = ring.seal(names[0], body.encode())
+    except keys.KeyDestroyed:  # its text is erased, so the answer repeats none of it
+        envelope = ring.seal(names[-1], body.encode())
+    return base64.b64encode(envelope).decode()
+
+
+def _opened(answer: str) -> str:
+    opened = keys.ring().open(base64.b64decode(answer))
+    if opened is None:
+        raise Conflict("What this key was answered with has been erased.", remedy="Use a new key.")
+    return opened.decode()
+
+
+def _day_key(now: Instant) -> str:
+    return f"answers:{to_datetime(now):%Y%m%d}"
 
 
 def _known(actor: str, key: str) -> IdempotencyKey | None:
