@@ -13,6 +13,7 @@ from typing import Any, Final
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Router
 from ninja.constants import NOT_SET
+from ninja.parser import Parser
 from ninja.security.base import AuthBase
 from ninja.utils import check_csrf
 
@@ -56,12 +57,23 @@ class SignedIn(AuthBase):
         return actor
 
 
+class ObjectParser(Parser):
+    """Takes JSON objects only: of a text or a list, its methods and items would be read as fields."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        found = super().parse_body(request)
+        if found is not None and not isinstance(found, dict):
+            raise ValueError("the body is a JSON object")
+        return found
+
+
 # The interactive viewer would need scripts from elsewhere; the document itself is published.
 api = NinjaAPI(
     title="Isthmus",
     version=__version__,
     description="The open ITSM integration hub: one canonical, audited record of every alert, incident, change and CI.",
     auth=SignedIn(),
+    parser=ObjectParser(),
     docs_url=None,
     urls_namespace="api",
 )

@@ -12,7 +12,7 @@ from isthmus.blueprint import approvals, service
 from isthmus.blueprint.plan import Plan
 from isthmus.blueprint.source import Source
 from isthmus.hub.http import actor as callers
-from isthmus.hub.http import idempotency
+from isthmus.hub.http import idempotency, paging
 from isthmus.identity import permissions
 from isthmus.ledger import organisations
 from isthmus.ledger.work import Work
@@ -74,7 +74,9 @@ def approve(request: HttpRequest, payload: Consent) -> HttpResponse:
 def generations(request: HttpRequest, limit: int = 50) -> dict[str, Any]:
     _readable(request)
     return {
-        "items": [shapes.record(each, without=("content",)) for each in service.history(limit=limit)],
+        "items": [
+            shapes.record(each, without=("content",)) for each in service.history(limit=paging.limited(limit))
+        ],
         "next": "",
     }
 
