@@ -48,7 +48,7 @@ def latencies(person: Person, url: str, seconds: float) -> list[float]:
     """Return the sorted latencies (ms) of pages read for `seconds`, after one round to warm up."""
     for page in PAGES:
         _read(person, url + page)
-    times = []
+    times: list[float] = []
     until = time.perf_counter() + seconds
     for page in itertools.cycle(PAGES):
         if time.perf_counter() >= until:
