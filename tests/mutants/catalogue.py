@@ -162,14 +162,14 @@ MUTANTS = (
                 "        dict(\n            model=IntakeOffset,",
             ),
         ),
-        killer="tests.hub.test_pump:test_a_crash_after_the_commit_repeats_nothing",
+        killer="tests.hub.test_pump:test_each_message_has_its_effect_and_the_offset_follows",
     ),
     Mutant(
         name="move_the_offset_unconditionally",
         harm="Two pumps take the same message twice.",
         target="isthmus.hub.pump.deciding:decide",
         edits=(("!= batch.after:", "== -1:"),),
-        killer="tests.hub.test_pump:test_two_pumps_at_once_share_the_work_without_doing_any_of_it_twice",
+        killer=f"{HERE}:a_pump_that_fell_behind_takes_nothing",
     ),
     Mutant(
         name="give_absence_at_a_creation_no_base",

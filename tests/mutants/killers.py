@@ -10,6 +10,9 @@ import pytest
 from tests.hub.conftest import body
 from tests.ledger.conftest import open_incident
 
+from isthmus.hub import connections, metrics
+from isthmus.hub.models import OutcomeSegment
+from isthmus.hub.pump.pump import Pump
 from isthmus.hub.sync.models import Conflict
 from isthmus.ledger import sealer
 from isthmus.ledger.models import Entry, Seal, Unsealed
@@ -40,6 +43,20 @@ def an_append_returns_only_after_the_disk_has_it(hub: Any, monkeypatch: pytest.M
     monkeypatch.setattr(os, "fdatasync", lambda file: (real(file), synced.append(file)))
     hub.send(body({"key": "a"}))
     assert synced
+
+
+def a_pump_that_fell_behind_takes_nothing(hub: Any) -> None:
+    late = Pump(hub.log)
+    late._partition(connections.get("web"))
+    hub.send(body({"key": "a", "id": "1"}))
+    hub.run()
+    failed = metrics.BATCHES_FAILED.labels("web")
+    before = failed._value.get()
+    assert late.round() == 0
+    assert OutcomeSegment.objects.count() == 1
+    assert failed._value.get() == before, (
+        "falling behind is noticed before anything is decided, not by a key of the store"
+    )
 
 
 def a_tag_that_somebody_adds_there_survives_our_write(desk: Any) -> None:
