@@ -147,9 +147,9 @@ def test_a_clock_ten_minutes_ahead_is_flagged_and_does_not_win(world: Served) ->
         world.until("the early title at the hub", lambda: world.ada.get(path)["title"] == early)
         time.sleep(3)  # longer than the bound of skew
         world.desks.edit("jira", shared["keys"]["jira"], title=late)
-        found = world.until("the conflict", lambda: conflicts(world, shared))
         for name in SYSTEMS:
             world.ada.post(f"/systems/{name}/resume")
+        found = world.until("the conflict", lambda: conflicts(world, shared))
         world.until("the later title", lambda: {title(world, shared, name) for name in SYSTEMS} == {late})
         about = [
             shared["id"],
