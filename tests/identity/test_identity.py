@@ -191,3 +191,15 @@ def test_a_missing_secret_names_its_reference(ref):
     with pytest.raises(NeedsOperator) as caught:
         secrets.resolve(SecretRef(ref))
     assert ref in str(caught.value)
+
+
+def test_nobody_grants_themselves_a_role_and_another_administrator_can(book):
+    first, second = add(book, "first", ("administrator",)), add(book, "second", ("administrator",))
+
+    def grant(work):
+        return people.grant(work, holder=first.id, role="approver", organisation=book.organisation)
+
+    with pytest.raises(Forbidden):
+        book.perform(grant, actor=actor_of(book, first))
+    book.perform(grant, actor=actor_of(book, second))
+    assert permissions.allowed(actor_of(book, first), "approval:decide", book.organisation)

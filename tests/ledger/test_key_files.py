@@ -42,7 +42,7 @@ def test_keys_their_backup_and_what_a_restore_brings_back_are_private(told, tmp_
 def test_a_key_file_that_was_full_once_takes_keys_again(book):
     ring = keys.ring()
     ring.ensure(["record:before"])
-    store = ring._open_file()  # noqa: SLF001 - the disk cannot be filled here, its page limit can
+    store = ring._open_file()
     (pages,) = store.execute("PRAGMA page_count").fetchone()
     store.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(sqlite3.OperationalError):
@@ -60,7 +60,7 @@ def test_reading_many_keys_keeps_only_so_many_in_memory(book, monkeypatch):
     envelopes = [ring.seal(name, name.encode()) for name in names]
     ring.close()
     assert [ring.open(each) for each in envelopes] == [name.encode() for name in names]
-    assert len(ring._cache) <= 12  # noqa: SLF001 - memory shows nowhere else
+    assert len(ring._cache) <= 12
 
 
 def test_destroying_a_key_again_is_no_second_erasure(book):
@@ -68,5 +68,5 @@ def test_destroying_a_key_again_is_no_second_erasure(book):
     ring.ensure(["record:x"])
     assert ring.destroy("record:x")
     assert not ring.destroy("record:x")
-    store = ring._open_file()  # noqa: SLF001 - the log of erasures has no reader that counts
+    store = ring._open_file()
     assert store.execute("SELECT count(*) FROM erasure WHERE name = 'record:x'").fetchone() == (1,)

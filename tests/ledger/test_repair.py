@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from tests.ledger.conftest import WHY, change, seal
 
@@ -124,6 +125,28 @@ def test_a_lost_keyring_is_restored_from_its_own_backup(told, tmp_path):
         why="Test.",
         now=book.clock.now(),
     )
+    assert Incident.objects.get(id=told.second.id).title == "Mail is slow"
+
+
+@pytest.mark.parametrize("full", ["copyfile", "copytree"])
+def test_a_disk_too_full_for_a_restore_leaves_the_present_as_it_is(told, tmp_path, monkeypatch, full):
+    book, log = told.book, settings.ISTHMUS.log_dir
+    if connection.vendor != "sqlite":
+        pytest.skip("the embedded store's files")
+    (log / "web").mkdir(parents=True, exist_ok=True)
+    (log / "web" / "1.seg").write_bytes(b"old")
+    backup.backup(tmp_path / "book", keys_directory=tmp_path / "keys", now=book.clock.now())
+    (log / "web" / "1.seg").write_bytes(b"present")
+
+    def no_space(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(backup.shutil, full, no_space)
+    with pytest.raises(OSError, match="No space"):
+        backup.restore(
+            tmp_path / "book", keys_directory=None, actor=book.actor(), why="Test.", now=book.clock.now()
+        )
+    assert (log / "web" / "1.seg").read_bytes() == b"present"
     assert Incident.objects.get(id=told.second.id).title == "Mail is slow"
 
 

@@ -13,7 +13,7 @@ from isthmus.identity import grants
 from isthmus.identity.models import Person, RoleGrant, ServiceAccount, User
 from isthmus.identity.roles import MFA_ROLES, ROLES
 from isthmus.kernel.actor import Actor, ActorKind
-from isthmus.kernel.errors import Conflict, NotFound, Problem, Rejected
+from isthmus.kernel.errors import Conflict, Forbidden, NotFound, Problem, Rejected
 from isthmus.kernel.instant import SECOND, Instant
 from isthmus.kernel.record import Reason
 from isthmus.ledger import scope
@@ -82,6 +82,9 @@ def grant(work: Work, *, holder: str, role: str, organisation: str) -> RoleGrant
             remedy=f"Roles are {', '.join(sorted(ROLES))}.",
             problems=(Problem(path="/body/role", message="not a role"),),
         )
+    if holder == work.actor.id:
+        # Else an administrator, who may not decide approvals, could give themselves the role that does.
+        raise Forbidden("Nobody grants themselves a role.", remedy="Ask another administrator.")
     found: RoleGrant | None = RoleGrant.objects.filter(
         organisation=organisation, holder=holder, role=role
     ).first()

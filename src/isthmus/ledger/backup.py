@@ -9,6 +9,7 @@ is told to look again (registered hooks: links become dirty, sent operations unk
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -135,11 +136,16 @@ def restore(
             f"This backup is of a {manifest.store} store.", remedy="Restore it into such a store."
         )
     erased = keys.ring().erased()
-    _put_book(directory)
     log: Path = settings.ISTHMUS.log_dir
-    shutil.rmtree(log, ignore_errors=True)
+    # All copying comes before anything is replaced: a disk that is too full for it costs nothing.
+    fresh_log = log.with_name(log.name + ".restored")
+    shutil.rmtree(fresh_log, ignore_errors=True)
     if (directory / "log").exists():
-        shutil.copytree(directory / "log", log)
+        shutil.copytree(directory / "log", fresh_log)
+    _put_book(directory)
+    shutil.rmtree(log, ignore_errors=True)
+    if fresh_log.exists():
+        fresh_log.replace(log)
     if keys_directory is not None:
         keys.ring().close()
         for each in keys_directory.iterdir():
@@ -160,10 +166,12 @@ def _put_book(directory: Path) -> None:
         )
         return
     book = Path(str(connection.settings_dict["NAME"]))
-    for suffix in ("-wal", "-shm"):
-        book.with_name(book.name + suffix).unlink(missing_ok=True)
     fresh = book.with_name(book.name + ".restored")
     shutil.copyfile(directory / "book.sqlite", fresh)
+    with fresh.open("rb") as copied:
+        os.fsync(copied.fileno())
+    for suffix in ("-wal", "-shm"):
+        book.with_name(book.name + suffix).unlink(missing_ok=True)
     fresh.replace(book)
 
 

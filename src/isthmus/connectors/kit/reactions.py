@@ -73,7 +73,14 @@ _REMEDIES: Mapping[Reaction, str] = {
 
 
 class PartnerSaidError(Exception):
-    """The partner's own words, secrets struck out: only ever the cause of one of our errors."""
+    """The partner's own words, secrets struck out: only ever the cause of one of our errors.
+
+    A traceback shows the causes of an error, and the words may quote a ticket: so it says only that there are some.
+    """
+
+    def __init__(self, words: str) -> None:
+        super().__init__(f"The partner said {len(words)} characters, which are not logged.")
+        self.words = words
 
 
 @dataclass(frozen=True, kw_only=True)
