@@ -34,6 +34,7 @@ from isthmus.kernel.mapping import RecordMapping
 from isthmus.kernel.merge import Form, spread
 from isthmus.kernel.observation import ExternalRef
 from isthmus.kernel.record import FieldType, Reason
+from isthmus.ledger import organisations
 from isthmus.ledger.ids import source
 from isthmus.ledger.records import RecordModel, kind_of
 
@@ -57,6 +58,7 @@ def link(
         raise Rejected(
             f"{connection!r} takes no part in the flow of {record.kind}.", remedy="Add it to `sync` first."
         )
+    _within_reach(record, connection)
     if Link.objects.filter(record=record.id, connection=connection).exclude(state="unlinked").exists():
         raise StaleRequest(f"This record is linked to {connection} already.", remedy="Unlink it first.")
     mapping = loading.mapping_of(connection, record.kind)
@@ -77,6 +79,21 @@ def link(
                 dirty=1 if external is not None else 0, tick=1 if external is not None else 0)  # fmt: skip
     levels.converge(work, found, trace=trace)
     return found
+
+
+def _within_reach(record: RecordModel, connection: str) -> None:
+    """Refuse a connection of an organisation that is neither above nor below the record's own.
+
+    A link carries texts both ways: over a sibling's connection it would be a way out of the organisation.
+    """
+    home = connections.get(connection).organisation
+    if home not in organisations.lineage(
+        record.organisation
+    ) and record.organisation not in organisations.lineage(home):
+        raise NotFound(
+            f"There is no connection {connection!r} in reach of this record.",
+            remedy="Use a connection of its own organisation.",
+        )
 
 
 def _free(external: ExternalRef) -> None:
