@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+from isthmus.identity.models import RoleGrant, ServiceAccount
 from isthmus.identity.roles import ROLES
 from isthmus.web.console.menu import SCREENS
 
@@ -76,3 +77,16 @@ def test_a_form_cannot_send_the_reader_elsewhere(desk):
     )
     assert answer.status_code == 303
     assert answer["Location"] == f"/incidents/{desk.incident.id}"
+
+
+def test_a_trace_shows_people_accounts_and_the_blueprint_only_to_who_may_see_them(desk):
+    desk.token("incident:read")
+    account = ServiceAccount.objects.get().id
+    person = desk.people["agent"]
+    grant = RoleGrant.objects.filter(holder=person).first()
+    for wanted in (person, account, grant.id, grant.trace):
+        assert desk.client("viewer").get(f"/trace/{wanted}").status_code == 404
+        assert desk.client("viewer").get(f"/trace/{wanted}?format=json").status_code == 404
+        assert desk.client("viewer").get(f"/api/v1/traces/{wanted}").status_code == 404
+        assert desk.client("auditor").get(f"/trace/{wanted}").status_code == 200
+    assert desk.client("viewer").get(f"/trace/{desk.incident.id}").status_code == 200

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from django.apps import apps
 
+from isthmus.identity import permissions
+from isthmus.kernel.actor import Actor
 from isthmus.ledger.records import RecordModel, kind_of
 
 PATHS: Final = {
@@ -17,7 +19,10 @@ PATHS: Final = {
 READ: Final = {
     "incident": "incident:read", "change": "change:read", "ci": "ci:read", "alert": "alert:read",
     "conflict": "conflict:read", "link": "link:read", "approval": "approval:read",
+    "person": "people:read", "role_grant": "people:read", "service_account": "token:read", "generation": "configuration:read",
 }  # fmt: skip
+_NOT_BY_TRACE: Final = ("person", "role_grant", "service_account", "generation")
+"""Kinds that belong to the story of no ticket: whoever may follow traces need not see people or the blueprint."""
 
 
 @cache
@@ -28,6 +33,11 @@ def models() -> dict[str, type[RecordModel]]:
         for model in apps.get_models()
         if issubclass(model, RecordModel) and not model._meta.abstract  # noqa: SLF001 - Django's documented API
     }
+
+
+def hidden_from(actor: Actor) -> frozenset[str]:
+    """Return the kinds that a trace does not show to this actor."""
+    return frozenset(kind for kind in _NOT_BY_TRACE if not permissions.allowed(actor, READ[kind]))
 
 
 def of(kind: str) -> Any:

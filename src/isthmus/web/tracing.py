@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from isthmus.hub.models import ParkedMessage
 from isthmus.hub.sync.models import LinkRun
+from isthmus.kernel.actor import Actor
 from isthmus.kernel.errors import NotFound
 from isthmus.ledger import reading
 from isthmus.ledger.reading import EntryView
@@ -64,18 +65,20 @@ class Story:
         return [record for kind, record in self.members if kind == "link"]
 
 
-def story(wanted: str) -> Story:
-    """Return the story around any id; `NotFound` if nothing visible answers to it."""
+def story(wanted: str, actor: Actor) -> Story:
+    """Return the story around any id, as far as `actor` may see it; `NotFound` if nothing visible answers to it."""
     wanted = wanted.strip()
-    starts = resolve(wanted)
+    hidden = records.hidden_from(actor)
+    starts = [each for each in resolve(wanted) if each[0] not in hidden]
     entries = reading.by_trace(wanted) if _TRACE.match(wanted) else []
+    entries = [each for each in entries if each.kind not in hidden]
     if not starts and not entries:
         raise NotFound(
             f"Nothing that you may see answers to “{wanted[:80]}”.",
             remedy="Check the id, or ask who may see it.",
         )
     found = Story(asked=wanted)
-    _gather(found, [*starts, *((each.kind, each.record) for each in entries)])
+    _gather(found, [*starts, *((each.kind, each.record) for each in entries)], hidden)
     _read(found, entries)
     _find_gaps(found)
     return found
@@ -98,7 +101,7 @@ def resolve(wanted: str) -> list[tuple[str, str]]:
     return found
 
 
-def _gather(found: Story, starts: Iterable[tuple[str, str]]) -> None:
+def _gather(found: Story, starts: Iterable[tuple[str, str]], hidden: frozenset[str]) -> None:
     """Follow references both ways until nothing new turns up or the story is too long."""
     seen: dict[str, str] = {}
     wave = {record: kind for kind, record in starts if kind in records.models()}
@@ -107,7 +110,8 @@ def _gather(found: Story, starts: Iterable[tuple[str, str]]) -> None:
         seen.update(wave)
         loaded = _load(wave)
         members.update(loaded)
-        wave = {key: kind for key, kind in (_forward(loaded) | _backward(loaded)).items() if key not in seen}
+        near = _forward(loaded) | _backward(loaded)
+        wave = {key: kind for key, kind in near.items() if key not in seen and kind not in hidden}
     found.cut = bool(wave)
     found.members = sorted(members.values(), key=lambda each: (each[1].created_at, each[1].id))
 

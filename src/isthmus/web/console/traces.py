@@ -29,7 +29,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @screen("trace:read")
 def one(request: HttpRequest, wanted: str) -> HttpResponse:
     """The whole story of any id; `?format=json` exports it."""
-    found = tracing.story(wanted)
+    found = tracing.story(wanted, me(request))
     if request.GET.get("format") == "json":
         answer = JsonResponse(as_json(found), json_dumps_params={"indent": 2})
         answer["Content-Disposition"] = (

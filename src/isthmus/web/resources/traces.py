@@ -16,5 +16,5 @@ router = Router(tags=["traces"])
 
 @router.get("/traces/{wanted}", summary="The story around a record, number, partner key, commit or trace id")
 def one(request: HttpRequest, wanted: str) -> dict[str, Any]:
-    callers.require(request, "trace:read")
-    return view.as_json(tracing.story(wanted))
+    actor = callers.require(request, "trace:read")
+    return view.as_json(tracing.story(wanted, actor))
