@@ -8,6 +8,7 @@ import pytest
 from tests.ledger.test_repair import can_copy
 
 from isthmus.kernel.actor import system
+from isthmus.kernel.errors import NeedsOperator
 from isthmus.ledger import backup, keys
 
 
@@ -70,3 +71,17 @@ def test_destroying_a_key_again_is_no_second_erasure(book):
     assert not ring.destroy("record:x")
     store = ring._open_file()
     assert store.execute("SELECT count(*) FROM erasure WHERE name = 'record:x'").fetchone() == (1,)
+
+
+def test_a_lost_master_key_is_not_replaced_under_a_keyring_that_needs_it(book):
+    ring = keys.ring()
+    ring.ensure(["record:x"])
+    ring.close()
+    master = ring.path.parent / "master.key"
+    kept = master.read_bytes()
+    master.unlink()
+    with pytest.raises(NeedsOperator, match="missing"):
+        ring.ensure(["record:y"])
+    assert not master.exists()
+    master.write_bytes(kept)
+    ring.ensure(["record:x", "record:y"])

@@ -64,6 +64,17 @@ def _read_or_make(path: Path) -> bytes:
     return made
 
 
+def _holds_keys(path: Path) -> bool:
+    if not path.exists() or not path.stat().st_size:
+        return False
+    store = sqlite3.connect(path, timeout=20)
+    try:
+        known = store.execute("SELECT 1 FROM sqlite_schema WHERE name = 'key'").fetchone()
+        return bool(known and store.execute("SELECT 1 FROM key WHERE wrapped IS NOT NULL").fetchone())
+    finally:
+        store.close()
+
+
 class Keyring:
     """Named data keys of one installation. Safe for threads and across a fork."""
 
@@ -78,7 +89,14 @@ class Keyring:
     def _open_file(self) -> sqlite3.Connection:
         if self._pid != os.getpid():
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._master = AESGCM(_read_or_make(self.path.parent / "master.key"))
+            master = self.path.parent / "master.key"
+            if not master.exists() and _holds_keys(self.path):
+                # A new one would wrap new keys beside those of the old: then neither opens the whole keyring.
+                raise NeedsOperator(
+                    f"The master key {master.name} of this keyring is missing.",
+                    remedy="Put it back from the backup of the keys.",
+                )
+            self._master = AESGCM(_read_or_make(master))
             # SQLite gives its side files the mode of the file itself, which therefore comes first.
             self.path.touch(mode=0o600)
             self._store = sqlite3.connect(
