@@ -253,6 +253,18 @@ def test_a_connection_whose_log_cannot_be_opened_holds_up_no_other(hub):
     assert hub.effects() == {"k": 1}
 
 
+def test_a_connection_that_moves_to_another_organisation_goes_on_where_it_was(hub):
+    hub.send(body({"key": "before", "id": "e1"}))
+    hub.run()
+    hub.book.add_organisation("acme")
+    hub.apply(YAML + "    organisation: acme\n")
+    hub.send(body({"key": "after", "id": "e2"}))
+    hub.run()
+    hub.apply(YAML)
+    hub.run()
+    assert hub.effects() == {"before": 1, "after": 1}
+
+
 def test_what_no_practice_reacts_to_is_ignored_in_sight(hub, monkeypatch):
     monkeypatch.setattr(observing, "_reactions", {})
     position = hub.send(body({"key": "a"}))

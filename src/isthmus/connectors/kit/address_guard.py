@@ -34,8 +34,9 @@ def refusal(address: str) -> str:
             "is_unspecified",
             "is_private",
             "is_reserved",
+            "is_site_local",
         ):
-            if getattr(each, name):
+            if getattr(each, name, False):
                 return f"it is {name.removeprefix('is_').replace('_', '-')}"
         if not each.is_global:
             return "it is not public"

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from django.db.models import Max
+
 from isthmus.hub import observing
 from isthmus.hub.connections import Connection
 from isthmus.hub.models import IntakeOffset, OutcomeSegment
@@ -43,10 +45,19 @@ def offset_of(connection: Connection) -> IntakeOffset | None:
     ).first()
 
 
+def taken_up_to(connection: Connection) -> int:
+    """Return the position up to which a connection's log was taken, under whatever organisation that was.
+
+    There is one log per name: a connection that moves to another organisation goes on, it does not begin again.
+    """
+    found = IntakeOffset.objects.filter(connection=connection.name).aggregate(last=Max("position"))
+    return found["last"] or 0
+
+
 def decide(work: Work, batch: Batch) -> list[Outcome]:
     """Collect everything that follows from a batch; raise `Moved` if it is not ours to take any more."""
     offset = offset_of(batch.connection)
-    if (offset.position if offset is not None else 0) != batch.after:
+    if taken_up_to(batch.connection) != batch.after:
         raise Moved
     found = _outcomes(work, batch)
     _close(work, batch, offset, found)

@@ -20,7 +20,7 @@ from isthmus.hub.connections import Connection
 from isthmus.hub.intake.log import IntakeLog
 from isthmus.hub.intake.message import Message
 from isthmus.hub.leases import Held
-from isthmus.hub.pump.deciding import Batch, Moved, Place, decide, offset_of, react
+from isthmus.hub.pump.deciding import Batch, Moved, Place, decide, react, taken_up_to
 from isthmus.hub.pump.stage_one import Taken, take
 from isthmus.kernel.actor import Origin, system
 from isthmus.kernel.errors import Retryable
@@ -153,8 +153,7 @@ class Pump:
     def _partition(self, connection: Connection) -> Partition:
         held = self._partitions.get(connection.name)
         if held is None or held.connection is not connection:
-            offset = offset_of(connection)
-            position = offset.position or 0 if offset is not None else 0
+            position = taken_up_to(connection)
             held = Partition(connection=connection, context=connection.pure_context(), position=position)
             self._partitions[connection.name] = held
         return held
