@@ -46,7 +46,12 @@ class Settings:
         default=False, metadata={"help": "Let connections reach private addresses (loopback, RFC 1918)."}
     )
     log_level: str = field(default="INFO", metadata={"help": "Least severe log level written."})
-    connectors_dir: str = field(default="", metadata={"help": "Directory of further connectors, one folder each, beside those that ship with Isthmus."})
+    connectors_dir: str = field(
+        default="",
+        metadata={
+            "help": "Directory of further connectors, one folder each, beside those that ship with Isthmus."
+        },
+    )
     secure_cookies: bool = field(
         default=False, metadata={"help": "Send cookies over HTTPS only; set it wherever TLS ends in front."}
     )

@@ -25,7 +25,17 @@ NOW = 1_000 * MINUTE
 ORDER = ("4", "3", "2", "1")
 
 
-def verdict(policy, *, ours="b", theirs="c", both=True, ours_at=NOW - 20 * MINUTE, theirs_at=NOW - 5 * MINUTE, connection="desk", source="hub"):
+def verdict(
+    policy,
+    *,
+    ours="b",
+    theirs="c",
+    both=True,
+    ours_at=NOW - 20 * MINUTE,
+    theirs_at=NOW - 5 * MINUTE,
+    connection="desk",
+    source="hub",
+):
     return decide(
         policy, connection=connection, ours=Edit(value=ours, at=ours_at, source=source),
         theirs=Edit(value=theirs, at=theirs_at, source=connection), both=both, known_at=NOW,
@@ -42,8 +52,16 @@ def verdict(policy, *, ours="b", theirs="c", both=True, ours_at=NOW - 20 * MINUT
         (FieldPolicy(policy=MergePolicy.OWNER), {"both": False}, Verdict.KEEP),
         (FieldPolicy(policy=MergePolicy.MAY_RAISE, order=ORDER), {"ours": "3", "theirs": "1"}, Verdict.TAKE),
         (FieldPolicy(policy=MergePolicy.MAY_RAISE, order=ORDER), {"ours": "3", "theirs": "4"}, Verdict.KEEP),
-        (FieldPolicy(policy=MergePolicy.MAY_RAISE, order=ORDER, owner="desk"), {"ours": "3", "theirs": "4"}, Verdict.TAKE),
-        (FieldPolicy(policy=MergePolicy.MAY_RAISE, order=ORDER), {"ours": "3", "theirs": "strange"}, Verdict.KEEP),
+        (
+            FieldPolicy(policy=MergePolicy.MAY_RAISE, order=ORDER, owner="desk"),
+            {"ours": "3", "theirs": "4"},
+            Verdict.TAKE,
+        ),
+        (
+            FieldPolicy(policy=MergePolicy.MAY_RAISE, order=ORDER),
+            {"ours": "3", "theirs": "strange"},
+            Verdict.KEEP,
+        ),
         (FieldPolicy(policy=MergePolicy.MANUAL), {}, Verdict.MANUAL),
         (FieldPolicy(policy=MergePolicy.MANUAL), {"both": False}, Verdict.TAKE),
         (FieldPolicy(policy=MergePolicy.LATEST), {}, Verdict.TAKE),
@@ -90,7 +108,10 @@ def test_fields_that_belong_together_are_one_value():
     assert gather(shapes["resolution"], values) == {"state": "resolved", "resolution_code": None}
     assert gather(shapes["tags"], values) == ["a", "b"]
     assert gather(shapes["title"], values) is None, "empty text is absence"
-    assert spread(shapes["resolution"], {"state": "closed", "resolution_code": "x"}) == {"state": "closed", "resolution_code": "x"}
+    assert spread(shapes["resolution"], {"state": "closed", "resolution_code": "x"}) == {
+        "state": "closed",
+        "resolution_code": "x",
+    }
 
 
 def test_authority_never_takes_part_in_merging():

@@ -121,7 +121,8 @@ def test_an_unmapped_value_parks_one_field_and_the_rest_passes(
     assert any("priority" in text and "Lowest" in text for text in story), story
     others = [each for each in tickets if each != incident]
     assert all(
-        not _parked(world, next(link["id"] for link in world.ada.all("/links", record=each))) for each in others[:3]
+        not _parked(world, next(link["id"] for link in world.ada.all("/links", record=each)))
+        for each in others[:3]
     )
 
 
