@@ -48,6 +48,7 @@ def _observation(
 ) -> Observation:
     declared = KINDS[kind].by_name
     values: dict[str, Json] = {}
+    unknown: dict[str, Json] = {}
     attributes: dict[str, Json] = {}
     for column, field in named.items():
         cell = row.cells[column]
@@ -55,15 +56,18 @@ def _observation(
             if cell:
                 attributes[column] = cell
         elif cell:
-            _put(declared[field], cell, row.line, config, values, faults)
+            _put(declared[field], cell, row.line, config, values, unknown, faults)
         elif declared[field].required:
             faults.add(row.line, field, "is empty", "Fill the cell.")
     if attributes:
         values["attributes"] = attributes
+    if kind == _RELATION and "type" in unknown:
+        faults.add(row.line, "type", f"is not one of {', '.join(declared['type'].choices)}")
     return Observation(
         kind=kind,
         external=ExternalRef(connection=connection, kind=kind, key=_key(kind, values)),
         values=values,
+        unknown=unknown,
     )
 
 
@@ -73,6 +77,7 @@ def _put(
     line: int,
     config: CsvConfig,
     values: dict[str, Json],
+    unknown: dict[str, Json],
     faults: Faults,
 ) -> None:
     match field.type:
@@ -90,10 +95,8 @@ def _put(
             parts = {part.strip() for part in cell.split(config.list_separator)}
             values[field.name] = list[Json](sorted(parts - {""}))
         case FieldType.CHOICE:
-            if cell.lower() in field.choices:
-                values[field.name] = cell.lower()
-            else:
-                faults.add(line, field.name, f"is not one of {', '.join(field.choices)}", "Use one of these.")
+            stated = cell.lower()
+            (values if stated in field.choices else unknown)[field.name] = stated
         case FieldType.JSON:
             faults.add(line, field.name, "cannot be a column", "Give each attribute a column of its own.")
         case _:
