@@ -31,9 +31,9 @@ serve: $(STAMP) ## Run the hub on ./data (make it first with `isthmus init`)
 system-programs: # Chromium and strace for the tests that need them, where this machine lets us install them
 	@sh tests/system-programs.sh
 
-test: $(STAMP) system-programs check ## Everything that CI runs: checks, both stores, stories, chaos (short), browser
+test: $(STAMP) system-programs check ## What CI runs: checks, both stores, stories (SQLite), chaos (short), browser
 	$(PYTEST) -n 2 --dist loadgroup -m "not browser and not chaos"
-	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadgroup -m "not browser and not chaos" tests
+	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadgroup -m "not browser and not chaos" --ignore tests/stories tests
 	$(PYTEST) -m "chaos"
 	$(PYTEST) -m "browser"
 
@@ -56,7 +56,7 @@ chaos: $(STAMP) system-programs ## Kill -9 at random instants, the long run (abo
 browser: $(STAMP) system-programs ## Walk the pages in a real Chromium
 	$(PYTEST) -m browser
 
-postgres: $(STAMP) ## The test suite on PostgreSQL
+postgres: $(STAMP) ## The whole test suite on PostgreSQL, stories included
 	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadgroup -m "not browser and not chaos" tests
 
 bench: $(STAMP) ## Ratios against peers and floors, measured in one run
