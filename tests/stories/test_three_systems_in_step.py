@@ -133,8 +133,7 @@ def field_of(world: Served, name: str, key: str, field: str) -> str:
         case _:
             first = inside._person().get(f"issue/{key}")["attributes"]["messages"]
             number = min((each["id"] for each in first), key=int)
-            content = inside._person().get(f"msg/{number}")["attributes"]["content"]
-            return str(content.get("data", content) if isinstance(content, dict) else content)
+            return str(inside._person().get(f"msg/{number}?@verbose=3")["attributes"]["content"])
 
 
 def test_a_value_is_never_written_back_to_where_it_came_from(world: Served) -> None:
