@@ -1,6 +1,6 @@
 """C1: one incident in three ticket systems at once, edited everywhere, and each value travels once.
 
-Attachments are no part of this release (each connector's `doc.md` says so), hence no check of their hashes.
+Files and their hashes are checked in tests/sync/test_attachments.py and in each connector's contract.
 """
 
 from __future__ import annotations
