@@ -8,8 +8,8 @@ from typing import Literal
 
 from isthmus.kernel.instant import MINUTE, SECOND, Instant
 
-WINDOW = MINUTE + SECOND // 10
-"""The window of the rate limit; a tenth of a second longer than promised, for clocks that disagree."""
+WINDOW = MINUTE + 3 * SECOND
+"""The window of the rate limit, three seconds longer than promised: a request may reach a busy partner late."""
 
 BACKOFF_FIRST = SECOND
 BACKOFF_MAX = 15 * MINUTE
