@@ -115,7 +115,8 @@ class Pump:
         messages = _same_door(messages)
         if not messages:
             return 0
-        taken = [take(connection, partition.context, each) for each in messages]
+        taken = _same_kinds([take(connection, partition.context, each) for each in messages])
+        messages = messages[: len(taken)]
         partition.per_message = sum(len(each.items) for each in taken) / len(taken)
         batch = Batch(connection=connection, after=partition.position, taken=taken)
         try:
@@ -231,6 +232,16 @@ def _same_door(messages: list[Message]) -> list[Message]:
         if each.door != messages[0].door:
             return messages[:index]
     return messages
+
+
+def _same_kinds(taken: list[Taken]) -> list[Taken]:
+    """Return the leading messages about the same kinds: a later kind may look for what an earlier one stored,
+    and a Work does not see its own pending records (relations that wait for their items)."""
+    first = {item.seen.observation.kind for item in taken[0].items if item.seen is not None}
+    for index, each in enumerate(taken):
+        if {item.seen.observation.kind for item in each.items if item.seen is not None} != first:
+            return taken[:index]
+    return taken
 
 
 def _failing(taken: Taken, now: Instant) -> dict[Place, Exception]:
