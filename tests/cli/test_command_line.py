@@ -139,6 +139,15 @@ def test_doctor_masks_secrets_and_looks_around(installation):
     assert secret.returncode in {0, 1}
 
 
+def test_upgrading_a_current_store_changes_nothing_and_needs_an_installation(installation, tmp_path):
+    data = installation / "data"
+    done = isthmus("upgrade", "--json", data_dir=data)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"migrations": 0}
+    assert isthmus("audit", "verify", data_dir=data).returncode == 0
+    assert isthmus("upgrade", data_dir=tmp_path / "none").returncode == 1
+
+
 def test_backup_and_restore_round_trip(installation, tmp_path):
     data = installation / "data"
     done = isthmus("backup", str(tmp_path / "book"), "--keys", str(tmp_path / "keys"), data_dir=data)

@@ -106,6 +106,21 @@ def doctor(as_json: bool = JSON) -> None:
     raise typer.Exit(int(Exit.DONE if healthy else Exit.FAILED))
 
 
+def upgrade(as_json: bool = JSON) -> None:
+    """Bring the store to this release. Stop the hub and make a backup first; refused while a hub serves."""
+    prepare_django()
+    from isthmus.django_settings import ISTHMUS
+    from isthmus.hub.serve import supervisor
+    from isthmus.web import installation
+
+    with supervisor.kept_out(ISTHMUS.data_dir):
+        made = installation.upgrade()
+    if as_json:
+        emit_json({"migrations": made})
+    else:
+        console.print(f"The store is of this release now: {made} migration(s) were missing.")
+
+
 def backup(
     target: Path = typer.Argument(help="Directory for the book and the log; it must be new or empty."),
     keys: Path = typer.Option(..., "--keys", help="Directory for the keys, kept apart from the book."),
@@ -162,5 +177,5 @@ def restore(
 
 def add_to(app: typer.Typer) -> None:
     """Register this file's commands."""
-    for command in (init, serve, doctor, backup, restore):
+    for command in (init, upgrade, serve, doctor, backup, restore):
         app.command()(command)

@@ -240,7 +240,10 @@ def _check_ready_to_serve() -> None:
             "The store cannot be opened.", remedy="Check DATABASE_URL and the data directory."
         ) from cause
     if missing:
-        raise NeedsOperator("The store is new or of an older release.", remedy="Run `isthmus init` first.")
+        raise NeedsOperator(
+            "The store is new or of an older release.",
+            remedy="Run `isthmus init` for a new one, `isthmus upgrade` for an older one.",
+        )
     if newer:
         raise NeedsOperator(
             "The store was migrated by a newer release.",
