@@ -118,8 +118,8 @@ STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = ISTHMUS.secure_cookies
-CSRF_COOKIE_SECURE = ISTHMUS.secure_cookies
+# A console that says of itself that it is reached by HTTPS never sends its cookies in the clear.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ISTHMUS.secure_cookies or ISTHMUS.base_url.startswith("https://")
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 AUTH_PASSWORD_VALIDATORS = [

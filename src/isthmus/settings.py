@@ -53,7 +53,8 @@ class Settings:
         },
     )
     secure_cookies: bool = field(
-        default=False, metadata={"help": "Send cookies over HTTPS only; set it wherever TLS ends in front."}
+        default=False,
+        metadata={"help": "Send cookies over HTTPS only; implied by a base_url that begins with https://."},
     )
 
     @property
