@@ -45,6 +45,19 @@ def test_the_breaker_opens_probes_and_closes():
     assert breaker.succeeded().permits(later) == "closed"
 
 
+@given(st.integers(0, 40), st.integers(0, 30 * SECOND))
+def test_calls_that_were_under_way_when_it_opened_do_not_lengthen_the_rest(late, after):
+    breaker = Breaker()
+    for _ in range(BREAKER_FAILURES):
+        breaker = breaker.failed(0)
+    until = breaker.until
+    for place in range(late):
+        breaker = breaker.failed(min(after * place // max(late, 1), until - 1))
+    assert breaker.permits(until) == "half_open", (
+        "twenty calls at once must not keep a healed partner waiting"
+    )
+
+
 @given(st.integers(1, 40), st.floats(0, 0.999), st.floats(0, 0.999))
 def test_waits_grow_within_their_envelope(attempt, jitter, other):
     wait = backoff(attempt, jitter)

@@ -16,7 +16,10 @@ from isthmus.connectors.kit.config import pointer
 from isthmus.kernel.errors import NeedsOperator
 
 Category = Literal["itsm", "monitoring", "cmdb", "delivery", "identity", "chat", "generic"]
-Verb = Literal["webhook", "import", "read", "write", "comment", "revise", "attach", "gate", "tell"]
+Verb = Literal[
+    "webhook", "import", "read", "write", "comment", "revise", "attach", "gate", "tell",
+    "acknowledge", "silence", "annotate", "resolve", "notify",
+]  # fmt: skip
 Paging = Literal["none", "offset", "page", "cursor", "link", "keyset"]
 Clock = Literal["none", "utc", "zoned", "unzoned_utc"]
 ProofKind = Literal[

@@ -83,9 +83,14 @@ class Breaker:
         return Breaker()
 
     def failed(self, now: Instant) -> Breaker:
-        """Return the breaker after a call that failed for the partner's sake."""
+        """Return the breaker after a call that failed for the partner's sake.
+
+        Only a failed probe lengthens the rest: calls that were already under way when the breaker opened say
+        nothing new, and twenty of them at once would keep a healed partner waiting for minutes.
+        """
         failures = self.failures + 1
-        if self.permits(now) == "closed" and failures < BREAKER_FAILURES:
+        permitted = self.permits(now)
+        if permitted == "open" or (permitted == "closed" and failures < BREAKER_FAILURES):
             return replace(self, failures=failures)
         cool = min(BREAKER_COOL_FIRST * 2 ** min(self.opened, 20), BREAKER_COOL_MAX)
         return Breaker(state="open", failures=failures, until=int(now) + cool, opened=self.opened + 1)

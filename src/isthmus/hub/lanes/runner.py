@@ -23,6 +23,8 @@ from isthmus.ledger.work import Work
 T = TypeVar("T")
 
 LOOK_SECONDS = 1.0
+OUTWARD = ("write", "tell", "acknowledge", "silence", "annotate", "resolve", "notify")
+"""The verbs for which a connection needs a lane."""
 
 _log = structlog.get_logger(__name__)
 
@@ -105,8 +107,9 @@ class Lanes:
 
 
 def writes(connection: connections.Connection) -> bool:
-    """Return whether anything goes out to a connection: a ticket system, or a receiver that is told things."""
-    return connection.manifest.can("write") or connection.manifest.can("tell")
+    """Return whether anything goes out to a connection: a ticket system, a receiver that is told things, a
+    monitoring system whose alerts are acknowledged or silenced, a messenger."""
+    return any(connection.manifest.can(verb) for verb in OUTWARD)
 
 
 async def run(stop: asyncio.Event) -> None:

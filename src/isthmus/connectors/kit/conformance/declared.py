@@ -9,13 +9,23 @@ from typing import Any
 
 import pytest
 
+from isthmus.connectors.kit.alerting import Acknowledger, Annotator, Notifier, Resolver, Silencer
 from isthmus.connectors.kit.attachments import AttachmentSystem
 from isthmus.connectors.kit.conformance.world import World
 from isthmus.connectors.kit.ports import Poller, Source, TicketSystem
 from isthmus.connectors.kit.revisions import CommentRevision
 from isthmus.kernel.kinds import KINDS
 
-_PUSHED, _ASKED, _WRITTEN = ("webhook", "import"), ("read",), ("write", "comment", "revise", "attach", "tell")
+_PUSHED, _ASKED = ("webhook", "import"), ("read",)
+_EFFECTS: dict[str, type[Any]] = {
+    "acknowledge": Acknowledger,
+    "silence": Silencer,
+    "annotate": Annotator,
+    "resolve": Resolver,
+    "notify": Notifier,
+}
+"""Verb → the port of `kit.alerting` that the client has if, and only if, the manifest declares the verb."""
+_WRITTEN = ("write", "comment", "revise", "attach", "tell", *_EFFECTS)
 
 
 class Declared:
@@ -54,7 +64,7 @@ class Declared:
                 self.world.fail(f"declares {each}", f"use one of {', '.join(KINDS)}")
 
     def test_constructing_a_client_performs_no_io(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.world.needs("read", "write")
+        self.world.needs("read", "write", *_EFFECTS)
         context = self.world.context(self.world.simulator())
 
         def refuse(*_: Any, **__: Any) -> Any:
@@ -63,13 +73,18 @@ class Declared:
         monkeypatch.setattr(socket, "socket", refuse)
         assert self.world.connector.open is not None
         client = self.world.connector.open(context)
-        assert isinstance(client, TicketSystem if self.world.manifest.can("write") else Poller)
+        if self.world.manifest.can("write") or self.world.manifest.can("read"):
+            assert isinstance(client, TicketSystem if self.world.manifest.can("write") else Poller)
         assert isinstance(client, AttachmentSystem) is self.world.manifest.can("attach"), (
             "a client holds files if and only if <kind>:attach is declared"
         )
         assert isinstance(client, CommentRevision) is self.world.manifest.can("revise"), (
             "a client revises comments if and only if <kind>:revise is declared"
         )
+        for verb, port in _EFFECTS.items():
+            assert isinstance(client, port) is self.world.manifest.can(verb), (
+                f"a client has kit.alerting.{port.__name__} if and only if <kind>:{verb} is declared"
+            )
 
     def test_importing_the_connector_performs_no_io_and_pulls_in_nothing_of_the_hub(self) -> None:
         code = (
