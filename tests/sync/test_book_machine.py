@@ -307,7 +307,7 @@ class RealBook(RuleBasedStateMachine):
             lambda: loading.comments_of({self.record})[self.record] if self.said else {}
         )
         assert Counter(each.body for each in here.values()) == self.said
-        client: Any = connections.open(name).client
+        client: Any = await self.hub.store(lambda: connections.open(name).client)
         try:
             there = Counter(each.body.strip() for each in await client.comments(seen.external))
         finally:

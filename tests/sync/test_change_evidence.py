@@ -133,7 +133,7 @@ class Office:
         self.snow.instance.update("change_request", key, columns, NAMES.get(who, who))
 
     async def poll(self):
-        client = connections.open("snow").client
+        client = await self.desk.store(lambda: connections.open("snow").client)
         try:
             async for page in client.changed_since("change", ""):
                 for each in page.observations:

@@ -135,7 +135,7 @@ def test_comments_travel_both_ways_and_never_twice(desk):
             from isthmus.kernel.observation import ExternalRef
 
             for name, kind, key in (("snow", "incident", snow), ("jira", "issue", jira)):
-                client = connections.open(name).client
+                client = await hub.store(lambda name=name: connections.open(name).client)
                 assert isinstance(client, TicketSystem)
                 bodies = sorted(
                     each.body

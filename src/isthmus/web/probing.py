@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from isthmus.connectors.kit.ports import Poller
 from isthmus.hub import connections, health
 from isthmus.kernel.errors import IsthmusError, Retryable
 from isthmus.kernel.record import Json, Reason
@@ -44,7 +45,8 @@ class Finding:
 def probe(name: str, organisation: str) -> Finding:
     """Call the partner once, within the time limit. An error is an answer here, not an exception."""
     try:
-        return asyncio.run(_ask(name, organisation))
+        # Opened here: it reads the blueprint from the store, which an event loop may not do.
+        return asyncio.run(_ask(name, organisation, connections.open(name).client))
     except IsthmusError as error:
         return Finding(name=name, organisation=organisation, error=error)
 
@@ -61,8 +63,7 @@ def note(work: Work, found: Finding) -> Finding:
     return found
 
 
-async def _ask(name: str, organisation: str) -> Finding:
-    client = connections.open(name).client
+async def _ask(name: str, organisation: str, client: Poller) -> Finding:
     try:
         async with asyncio.timeout(PROBE_SECONDS_MAX):
             answer = await client.probe()
