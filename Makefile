@@ -32,8 +32,8 @@ system-programs: # Chromium and strace for the tests that need them, where this 
 	@sh tests/system-programs.sh
 
 test: $(STAMP) system-programs check ## What CI runs: checks, both stores, stories (SQLite), chaos (short), browser
-	$(PYTEST) -n 2 --dist loadgroup -m "not browser and not chaos"
-	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadgroup -m "not browser and not chaos" --ignore tests/stories tests
+	$(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos"
+	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos" --ignore tests/stories tests
 	$(PYTEST) -m "chaos"
 	$(PYTEST) -m "browser"
 
@@ -57,7 +57,7 @@ browser: $(STAMP) system-programs ## Walk the pages in a real Chromium
 	$(PYTEST) -m browser
 
 postgres: $(STAMP) ## The whole test suite on PostgreSQL, stories included
-	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadgroup -m "not browser and not chaos" tests
+	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos" tests
 
 bench: $(STAMP) ## Ratios against peers and floors, measured in one run
 	$(BIN)/python -m benchmarks.run

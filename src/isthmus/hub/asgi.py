@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
@@ -14,8 +16,16 @@ _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", b"application/problem+json")
 
 
+DRAIN_BYTES_MAX = 8_000_000
+DRAIN_SECONDS_MAX = 2.0
+
+
 class BodyTooLarge(Exception):
-    """The sender's body exceeds the limit; the rest of it was not read."""
+    """The sender's body exceeds the limit. `more`: the rest of it was not read."""
+
+    def __init__(self, *, more: bool) -> None:
+        super().__init__(more)
+        self.more = more
 
 
 class HungUp(Exception):
@@ -28,18 +38,34 @@ async def read_body(receive: Receive, bytes_max: int) -> bytes:
     body: bytes = message.get("body", b"")
     if not message.get("more_body", False):
         if len(body) > bytes_max:
-            raise BodyTooLarge
+            raise BodyTooLarge(more=False)
         return body
     chunks, total = [body], len(body)
     while message.get("more_body", False):
         if total > bytes_max:
-            raise BodyTooLarge
+            raise BodyTooLarge(more=True)
         message = await _next(receive)
         chunks.append(message.get("body", b""))
         total += len(chunks[-1])
     if total > bytes_max:
-        raise BodyTooLarge
+        raise BodyTooLarge(more=False)
     return b"".join(chunks)
+
+
+async def drain(receive: Receive) -> None:
+    """Read on and drop, within bounds, what a sender still sends before it is refused.
+
+    Closing a connection while data is on its way resets it, and the sender would see a broken pipe instead of
+    the refusal that tells what to do.
+    """
+    dropped = 0
+    with contextlib.suppress(TimeoutError, HungUp):
+        async with asyncio.timeout(DRAIN_SECONDS_MAX):
+            while dropped < DRAIN_BYTES_MAX:
+                message = await _next(receive)
+                dropped += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 async def _next(receive: Receive) -> MutableMapping[str, Any]:

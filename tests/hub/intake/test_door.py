@@ -159,6 +159,12 @@ def test_a_body_without_a_declared_length_is_capped_too(hub, door):
     assert hub.log.durable("web") == 0
 
 
+def test_a_sender_of_far_too_much_reads_the_refusal_instead_of_a_broken_pipe(hub, door):
+    status, said, headers = door.post(b" " * 3_000_000)
+    assert (status, headers["connection"]) == (413, "close")
+    assert "exceeds" in said["detail"]
+
+
 def test_a_body_that_breaks_off_is_not_taken_for_a_whole_one(hub, door):
     data = body({"key": "k", "id": "e"})
     head = [f"{name}: {value}" for name, value in {**TOKEN, "content-length": len(data) + 9}.items()]

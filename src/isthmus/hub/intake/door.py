@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from isthmus.hub.asgi import BodyTooLarge, HungUp, Receive, Scope, Send, answer, read_body
+from isthmus.hub.asgi import BodyTooLarge, HungUp, Receive, Scope, Send, answer, drain, read_body
 from isthmus.hub.intake import problem
 from isthmus.hub.intake.appender import Appender
 from isthmus.hub.intake.entrance import Entrance, Entrances
@@ -82,6 +82,8 @@ class Door:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > entrance.bytes_max:
+            if "expect" not in headers:  # a sender that asks first has sent nothing yet
+                await drain(receive)
             await self._too_large(scope, send, entrance)
             return
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -99,7 +101,9 @@ class Door:
             return
         try:
             body = await read_body(receive, entrance.bytes_max)
-        except BodyTooLarge:
+        except BodyTooLarge as cause:
+            if cause.more:
+                await drain(receive)
             await self._too_large(scope, send, entrance)
             return
         except HungUp:
