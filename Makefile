@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check fix stories chaos browser postgres bench docs new-connector lock clean system-programs
+.PHONY: help setup demo serve test check fix stories chaos browser screens postgres bench docs new-connector lock clean system-programs
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ chaos: $(STAMP) system-programs ## Kill -9 at random instants, the long run (abo
 
 browser: $(STAMP) system-programs ## Walk the pages in a real Chromium
 	$(PYTEST) -m browser
+
+screens: $(STAMP) system-programs ## Pictures of every screen, desktop and phone, light and dark, into ./build/screens
+	$(BIN)/python tests/browser/screens.py build/screens
 
 postgres: $(STAMP) ## The whole test suite on PostgreSQL, stories included
 	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos" tests
