@@ -107,6 +107,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `conditional_writes`: a write with a stale version is refused by the partner (If-Match and the like).
     `idempotent_create`: the partner makes one object of two creates with the same idempotency key.
+    `content_types`: what its senders send beside JSON, CSV and plain text.
     """
 
     id: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
@@ -121,6 +122,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     limits: Limits = Limits()
     timing: Timing = Timing()
     event_id: EventId | None = None
+    content_types: tuple[str, ...] = ()
     proof_of_own: Proof = Proof()
     conditional_writes: bool = False
     idempotent_create: bool = False

@@ -43,6 +43,7 @@ class Context:
     secret fields to their values: resolved at the edge, never logged, never compared by `repr`.
     `mappings` are the effective mappings per record kind (the connector's defaults overlaid by the
     blueprint). `limits` bound the client (the manifest's, narrowed by the blueprint). `allow_private_addresses` relaxes the address guard of the HTTP client.
+    `keys` are public keys that the door fetched for sources of `kit.fetching`, by URL.
     """
 
     connection: str
@@ -51,6 +52,7 @@ class Context:
     mappings: Mapping[str, RecordMapping] = field(default_factory=dict, repr=False)
     limits: Limits = field(default_factory=Limits)
     allow_private_addresses: bool = False
+    keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def secret(self, name: str) -> str:
         """Return the value of a secret field, or "" if the connection does not set it."""

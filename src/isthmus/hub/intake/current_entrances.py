@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from isthmus import django_settings
+from isthmus.connectors.kit.fetching import Fetching
 from isthmus.connectors.kit.ports import Context
 from isthmus.hub import connections
 from isthmus.hub.connections import Connection
-from isthmus.hub.intake.entrance import Entrance
+from isthmus.hub.intake.entrance import CONTENT_TYPES, Entrance
 from isthmus.kernel.errors import IsthmusError
 
 
@@ -49,4 +50,6 @@ def _entrance(connection: Connection) -> Entrance | None:
         context=context,
         bytes_max=min(bytes_max, django_settings.ISTHMUS.intake_bytes_max),
         closed=closed,
+        content_types=CONTENT_TYPES | frozenset(connection.manifest.content_types),
+        fetches=isinstance(source, Fetching),
     )

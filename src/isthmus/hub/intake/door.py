@@ -10,16 +10,19 @@ Size, content type, authentication, shape, append: in this order, each refusal c
 | 404 | no such connection of this connector |
 | 405 / 413 / 415 | method, size, content type |
 | 422 | the shape is wrong; each place is named by JSON Pointer |
-| 503 + Retry-After | the queue or the disk is full, or the connection is paused |
+| 503 + Retry-After | the queue or the disk is full, the connection is paused, or a key could not be fetched |
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import msgspec
 
+from isthmus.connectors.kit.fetching import KEY_NEEDED
+from isthmus.connectors.kit.ports import Refused
 from isthmus.hub.asgi import BodyTooLarge, HungUp, Receive, Scope, Send, answer, drain, read_body
 from isthmus.hub.intake import problem
 from isthmus.hub.intake.appender import Appender
@@ -27,7 +30,9 @@ from isthmus.hub.intake.entrance import Entrance, Entrances
 from isthmus.hub.intake.log import LogUnavailable
 from isthmus.hub.intake.message import WEBHOOK, Draft, Headers
 from isthmus.hub.intake.refusals import Refusals
+from isthmus.hub.intake.visits import Visits
 from isthmus.kernel.errors import Problem, Rejected
+from isthmus.kernel.instant import Instant
 from isthmus.ledger.ids import Source
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -52,11 +57,13 @@ class Door:
         appender: Callable[[], Appender],
         refusals: Refusals,
         source: Source,
+        visits: Visits | None = None,
     ) -> None:
         self._entrances = entrances
         self._appender = appender
         self._refusals = refusals
         self._source = source
+        self._visits = visits or Visits()
         self._encode = msgspec.json.Encoder().encode
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,7 +123,10 @@ class Door:
         self, scope: Scope, send: Send, entrance: Entrance, headers: dict[str, str], body: bytes
     ) -> None:
         now = self._source.now()
-        refused = entrance.source.authenticate(headers, body, entrance.context, now)
+        refused = await self._authenticate(entrance, headers, body, now)
+        if refused is not None and refused.status == 503:
+            await self._later(scope, send, entrance, refused.reason, refused.text, 10.0)
+            return
         if refused is not None:
             await self._refuse(scope, send, entrance, refused.status, refused.reason, refused.text)
             return
@@ -145,7 +155,26 @@ class Door:
         except LogUnavailable as fault:
             await self._later(scope, send, entrance, "unavailable", fault.text, fault.after_seconds or 1.0)
             return
+        if entrance.fetches and not await self._visits.visit(entrance, headers, body):
+            text = "The link that confirms this subscription could not be visited."
+            await self._later(scope, send, entrance, "visit", text, 10.0)
+            return
         await answer(send, 202, self._encode(_Told(draft.id, position, draft.trace)))
+
+    async def _authenticate(
+        self, entrance: Entrance, headers: dict[str, str], body: bytes, now: Instant
+    ) -> Refused | None:
+        """Judge the sender, fetching the public key that the judgement needs if the source names one."""
+        context = entrance.context
+        if not entrance.fetches:
+            return entrance.source.authenticate(headers, body, context, now)
+        context = replace(context, keys=self._visits.keys)
+        refused = entrance.source.authenticate(headers, body, context, now)
+        if refused is None or refused.reason != KEY_NEEDED:
+            return refused
+        if await self._visits.fetch_key(entrance, headers, body):
+            refused = entrance.source.authenticate(headers, body, context, now)
+        return refused
 
     async def _too_large(self, scope: Scope, send: Send, entrance: Entrance) -> None:
         await self._refuse(

@@ -16,6 +16,7 @@ class Entrance:
     """One connection's entrance. `stamp` is `connector@version`, kept with each message.
 
     `closed` is a sentence for the sender if the connection may not receive now (paused, secret missing).
+    `fetches`: the source needs keys or visits from outside (`kit.fetching`).
     """
 
     connector: str
@@ -26,6 +27,7 @@ class Entrance:
     bytes_max: int
     content_types: frozenset[str] = CONTENT_TYPES
     closed: str = ""
+    fetches: bool = False
 
 
 class Entrances(Protocol):
