@@ -122,7 +122,7 @@ def value_of(each: Field, side: Side, kind: str, now: int) -> Any:
 SPECIAL: dict[str, dict[str, Any]] = {
     "comment": {"record_kind": "incident"}, "attachment": {"record_kind": "incident"}, "link": {"record_kind": "incident"},
     "conflict": {"record_kind": "incident", "field": "title"}, "approval": {"subject_kind": "change"}, "share": {"shared_kind": "incident"},
-    "silence": {"matchers": []}, "gate_decision": {"reasons": [], "facts": {}, "callback": ""}, "role_grant": {"role": "viewer"},
+    "silence": {"matchers": [], "mirrors": None}, "alert": {"told": None}, "gate_decision": {"reasons": [], "facts": {}, "callback": ""}, "role_grant": {"role": "viewer"},
     "change": {"impact_report": None}, "change_calendar": {"freezes": []}, "freeze": {"environments": [], "cis": []},
     "ci": {"ci_class": "server", "state": "live", "attributes": {}}, "incident": {"impact": "2", "urgency": "2", "priority": "2"},
     "service_account": {"scopes": ["incident:read"], "token_hash": ""}, "person": {"time_zone": "", "partner_names": {}},

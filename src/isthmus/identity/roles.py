@@ -12,7 +12,7 @@ from typing import Final
 PERMISSIONS: Final[dict[str, str]] = {
     "overview:read": "See the overview",
     "alert:read": "See alerts and what became of them",
-    "alert:write": "Silence alerts",
+    "alert:write": "Acknowledge and silence alerts",
     "incident:read": "See incidents",
     "incident:write": "Comment on, assign, resolve and change incidents",
     "change:read": "See changes, the calendar and gate decisions",

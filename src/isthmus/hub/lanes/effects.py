@@ -3,7 +3,7 @@ call; effects on one subject keep their order."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from isthmus.hub import due
@@ -15,9 +15,27 @@ from isthmus.ledger.ids import source
 from isthmus.ledger.records import RecordModel
 
 if TYPE_CHECKING:
+    from isthmus.connectors.kit.ports import Written
+    from isthmus.hub.lanes.calls import Fault
     from isthmus.ledger.work import Work
 
 ONCE = "once"
+
+Concluded = Callable[["Work", Delivery, "Written | None", "Fault | None"], None]
+_concluded: dict[str, Concluded] = {}
+
+
+def register_concluded(kind: str, hear: Concluded) -> None:
+    """Have `hear` called when an effect about a record of `kind` is done or dead, in the Work that records it; once,
+    from `ready`. It hears what the partner answered, so that a practice can say what did not stick."""
+    _concluded[kind] = hear
+
+
+def concluded(work: Work, delivery_id: str, written: Written | None, fault: Fault | None) -> None:
+    """Tell whoever wants to know what came of an effect."""
+    delivery = Delivery.objects.filter(id=delivery_id).first() if _concluded else None
+    if delivery is not None and delivery.record_kind in _concluded:
+        _concluded[delivery.record_kind](work, delivery, written, fault)
 
 
 def once(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from isthmus.hub import due
-from isthmus.hub.lanes import closing, files
+from isthmus.hub.lanes import closing, effects, files
 from isthmus.hub.lanes.calls import Result, Turn
 from isthmus.hub.lanes.limits import backoff
 from isthmus.hub.lanes.models import OPEN_STATES, Delivery
@@ -54,6 +54,7 @@ def conclude(work: Work, row: Due | None, result: Result, jitter: float) -> None
     if fault is None:
         said = result.written.ref.label or result.written.ref.key if result.written else "done"
         closing.close(work, row, state="done", outcome=said)
+        effects.concluded(work, row.key, result.written, None)
     elif fault.fault in {"retryable", "unknown", "stale"}:
         wait = backoff(result.turn.attempts, jitter, after_seconds=fault.after_seconds)
         if fault.fault == "unknown":
@@ -62,3 +63,4 @@ def conclude(work: Work, row: Due | None, result: Result, jitter: float) -> None
         closing.give_back(work, row, Instant(work.now + wait), state="due", fault=fault)
     else:
         closing.bury(work, row, fault)
+        effects.concluded(work, row.key, None, fault)

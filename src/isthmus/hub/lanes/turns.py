@@ -246,7 +246,8 @@ def _later(work: Work, row: Due) -> Instant:
 def _cause(work: Work, result: Result) -> Cause:
     observation = result.observation
     assert observation is not None  # noqa: S101 - called for reads only
-    return Cause(ref=observation.external, seen_at=work.now, occurred_at=observation.occurred_at)
+    return Cause(ref=observation.external, seen_at=work.now, occurred_at=observation.occurred_at,
+                 actor=observation.partner_actor)  # fmt: skip
 
 
 def _faulted(work: Work, row: Due | None, loaded: Loaded, fault: Fault, turn: Turn, jitter: float) -> bool:

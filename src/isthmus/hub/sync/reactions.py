@@ -140,7 +140,7 @@ def _kind(seen: Seen) -> Any:
 
 def _cause(seen: Seen) -> Cause:
     return Cause(message=seen.message_id, trace=seen.trace, occurred_at=seen.observation.occurred_at,
-                 seen_at=seen.received_at, ref=seen.observation.external)  # fmt: skip
+                 seen_at=seen.received_at, ref=seen.observation.external, actor=seen.observation.partner_actor)  # fmt: skip
 
 
 def _links_by_key(seens: Sequence[Seen]) -> NewLinks:

@@ -36,6 +36,8 @@ class Cause:
     occurred_at: Instant | None = None
     seen_at: Instant | None = None
     ref: ExternalRef | None = None
+    actor: str = ""
+    """Who did it there, in the partner's words."""
 
 
 NO_CAUSE = Cause()
@@ -125,6 +127,8 @@ def _apply_takes(work: Work, loaded: Loaded, takes: tuple[Take, ...], cause: Cau
         keep_trail(work, loaded.record, take.part, print_=loading.print_of(loaded.record, take.part, after), at=take.field.at, source=take.field.source,
                    hops=take.field.hops, trail=take.field.trail)  # fmt: skip
     adopted_by(work).update((loaded.record.id, take.part) for take in takes)
+    if cause.actor:
+        acted_by(work)[loaded.record.id] = cause.actor
     synced.hooks_of(loaded.link.record_kind).apply(work, loaded.record, values, why, cause.occurred_at)
 
 
@@ -199,3 +203,12 @@ def as_text(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else encode(plain(value)).decode()
+
+
+def acted_by(work: Work) -> dict[str, str]:
+    """Return record → who changed it at a partner, in its words, for records that this Work merges.
+
+    Kept for as long as the Work only: a name is nobody's business but that of whoever is told about the change.
+    """
+    found: dict[str, str] = work.__dict__.setdefault("acted_by", {})
+    return found

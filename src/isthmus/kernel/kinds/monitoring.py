@@ -46,6 +46,16 @@ ALERT = RecordKind(
         Field(name="open", type=FieldType.BOOLEAN, policy=_HUB),
         Field(name="inhibitor", type=FieldType.BOOLEAN, policy=_HUB),
         Field(name="state_changes", type=FieldType.JSON, data_class=_MACHINE, policy=_HUB),
+        # The partner's own view, as it last told us.
+        Field(name="acknowledged", type=FieldType.BOOLEAN, policy=_HUB),
+        Field(name="acknowledged_by", data_class=DataClass.FREE_TEXT, policy=_HUB),
+        Field(name="acknowledged_at", type=FieldType.INSTANT, policy=_HUB),
+        Field(name="silenced", type=FieldType.BOOLEAN, policy=_HUB),
+        # Who looks after it as the hub knows, what the partner was asked because of that, what did not stick.
+        Field(name="taken_by", data_class=DataClass.FREE_TEXT, policy=_HUB),
+        Field(name="taken_at", type=FieldType.INSTANT, policy=_HUB),
+        Field(name="told", type=FieldType.JSON, data_class=_MACHINE, policy=_HUB),
+        Field(name="astray", type=FieldType.BOOLEAN, policy=_HUB),
     ),
 )
 
@@ -59,5 +69,12 @@ SILENCE = RecordKind(
         Field(name="owner", type=FieldType.REFERENCE, policy=_HUB),
         Field(name="comment", data_class=DataClass.FREE_TEXT, policy=_HUB),
         Field(name="state", type=FieldType.CHOICE, choices=("active", "expired"), policy=_HUB),
+        # A silence or downtime that a partner holds: where, under which key, whose; "" for the hub's own.
+        Field(name="connection", data_class=_MACHINE, policy=_HUB),
+        Field(name="external_key", data_class=_MACHINE, policy=_HUB),
+        Field(name="owner_label", data_class=DataClass.FREE_TEXT, policy=_HUB),
+        # Where one of the hub's own is mirrored: connection → its key there, and what did not stick.
+        Field(name="mirrors", type=FieldType.JSON, data_class=_MACHINE, policy=_HUB),
+        Field(name="astray", type=FieldType.BOOLEAN, policy=_HUB),
     ),
 )

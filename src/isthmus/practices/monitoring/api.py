@@ -8,11 +8,12 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
 
 from isthmus.hub.http import actor as callers
-from isthmus.hub.http import etag, idempotency, paging
+from isthmus.hub.http import etag, idempotency, paging, problems
 from isthmus.identity import permissions
+from isthmus.kernel.errors import IsthmusError
 from isthmus.kernel.instant import Instant, from_rfc3339, to_rfc3339
 from isthmus.ledger.work import Work
-from isthmus.practices.monitoring import events, service
+from isthmus.practices.monitoring import acts, events, service
 from isthmus.practices.monitoring.models import Alert, Silence
 
 router = Router(tags=["alerts"])
@@ -31,8 +32,24 @@ class AlertFilter(Schema):
     connection: str = ""
     organisation: str = ""
     open: bool | None = None
+    acknowledged: bool | None = None
+    astray: bool | None = None
     cursor: str = ""
     limit: int = paging.LIMIT_DEFAULT
+
+
+class NoteIn(Schema):
+    """`comment` goes to the alert's source with what is done."""
+
+    comment: str = ""
+
+
+class AlertBulkIn(Schema):
+    """At most `acts.AT_ONCE_MAX` alerts; the answer says what became of each."""
+
+    ids: list[str]
+    action: Literal["acknowledge", "unacknowledge", "annotate", "resolve"]
+    comment: str = ""
 
 
 class MatcherIn(Schema):
@@ -63,11 +80,28 @@ def alert_out(alert: Alert) -> dict[str, Any]:
         "id", "organisation", "version", "identity", "identity_version", "connection", "external_key", "severity", "state",
         "summary", "labels", "annotations", "ci", "service", "binding", "binding_confidence", "decision", "decision_reason",
         "suppressed_by", "incident", "parent", "group_key", "open", "occurrences", "notifications", "trace", "synthetic",
+        "acknowledged", "acknowledged_by", "silenced", "taken_by", "astray",
     )  # fmt: skip
-    times = ("starts_at", "ends_at", "last_seen_at", "created_at", "updated_at")
-    return {name: getattr(alert, name) for name in names} | {
-        name: _time(getattr(alert, name)) for name in times
-    }
+    times = (
+        "starts_at", "ends_at", "last_seen_at", "created_at", "updated_at", "acknowledged_at", "taken_at",
+    )  # fmt: skip
+    told = alert.told if isinstance(alert.told, dict) else {}
+    return (
+        {name: getattr(alert, name) for name in names}
+        | {name: _time(getattr(alert, name)) for name in times}
+        | {
+            "told": [
+                {
+                    "verb": verb,
+                    "state": each.get("state", ""),
+                    "at": _time(each.get("at")),
+                    "why": each.get("why", ""),
+                }
+                for verb, each in sorted(told.items())
+                if isinstance(each, dict)
+            ]
+        }
+    )
 
 
 def silence_out(found: Silence) -> dict[str, Any]:
@@ -96,9 +130,31 @@ def list_alerts(request: HttpRequest, response: HttpResponse, filters: Query[Ale
     ):
         if value := getattr(filters, name):
             rows = rows.filter(**{name: value})
-    if filters.open is not None:
-        rows = rows.filter(open=filters.open)
+    for name in ("open", "acknowledged", "astray"):
+        if (flag := getattr(filters, name)) is not None:
+            rows = rows.filter(**{name: flag})
     return paging.listed(request, response, rows, out=alert_out, cursor=filters.cursor, limit=filters.limit)
+
+
+@router.post("/alerts/bulk", summary="Acknowledge, annotate or close many alerts")
+def bulk_alerts(request: HttpRequest, payload: AlertBulkIn) -> HttpResponse:
+    """Act on many alerts at once; the answer has one result per id, in their order."""
+    callers.require(request, "alert:write")
+    return idempotency.act(
+        request, lambda work: acts.bulk(work, payload.ids, payload.action, payload.comment), out=_results
+    )
+
+
+def _results(found: list[tuple[str, Alert | IsthmusError]]) -> dict[str, Any]:
+    items = []
+    for alert_id, each in found:
+        if isinstance(each, IsthmusError):
+            status, slug = problems.status_of(each)
+            said = {"problem": slug, "detail": each.text, "remedy": each.remedy}
+            items.append({"alert": alert_id, "status": status, **said})
+        else:
+            items.append({"alert": alert_id, "status": 200, "result": alert_out(each)})
+    return {"items": items}
 
 
 @router.get("/alerts/{alert_id}", summary="One alert with its decision")
@@ -121,6 +177,42 @@ def confirm_draft(request: HttpRequest, alert_id: str) -> HttpResponse:
         return service.confirm_draft(work, alert)
 
     return idempotency.act(request, do, out=alert_out)
+
+
+def _act(request: HttpRequest, alert_id: str, action: acts.Action, comment: str) -> HttpResponse:
+    """Load, check right and version, do, answer."""
+
+    def do(work: Work) -> Alert:
+        alert = acts.load(work, [alert_id]).get(alert_id) or service.get(work, alert_id)
+        permissions.require(work.actor, "alert:write", alert.organisation)
+        etag.expect(request, alert)
+        return acts.act(work, alert, action, comment)
+
+    return idempotency.act(request, do, out=alert_out)
+
+
+@router.post("/alerts/{alert_id}/acknowledge", summary="Look after an alert")
+def acknowledge_alert(request: HttpRequest, alert_id: str, payload: NoteIn) -> HttpResponse:
+    """Take an alert; its source is told who has it, as the blueprint lets it."""
+    return _act(request, alert_id, "acknowledge", payload.comment)
+
+
+@router.post("/alerts/{alert_id}/unacknowledge", summary="Put an alert back")
+def unacknowledge_alert(request: HttpRequest, alert_id: str, payload: NoteIn) -> HttpResponse:
+    """Take an acknowledgement back, here and at the source."""
+    return _act(request, alert_id, "unacknowledge", payload.comment)
+
+
+@router.post("/alerts/{alert_id}/annotate", summary="Leave a note at an alert's source")
+def annotate_alert(request: HttpRequest, alert_id: str, payload: NoteIn) -> HttpResponse:
+    """Have the source show a note at the alert."""
+    return _act(request, alert_id, "annotate", payload.comment)
+
+
+@router.post("/alerts/{alert_id}/resolve", summary="Have an alert closed at its source")
+def resolve_alert(request: HttpRequest, alert_id: str, payload: NoteIn) -> HttpResponse:
+    """Ask the source to close the alert; it counts as clear once the source says so."""
+    return _act(request, alert_id, "resolve", payload.comment)
 
 
 @router.get("/events", summary="What became of one event")

@@ -6,20 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec.structs import asdict
+
 from isthmus.hub import due
 from isthmus.hub.observing import Outcome, Seen, What, outcome
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Reason
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
-from isthmus.practices.monitoring import group_wait, index, watch
+from isthmus.practices.monitoring import group_wait, index, partner, watch
 from isthmus.practices.monitoring import plan as plans
 from isthmus.practices.monitoring.deciding import Case, Decider
 from isthmus.practices.monitoring.models import Alert
+from isthmus.practices.monitoring.partner import view_of
 from isthmus.practices.monitoring.reading import Sighting, sight
 from isthmus.practices.monitoring.rules import occurrence, stability
 from isthmus.practices.monitoring.rules.groups import WAITING
-from isthmus.practices.monitoring.rules.occurrence import FIRING, Held
+from isthmus.practices.monitoring.rules.occurrence import FIRING, UNSEEN, Held
 from isthmus.practices.monitoring.surroundings import Surroundings
 
 TIMER = "monitoring.alert"
@@ -98,6 +101,7 @@ class Batch:
                 annotations=alert.annotations or {},
                 starts_at=None if alert.starts_at is None else Instant(alert.starts_at),
                 ends_at=None if alert.ends_at is None else Instant(alert.ends_at),
+                view=view_of(alert),
             )
             return Draft(
                 id=alert.id,
@@ -116,10 +120,13 @@ class Batch:
             annotations=event.annotations,
             starts_at=started,
             ends_at=None,
+            view=event.view or UNSEEN,
         )
         draft = Draft(
             id=source.new_id(), first=sighting, alert=None, known=False, held=held, fired=True, occurrences=1
         )
+        if event.view is not None:
+            draft.values |= asdict(event.view)
         draft.sightings.append(sighting)
         return draft
 
@@ -127,8 +134,9 @@ class Batch:
         folded = occurrence.fold(draft.held, sighting.event)
         seen = sighting.seen
         draft.sightings.append(sighting)
-        draft.occurrences += sighting.event.firing
-        draft.values |= folded.values
+        # Somebody's acknowledgement at the source is news, but no further occurrence.
+        draft.occurrences += sighting.event.firing and (folded.view is None or bool(folded.turn))
+        draft.values |= folded.fields()
         draft.held = folded.held(draft.held)
         if folded.note:
             draft.notes[(seen.message_position, seen.place)] = ("ignored", folded.note)
@@ -137,17 +145,18 @@ class Batch:
             draft.cleared = folded.turn == "cleared"
             draft.changes = stability.remember(draft.changes, self.now)
             draft.values["state_changes"] = draft.changes
+            if folded.turn == "fired":
+                draft.values["external_key"] = sighting.external_key
+                draft.values |= {} if draft.alert is None else partner.afresh(draft.alert)
             text = "It fires again." if folded.turn == "fired" else "Its source says that it has cleared."
             draft.why.append(Reason(rule=f"monitoring.{folded.turn}", text=text))
-        elif folded.values:
-            draft.why.append(
-                Reason(
-                    rule="monitoring.changed",
-                    text=f"News from its source: {', '.join(sorted(folded.values))}.",
-                )
-            )
+        elif news := folded.fields():
+            text = f"News from its source: {', '.join(sorted(news))}."
+            draft.why.append(Reason(rule="monitoring.changed", text=text))
         elif draft.alert is not None or len(draft.sightings) > 1:
             draft.notes[(seen.message_position, seen.place)] = ("repeat", "It says nothing new.")
+        if draft.alert is not None and draft.alert.told and sighting.event.view is not None:
+            draft.values |= partner.read_back(draft.alert, sighting.event.view, seen.received_at)
         if draft.alert is not None and occurrence.worse(draft.held.severity, draft.alert.severity):
             draft.raised = draft.held.severity
 

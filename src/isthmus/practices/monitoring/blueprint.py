@@ -156,6 +156,19 @@ class TimesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     flap_changes: int = 6
 
 
+class TellingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the source of an alert is told when people act, as far as its connector can: `acknowledge` when an
+    incident is taken, `annotate` when it is handed on, `resolve` when it is resolved while the alert still fires,
+    `silence`: the hub's silences are set there as well. `instead`: where the source knows no acknowledgement,
+    silence the alert there for so long (PT0S: leave a note)."""
+
+    acknowledge: bool = True
+    annotate: bool = True
+    resolve: bool = True
+    silence: bool = False
+    instead: dt.timedelta = dt.timedelta()
+
+
 class MonitoringSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How events become alerts, and alerts incidents."""
 
@@ -170,6 +183,10 @@ class MonitoringSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     correlation: CorrelationSpec = CorrelationSpec()
     automation: AutomationSpec = AutomationSpec()
     times: TimesSpec = TimesSpec()
+    telling: TellingSpec = TellingSpec()
+    """What sources are told, unless `tellings` says otherwise for one of them."""
+    tellings: dict[str, TellingSpec] = {}
+    """What a connection is told, where it differs."""
 
 
 DEFAULT: Final = MonitoringSection()

@@ -164,4 +164,6 @@ def _check_durations(section: MonitoringSection) -> list[Problem]:
     spans += [
         (f"/times/{name}", getattr(times, name)) for name in ("stable", "reopen", "grace", "stale", "flap")
     ]
+    spans += [("/telling/instead", section.telling.instead)]
+    spans += [(f"/tellings/{name}/instead", each.instead) for name, each in section.tellings.items()]
     return duration.check(spans) + duration.check([("/times/wait", times.wait)], most=LONGEST_WAIT)

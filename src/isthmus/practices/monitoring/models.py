@@ -45,6 +45,14 @@ class Alert(RecordModel):
     open = models.BooleanField(default=False)
     inhibitor = models.BooleanField(default=False)
     state_changes = JsonColumn()
+    acknowledged = models.BooleanField(default=False)
+    acknowledged_by = SealedText()
+    acknowledged_at = models.BigIntegerField(null=True)
+    silenced = models.BooleanField(default=False)
+    taken_by = SealedText()
+    taken_at = models.BigIntegerField(null=True)
+    told = JsonColumn()
+    astray = models.BooleanField(default=False)
     occurrences = models.BigIntegerField(default=0)
     notifications = models.BigIntegerField(default=0)
     last_seen_at = models.BigIntegerField(null=True)
@@ -81,6 +89,11 @@ class Alert(RecordModel):
             ),
             models.Index(fields=["organisation", "created_at"], name="monitoring_alert_created"),
             models.Index(
+                fields=["organisation", "astray"],
+                condition=models.Q(astray=True),
+                name="monitoring_alert_astray",
+            ),
+            models.Index(
                 fields=["organisation", "waits_until"],
                 condition=models.Q(waits_until__isnull=False),
                 name="monitoring_alert_waiting",
@@ -89,7 +102,7 @@ class Alert(RecordModel):
 
 
 class Silence(RecordModel):
-    """A person's decision to mute matching alerts until a stated time."""
+    """A decision to mute matching alerts until a stated time: a person's here, or a partner's (a downtime)."""
 
     kind: ClassVar[str] = SILENCE.name
 
@@ -99,7 +112,19 @@ class Silence(RecordModel):
     owner = models.CharField(max_length=64, default="", blank=True)
     comment = SealedText()
     state = models.CharField(max_length=8, default="", blank=True)
+    connection = models.TextField(default="", blank=True)
+    external_key = models.TextField(default="", blank=True)
+    owner_label = SealedText()
+    mirrors = JsonColumn()
+    astray = models.BooleanField(default=False)
 
     class Meta:
         db_table = SILENCE.table
-        indexes = [models.Index(fields=["organisation", "state", "ends_at"], name="monitoring_silence_state")]
+        indexes = [
+            models.Index(fields=["organisation", "state", "ends_at"], name="monitoring_silence_state"),
+            models.Index(
+                fields=["organisation", "connection", "external_key"],
+                condition=~models.Q(external_key=""),
+                name="monitoring_silence_partner",
+            ),
+        ]

@@ -8,7 +8,7 @@ from isthmus import blueprint
 from isthmus.kernel.duration import microseconds
 from isthmus.kernel.rule_set import Rule, RuleSet
 from isthmus.practices.monitoring.blueprint import ENVIRONMENT, IdentitySpec, MatcherSpec, MonitoringSection
-from isthmus.practices.monitoring.rules import automation, identity
+from isthmus.practices.monitoring.rules import automation, identity, telling
 from isthmus.practices.monitoring.rules.groups import GroupRule, Policy
 from isthmus.practices.monitoring.rules.matching import Matcher
 from isthmus.practices.monitoring.rules.stability import Times
@@ -28,6 +28,17 @@ class Plan:
     times: Times
     automation: automation.Automation
     _specs: dict[str, identity.IdentitySpec]
+
+    def telling(self, connection: str) -> telling.Policy:
+        """Return what a connection may be told about its alerts."""
+        spec = self.section.tellings.get(connection, self.section.telling)
+        return telling.Policy(
+            acknowledge=spec.acknowledge,
+            annotate=spec.annotate,
+            resolve=spec.resolve,
+            silence=spec.silence,
+            instead=microseconds(spec.instead),
+        )
 
     def identity_of(self, connection: str) -> identity.IdentitySpec:
         """Return what identifies the alerts of a connection."""

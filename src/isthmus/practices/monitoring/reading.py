@@ -15,9 +15,10 @@ from isthmus.kernel.kinds.monitoring import SEVERITIES
 from isthmus.kernel.record import Json
 from isthmus.practices.monitoring.plan import Plan
 from isthmus.practices.monitoring.rules import identity
-from isthmus.practices.monitoring.rules.occurrence import Event
+from isthmus.practices.monitoring.rules.occurrence import Event, View
 
 LABELS_MAX = 200
+NAME_MAX: Final = 200
 REPEATS_MAX: Final = 50_000
 
 
@@ -70,8 +71,23 @@ def sight(plan: Plan, seen: Seen) -> Sighting:
             at=Instant(at),
             starts_at=starts_at,
             ends_at=None if firing else ends_at,
+            view=view(values),
         ),
         all_labels={"connection": seen.connection, **labels, "severity": severity},
+    )
+
+
+def view(values: Mapping[str, Json]) -> View | None:
+    """Return how the alert stands at its source; None where the source says nothing about it."""
+    acknowledged, silenced = values.get("acknowledged"), values.get("silenced")
+    if acknowledged is None and silenced is None:
+        return None
+    by = values.get("acknowledged_by")
+    return View(
+        acknowledged=acknowledged is True,
+        acknowledged_by=str(by)[:NAME_MAX] if acknowledged is True and by else "",
+        acknowledged_at=_instant(values, "acknowledged_at") if acknowledged is True else None,
+        silenced=silenced is True,
     )
 
 

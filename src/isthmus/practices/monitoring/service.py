@@ -16,7 +16,7 @@ from isthmus.ledger.work import Work
 from isthmus.practices.incident import service as incidents
 from isthmus.practices.incident.loading import one
 from isthmus.practices.incident.opening import Opening
-from isthmus.practices.monitoring import index
+from isthmus.practices.monitoring import index, partner, reading
 from isthmus.practices.monitoring.batch import Batch
 from isthmus.practices.monitoring.deciding import Decider, case_of
 from isthmus.practices.monitoring.models import Alert, Silence
@@ -52,12 +52,21 @@ def count_repeats(work: Work, seens: Sequence[Seen], now: Instant) -> None:
     """
     plan = current_plan()
     by_organisation: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    shown: dict[tuple[str, str], Seen] = {}
     for each in seens:
-        by_organisation[each.organisation][repeats.identity_of(plan, each)] += 1
+        identity = repeats.identity_of(plan, each)
+        by_organisation[each.organisation][identity] += 1
+        values = each.observation.values
+        if "acknowledged" in values or "silenced" in values:
+            shown[each.organisation, identity] = each
     for organisation, counts in by_organisation.items():
         held = index.load(work, organisation, counts)
         for identity, alert in held.items():
             work.bump(Alert, {"id": alert.id}, {"notifications": counts[identity]}, {"last_seen_at": now})
+            seen = shown.get((organisation, identity)) if shown else None
+            view = reading.view(seen.observation.values) if seen is not None else None
+            if seen is not None and view is not None:
+                partner.shown(work, alert, view, seen.received_at)
         quiet = [
             each
             for each in held.values()

@@ -20,8 +20,21 @@ _ALL_NOISE: Final = tuple(NOISE)
 FIRING, RESOLVED, STALE = "firing", "resolved", "stale"
 
 
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """How an alert stands at its source: who has acknowledged it there, whether it is silenced there."""
+
+    acknowledged: bool = False
+    acknowledged_by: str = ""
+    acknowledged_at: Instant | None = None
+    silenced: bool = False
+
+
+UNSEEN: Final = View()
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One observation of an alert, tamed. `at` is when it happened (source's time, else receipt)."""
+    """One observation of an alert, tamed. `at` is when it happened (source's time, else receipt); `view` is None
+    where the source says nothing about acknowledgements and silences."""
 
     firing: bool
     severity: str
@@ -31,6 +44,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     at: Instant
     starts_at: Instant | None = None
     ends_at: Instant | None = None
+    view: View | None = None
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,22 +57,41 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     annotations: Mapping[str, str]
     starts_at: Instant | None
     ends_at: Instant | None
+    view: View = UNSEEN
 
 
 class Folded(msgspec.Struct, frozen=True, kw_only=True):
-    """What an event does: `turn` is "fired", "cleared" or ""; `values` are the fields that it sets."""
+    """What an event does: `turn` is "fired", "cleared" or ""; `values` are the fields that it sets; `view` is the
+    source's view from now on, None where it stays."""
 
     turn: str
     values: Mapping[str, object]
     note: str = ""
+    view: View | None = None
 
     def held(self, before: Held) -> Held:
         """Return what is recorded afterwards."""
-        return msgspec.structs.replace(before, **self.values)
+        after = msgspec.structs.replace(before, **self.values)
+        return after if self.view is None else msgspec.structs.replace(after, view=self.view)
+
+    def fields(self) -> dict[str, object]:
+        """Return the fields of the record that it sets, the source's view among them."""
+        return (
+            dict(self.values) if self.view is None else {**self.values, **msgspec.structs.asdict(self.view)}
+        )
 
 
 def fold(held: Held, event: Event) -> Folded:
     """Return what `event` changes about an alert."""
+    found = _turned(held, event)
+    if found.note:
+        return found
+    # A new episode stands untouched at its source until the source says otherwise.
+    view = event.view or (UNSEEN if found.turn == "fired" else held.view)
+    return found if view == held.view else msgspec.structs.replace(found, view=view)
+
+
+def _turned(held: Held, event: Event) -> Folded:
     if not event.firing:
         return _clear(held, event)
     if held.state != FIRING:
