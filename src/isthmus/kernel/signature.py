@@ -292,6 +292,14 @@ SCHEMES: Mapping[str, Scheme] = {
         age_seconds_max=FIVE_MINUTES,
     ),
     "teams": Hmac(header="authorization", prefix="HMAC ", encoding="base64", key="base64"),
+    # Ours, for the scripts that we ship to systems that cannot sign by themselves (Nagios, Zabbix).
+    "isthmus": Hmac(
+        header="x-isthmus-signature",
+        prefix="sha256=",
+        layout="timestamp:body",
+        timestamp_header="x-isthmus-timestamp",
+        age_seconds_max=FIVE_MINUTES,
+    ),
 }
 """Scheme by name, as configurations and manifests write it."""
 

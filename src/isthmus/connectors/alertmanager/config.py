@@ -62,3 +62,28 @@ class AlertmanagerConfig(ConnectorConfig, frozen=True, kw_only=True):
         SecretRef | None,
         Meta(description="The API's bearer token, or user:password for basic authentication."),
     ] = None
+    acknowledge_minutes: Annotated[
+        int,
+        Meta(
+            description="How long the silence of an acknowledgement lasts (Alertmanager knows no acknowledgement).",
+            ge=1,
+            le=10_080,
+        ),
+    ] = 240
+    acknowledge_marker: Annotated[
+        str,
+        Meta(
+            description="How the comment of a silence begins that is an acknowledgement, ours or another tool's.",
+            min_length=1,
+            max_length=50,
+        ),
+    ] = "ACK!"
+    settled_minutes: Annotated[
+        int,
+        Meta(
+            description="How long Alertmanager must have run before an alert that it no longer lists counts as ended:"
+            " after a restart it knows of nothing until Prometheus has sent everything again.",
+            ge=1,
+            le=1_440,
+        ),
+    ] = 10

@@ -7,23 +7,28 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from isthmus.connectors.alertmanager.config import AlertmanagerConfig
+from isthmus.connectors.kit.alertmanager_api import (
+    LABELS_MAX,
+    MILLISECOND,
+    NEVER_YEAR,
+    ApiAlert,
+    ApiSilence,
+    Fingerprint,
+    Labels,
+    Moment,
+    standing,
+)
 from isthmus.kernel.instant import Instant, from_datetime
 from isthmus.kernel.observation import ExternalRef, Observation
 from isthmus.kernel.record import Json
 
 ALERTS_MAX = 10_000
-LABELS_MAX = 200
-
-Moment = Annotated[dt.datetime, Meta(tz=True)]
-Labels = Annotated[dict[str, str], Meta(min_length=1, max_length=LABELS_MAX)]
-Fingerprint = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
-_MILLISECOND = 1_000
-_NEVER_YEAR = 1  # Go's zero time, 0001-01-01T00:00:00Z: the alert has not ended.
 
 
 class WebhookAlert(Struct, frozen=True):
@@ -47,25 +52,6 @@ class Notification(Struct, frozen=True):
     truncatedAlerts: Annotated[int, Meta(ge=0)] = 0  # noqa: N815
 
 
-class ApiStatus(Struct, frozen=True):
-    """The state of an alert inside Alertmanager."""
-
-    state: Literal["active", "suppressed", "unprocessed"]
-    silencedBy: list[str] = []  # noqa: N815
-    inhibitedBy: list[str] = []  # noqa: N815
-
-
-class ApiAlert(Struct, frozen=True):
-    """One alert of `GET /api/v2/alerts`: it fires, or it would not be listed."""
-
-    labels: Labels
-    startsAt: Moment  # noqa: N815
-    fingerprint: Fingerprint
-    status: ApiStatus
-    annotations: Annotated[dict[str, str], Meta(max_length=LABELS_MAX)] = {}
-    generatorURL: str = ""  # noqa: N815
-
-
 def from_notification(
     notification: Notification, connection: str, config: AlertmanagerConfig
 ) -> list[Observation]:
@@ -82,15 +68,37 @@ def from_notification(
     return found
 
 
-def from_api(alert: ApiAlert, connection: str, config: AlertmanagerConfig) -> Observation:
-    """Return the observation of a listed alert; who silences or inhibits it is evidence, not a value."""
+def from_api(
+    alert: ApiAlert,
+    connection: str,
+    config: AlertmanagerConfig,
+    silences: Mapping[str, ApiSilence] | None = None,
+) -> Observation:
+    """Return the observation of a listed alert; which silences and alerts keep it quiet is evidence."""
     evidence: dict[str, Json] = {}
-    if alert.status.state == "suppressed":
+    if alert.status.silencedBy or alert.status.inhibitedBy:
         evidence = {
             "silenced_by": [*alert.status.silencedBy],
             "inhibited_by": [*alert.status.inhibitedBy],
         }
-    return _observation(alert, "firing", None, connection, config, evidence=evidence)
+    found = _observation(alert, "firing", None, connection, config, evidence=evidence)
+    more = standing(alert, silences or {}, config.acknowledge_marker)
+    unknown = dict(found.unknown)
+    if alert.status.state not in {"active", "suppressed", "unprocessed"}:
+        unknown["status"] = alert.status.state
+    return replace(found, values={**found.values, **more}, unknown=unknown)
+
+
+def ended(key: str, held: Mapping[str, Json], connection: str, now: Instant) -> Observation:
+    """Return the observation of an alert that is no longer listed: it ended, and no webhook may have told us."""
+    starts_at = held.get("starts_at")
+    return Observation(
+        kind="alert",
+        external=ExternalRef(connection=connection, kind="alert", key=key),
+        values={**held, "state": "resolved", "ends_at": now, "acknowledged": False, "silenced": False},
+        event_id=f"{key}:{starts_at}:resolved",
+        occurred_at=now,
+    )
 
 
 def _observation(
@@ -105,8 +113,8 @@ def _observation(
 ) -> Observation:
     labels, annotations = alert.labels, alert.annotations
     # API v2 cuts times to milliseconds where the webhook sends all digits; both must name the same event.
-    starts_at = from_datetime(alert.startsAt) // _MILLISECOND * _MILLISECOND
-    ends_at = from_datetime(ended) if ended is not None and ended.year > _NEVER_YEAR else None
+    starts_at = from_datetime(alert.startsAt) // MILLISECOND * MILLISECOND
+    ends_at = from_datetime(ended) if ended is not None and ended.year > NEVER_YEAR else None
     values: dict[str, Json] = {
         "external_key": alert.fingerprint,
         "state": state,

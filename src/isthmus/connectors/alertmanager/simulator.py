@@ -1,21 +1,15 @@
-"""A fake Alertmanager: alerts fire and resolve, groups are notified by webhook, API v2 lists what fires."""
+"""A fake Alertmanager: groups are notified by webhook, API v2 lists what fires and keeps silences."""
 
 from __future__ import annotations
 
-import datetime as dt
-import time
-from collections.abc import Mapping
 from typing import Any
 
-from aiohttp import web
+from isthmus.connectors.kit.alertmanager_simulator import AlertmanagerApiSimulator, fingerprint
 
-from isthmus.connectors.kit.simulator import Simulator
-
-_ZERO_TIME = "0001-01-01T00:00:00Z"
-_FNV_OFFSET, _FNV_PRIME = 14695981039346656037, 1099511628211
+__all__ = ["AlertmanagerSimulator", "fingerprint"]
 
 
-class AlertmanagerSimulator(Simulator):
+class AlertmanagerSimulator(AlertmanagerApiSimulator):
     """Version 0.25 as far as the hub can see it."""
 
     name = "Alertmanager simulator"
@@ -39,37 +33,13 @@ class AlertmanagerSimulator(Simulator):
         del body
         return {"Authorization": f"Bearer {self.webhook_token}", "User-Agent": "Alertmanager/0.25.0"}
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return the used part of API v2."""
-        return [web.get("/api/v2/status", self._status), web.get("/api/v2/alerts", self._alerts)]
-
-    def fire(self, labels: Mapping[str, str], annotations: Mapping[str, str] | None = None) -> str:
-        """Let an alert fire; return its fingerprint. Nothing is notified yet."""
-        key = fingerprint(labels)
-        self.shelf("alert").put(
-            key,
-            {
-                "labels": dict(labels),
-                "annotations": dict(annotations or {}),
-                "startsAt": _text(time.time()),
-                "endsAt": _ZERO_TIME,
-                "fingerprint": key,
-                "generatorURL": "http://prometheus.example.test:9090/graph?g0.tab=1",
-                "status": "firing",
-            },
-        )
-        return key
-
-    def resolve(self, key: str) -> None:
-        """Let an alert end. Nothing is notified yet."""
-        alert = self.shelf("alert").get(key)
-        if alert is not None:
-            self.shelf("alert").put(key, {**alert, "status": "resolved", "endsAt": _text(time.time())})
-
     def notify(self, *keys: str, receiver: str = "isthmus", truncated: int = 0) -> dict[str, Any]:
-        """Send (and return) one notification about these alerts, or about all, as one group."""
+        """Send (and return) one notification about these alerts, or about all, as one group. Silenced ones are
+        left out; a group without members is not notified."""
         shelf = self.shelf("alert")
-        alerts = [item for key, item in shelf.all() if not keys or key in keys]
+        alerts = [
+            item for key, item in shelf.all() if (not keys or key in keys) and not self.silenced_by(item)
+        ]
         common = dict(set.intersection(*(set(each["labels"].items()) for each in alerts))) if alerts else {}
         payload = {
             "version": "4",
@@ -83,52 +53,6 @@ class AlertmanagerSimulator(Simulator):
             "groupKey": '{}:{alertname="' + common.get("alertname", "") + '"}',
             "truncatedAlerts": truncated,
         }
-        self.emit(payload)
+        if alerts:
+            self.emit(payload)
         return payload
-
-    def seed(self, kind: str, count: int) -> list[str]:
-        """Let `count` alerts fire."""
-        del kind
-        first = self.shelf("alert").next_number() * 1_000
-        return [
-            self.fire(
-                {"alertname": "Seeded", "instance": f"host-{first + n}.example.test", "severity": "warning"}
-            )
-            for n in range(count)
-        ]
-
-    def human_edit(self, kind: str, key: str, values: Mapping[str, Any]) -> None:
-        """Change an alert's annotations (rules are edited by people; nothing else can be)."""
-        alert = self.shelf(kind).get(key)
-        if alert is not None:
-            self.shelf(kind).put(
-                key, {**alert, "annotations": {**alert["annotations"], "note": str(dict(values))}}
-            )
-
-    async def _status(self, request: web.Request) -> web.Response:
-        del request
-        return web.json_response(
-            {"cluster": {"status": "ready"}, "versionInfo": {"version": "0.25.0"}, "uptime": _text(0)}
-        )
-
-    async def _alerts(self, request: web.Request) -> web.Response:
-        del request
-        firing = [item for _, item in self.shelf("alert").all() if item["status"] == "firing"]
-        state = {"state": "active", "silencedBy": [], "inhibitedBy": []}
-        return web.json_response(
-            [{**each, "status": state, "receivers": [{"name": "isthmus"}]} for each in firing]
-        )
-
-
-def fingerprint(labels: Mapping[str, str]) -> str:
-    """Return Prometheus' fingerprint: FNV-1a over the sorted labels, each name and value closed by 0xFF."""
-    total = _FNV_OFFSET
-    for name in sorted(labels):
-        for byte in (*name.encode(), 0xFF, *labels[name].encode(), 0xFF):
-            total = ((total ^ byte) * _FNV_PRIME) & 0xFFFF_FFFF_FFFF_FFFF
-    return f"{total:016x}"
-
-
-def _text(seconds: float) -> str:
-    moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -7,8 +7,9 @@ outcome is not known raises `UnknownOutcome`; a read in the same place raises `R
 from __future__ import annotations
 
 import hashlib
+import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -40,6 +41,16 @@ class Basic:
         return "Basic(…)"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """Whom to believe over TLS: `ca` is the PEM text of the authority that issued the partner's certificate, `name`
+    what its certificate is issued for where the URL says otherwise ("" = the public authorities; the URL's host).
+    """
+
+    ca: str = ""
+    name: str = ""
+
+
 class HttpClient:
     """The session of one connection.
 
@@ -57,6 +68,7 @@ class HttpClient:
         secrets: tuple[str, ...] = (),
         allow_private_addresses: bool = False,
         problems: Callable[[Wild], tuple[Problem, ...]] | None = None,
+        trust: Trust | None = None,
     ) -> None:
         split = urlsplit(base_url)
         if split.scheme not in {"http", "https"} or not split.hostname or split.username:
@@ -74,6 +86,7 @@ class HttpClient:
         self._secrets = tuple(each for each in (*secrets, basic.password if basic else "") if each)
         self._allow_private = allow_private_addresses
         self._problems = problems
+        self._trust = trust or Trust()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -136,7 +149,13 @@ class HttpClient:
         await pacing.wait()
         try:
             async with self._opened().request(
-                method, self._base + path, params=params, data=data, headers=sent, allow_redirects=False
+                method,
+                self._base + path,
+                params=params,
+                data=data,
+                headers=sent,
+                allow_redirects=False,
+                server_hostname=self._trust.name or None,
             ) as response:
                 body = await self._bounded(response, where, writes=writes)
                 names = {name.lower(): value for name, value in response.headers.items()}
@@ -144,6 +163,55 @@ class HttpClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as cause:
             # `from None`: aiohttp's errors quote the URL with its query, which may hold a token.
             raise self._transport_error(cause, where, writes=writes) from None
+
+    async def lines(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        quiet_seconds: float,
+        line_bytes_max: int,
+    ) -> AsyncIterator[list[bytes]]:
+        """Yield the lines of an answer that has no end, as they come: first an empty list when the partner has
+        accepted the call, then every bunch that arrived together. Raises what a read raises when it breaks off,
+        and after `quiet_seconds` without a byte (a dead network says nothing either).
+        """
+        where = f"{method} {self._host}{path.partition('?')[0]}"
+        sent = {**self._headers, **(headers or {})}
+        body = None if json is None else msgspec.json.encode(json)
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        await pacing.wait()
+        timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS, sock_read=quiet_seconds)
+        try:
+            async with self._opened().request(
+                method,
+                self._base + path,
+                data=body,
+                headers=sent,
+                allow_redirects=False,
+                timeout=timeout,
+                server_hostname=self._trust.name or None,
+            ) as response:
+                if response.status != 200:
+                    said = await self._bounded(response, where, writes=False)
+                    names = {name.lower(): value for name, value in response.headers.items()}
+                    answer = Answer(status=response.status, headers=names, body=said, where=where)
+                    raise error(answer, writes=False, now=time.time()) or Retryable(
+                        f"{where} answered {response.status}.", remedy="Check the connection's URL."
+                    )
+                yield []
+                half = b""
+                async for part in response.content.iter_any():
+                    *whole, half = (half + part).split(b"\n")
+                    if len(half) > line_bytes_max:
+                        raise Retryable(f"{where} sent a line of more than {line_bytes_max} bytes.")
+                    if found := [line for line in whole if line.strip()]:
+                        yield found
+        except (aiohttp.ClientError, TimeoutError, OSError) as cause:
+            raise self._transport_error(cause, where, writes=False) from None
 
     async def download(
         self,
@@ -178,7 +246,9 @@ class HttpClient:
         if self._session is None:
             session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=20, socket_factory=None if self._allow_private else guarded_socket
+                    limit=20,
+                    socket_factory=None if self._allow_private else guarded_socket,
+                    ssl=ssl.create_default_context(cadata=self._trust.ca) if self._trust.ca else True,
                 ),
                 timeout=aiohttp.ClientTimeout(
                     total=self._limits.request_seconds_max,

@@ -17,7 +17,7 @@ from isthmus.kernel.errors import NeedsOperator
 
 Category = Literal["itsm", "monitoring", "cmdb", "delivery", "identity", "chat", "generic"]
 Verb = Literal[
-    "webhook", "import", "read", "write", "comment", "revise", "attach", "gate", "tell",
+    "webhook", "import", "read", "stream", "write", "comment", "revise", "attach", "gate", "tell",
     "acknowledge", "silence", "annotate", "resolve", "notify",
 ]  # fmt: skip
 Paging = Literal["none", "offset", "page", "cursor", "link", "keyset"]

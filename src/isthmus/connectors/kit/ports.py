@@ -133,6 +133,21 @@ class Poller(Protocol):
         ...
 
 
+@runtime_checkable
+class Streamer(Protocol):
+    """A system that tells what happens over a connection that we keep open (verb `stream`)."""
+
+    def stream(self, kind: str) -> AsyncIterator[Page]:
+        """Yield what happens, as it happens, until the connection breaks (then raise the error that fits).
+
+        What happened while nobody listened is lost at the partner. So the stream is opened first, then everything
+        is read as it stands, and only then events follow: nothing falls between. The first page is yielded, empty
+        or not, as soon as both worked. Watermarks are "": a stream has no place to go on from. Order and repeats
+        do not matter to the hub, gaps do.
+        """
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class SetDelta:
     """What to add to and remove from a set: never the full set, or a partner's own addition is lost."""

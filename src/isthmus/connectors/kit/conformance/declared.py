@@ -12,11 +12,11 @@ import pytest
 from isthmus.connectors.kit.alerting import Acknowledger, Annotator, Notifier, Resolver, Silencer
 from isthmus.connectors.kit.attachments import AttachmentSystem
 from isthmus.connectors.kit.conformance.world import World
-from isthmus.connectors.kit.ports import Poller, Source, TicketSystem
+from isthmus.connectors.kit.ports import Poller, Source, Streamer, TicketSystem
 from isthmus.connectors.kit.revisions import CommentRevision
 from isthmus.kernel.kinds import KINDS
 
-_PUSHED, _ASKED = ("webhook", "import"), ("read",)
+_PUSHED, _ASKED = ("webhook", "import"), ("read", "stream")
 _EFFECTS: dict[str, type[Any]] = {
     "acknowledge": Acknowledger,
     "silence": Silencer,
@@ -80,6 +80,9 @@ class Declared:
         )
         assert isinstance(client, CommentRevision) is self.world.manifest.can("revise"), (
             "a client revises comments if and only if <kind>:revise is declared"
+        )
+        assert isinstance(client, Streamer) is self.world.manifest.can("stream"), (
+            "a client streams if and only if <kind>:stream is declared"
         )
         for verb, port in _EFFECTS.items():
             assert isinstance(client, port) is self.world.manifest.can(verb), (

@@ -6,11 +6,13 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from isthmus.connectors.kit.conformance.sampling import text_patch
 from isthmus.connectors.kit.conformance.world import Running, World
 from isthmus.connectors.kit.faults import Fault
+from isthmus.connectors.kit.manifest import Limits
 from isthmus.kernel.errors import (
     Conflict,
     IsthmusError,
@@ -157,7 +159,14 @@ class Reacting:
                 return error
             return None
 
-        return self.world.play(run)
+        return self.world.play(run, limits=self._tight() if fault is Fault.OVERSIZED else None)
+
+    def _tight(self) -> Limits:
+        """Return limits under which an oversized answer is noticed by its size, also on a busy machine."""
+        declared = self.world.manifest.limits
+        return msgspec.structs.replace(
+            declared, request_seconds_max=10.0, response_bytes_max=min(declared.response_bytes_max, 1_000_000)
+        )
 
 
 async def find_seeded(running: Running, kind: str, key: str) -> Any:
