@@ -7,7 +7,7 @@ import sys
 import typer
 
 import isthmus
-from isthmus.cli import audit, configuration, documentation, gate, installation, operate, token
+from isthmus.cli import audit, configuration, documentation, gate, installation, operate, people, token
 from isthmus.cli.demo import command as demo_command
 from isthmus.cli.output import Exit, errors
 from isthmus.kernel.errors import IsthmusError
@@ -35,6 +35,7 @@ operate.add_to(app)
 audit.add_to(app)
 app.add_typer(gate.app, name="gate")
 app.add_typer(token.app, name="token")
+app.add_typer(people.app, name="people")
 demo_command.add_to(app)
 documentation.add_to(app)
 

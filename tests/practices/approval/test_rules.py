@@ -20,7 +20,7 @@ facts_of_approval = st.builds(
     subject=st.just("change"),
     content_hash=hashes,
     state=st.sampled_from(list(approval.State)).map(str),
-    requester=st.sampled_from(["ada", ""]),
+    requester=st.sampled_from(["ada", "", "local:root"]),
     approver=people,
     authority=st.just("board"),
     definition=st.just("d"),
@@ -32,7 +32,7 @@ facts_of_approval = st.builds(
 
 @given(
     facts=st.lists(facts_of_approval, max_size=4),
-    requesters=st.sets(st.sampled_from(["ada", "ben"])),
+    requesters=st.sets(st.sampled_from(["ada", "ben", "system:pump"])),
     current=hashes,
     now=times,
 )
@@ -46,6 +46,7 @@ def test_standing_is_approved_only_by_different_others_about_exactly_this_conten
         assert all(fact.state == "approved" for fact in about)
         assert all(fact.approver and fact.approver not in requesters | {fact.requester} for fact in about)
         assert len({fact.approver for fact in about}) == len(about)
+        assert not any(":" in each for each in requesters | {fact.requester for fact in about})
         assert all(fact.expires_at is None or now < fact.expires_at for fact in about)
         assert not found.reasons
     else:
@@ -91,6 +92,7 @@ def test_self_approval_never_counts_and_only_persons_with_the_authority_decide(
         verdict=st.sampled_from(["approved", "refused", "maybe"]),
         approver=people,
         content_hash=st.sampled_from(["aa", "bb", ""]),
+        named_by=people,
     ),
     trusted=st.booleans(),
     requesters=st.sets(people),
@@ -113,5 +115,33 @@ def test_evidence_counts_only_from_a_named_system_by_another_person_about_the_cu
         assert trusted
         assert evidence.approver
         assert evidence.approver not in requesters | {fact.requester}
+        assert not evidence.named_by or evidence.named_by not in requesters | {fact.requester}
         assert evidence.content_hash == current == fact.content_hash
         assert fact.state == "awaiting"
+
+
+def test_a_request_by_a_part_of_the_hub_or_its_machine_is_nobodys_request():
+    assert not approval.nameless({"01M7XCJA2101549YJAAFMR7CB3", "person-ada"})
+    for each in ("local:root", "system:pump"):
+        assert [reason.rule for reason in approval.nameless({"ada", each})] == ["approval.requester"]
+
+
+def test_who_asks_cannot_have_said_who_approved_at_the_partner():
+    asked = Fact(
+        id="1", version=1, subject="c", content_hash="aa", state="awaiting", requester="ada", approver="", authority="",
+        definition="", definition_version="", expires_at=None, roles=[],
+    )  # fmt: skip
+
+    def rules_of(named_by: str) -> list[str]:
+        seen = Evidence(system="sn", verdict="approved", approver="ben", content_hash="aa", named_by=named_by)
+        given = {
+            "requesters": {"cleo"},
+            "deciders": (),
+            "trusted": True,
+            "current_hash": "aa",
+            "now": Instant(0),
+        }
+        return [each.rule for each in approval.may_accept(asked, seen, **given)]
+
+    assert rules_of("admin") == rules_of("") == []
+    assert rules_of("ada") == rules_of("cleo") == ["approval.evidence_named"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from isthmus.identity import partner_names
 from isthmus.kernel.instant import DAY, HOUR, MINUTE, Instant
 from isthmus.kernel.observation import ExternalRef, Observation
 from isthmus.ledger import reading
@@ -194,7 +195,7 @@ def test_evidence_about_other_content_or_by_nobody_known_opens_nothing(world, pa
 
 def test_a_partner_s_approval_by_the_requester_opens_nothing(world, partner):
     trust(world, "normal")
-    eve = evidence.person_named("snow", "eve.partner", world.organisation)
+    eve = partner_names.find("snow", "eve.partner", world.organisation).person
     world.people["ada"] = world.book.actor("change_manager", name=eve)
     change = world.raise_change()
     world.do("ada", service.submit, change)

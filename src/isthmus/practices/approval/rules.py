@@ -66,13 +66,14 @@ class Decider(msgspec.Struct, frozen=True, kw_only=True):
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """An approval seen at another system: who decided there, about which content, read at which version.
 
-    `approver` is the person of ours behind the partner's name ("" if there is none).
+    `approver` is the person of ours behind the partner's name ("" if there is none), `named_by` who said so.
     """
 
     system: str
     verdict: str
     approver: str
     content_hash: str
+    named_by: str = ""
     partner_actor: str = ""
     partner_version: str = ""
     at: int | None = None
@@ -80,6 +81,23 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 def _no(rule: str, text: str) -> Reason:
     return Reason(rule=f"approval.{rule}", text=text)
+
+
+def nameless(requesters: Collection[str]) -> list[Reason]:
+    """Return why a request cannot be approved at all: a part of the hub or the local operator made it.
+
+    Neither is a person here, so nobody can be told apart from them: whoever sits at the machine would
+    approve their own request from the console.
+    """
+    unknown = sorted(each for each in requesters if _PART in each)
+    return [
+        _no("requester", f"{each!r} asks for it, which is no person: nobody can be told apart from them.")
+        for each in unknown
+    ]
+
+
+_PART = ":"
+"""Stands in the ids of what is no record: `local:<user>`, `system:<part>`."""
 
 
 def _open(fact: Fact, current_hash: str, now: Instant) -> list[Reason]:
@@ -153,6 +171,13 @@ def may_accept(
         )
     if evidence.approver and evidence.approver in {*requesters, fact.requester}:
         reasons.append(_no("self", "Nobody approves their own request."))
+    if evidence.approver and evidence.named_by in {*requesters, fact.requester} - {""}:
+        reasons.append(
+            _no(
+                "evidence_named",
+                "Who asks has said themselves who that is at the partner; somebody else must.",
+            )
+        )
     if evidence.approver and evidence.approver in deciders:
         reasons.append(_no("twice", "This person has decided another part of the same request."))
     if not evidence.content_hash or evidence.content_hash != current_hash:
@@ -203,6 +228,7 @@ def standing(
         reasons.append("The time to decide has passed.")
     if any(fact.expires_at is not None and now >= fact.expires_at for fact in granted):
         reasons.append("The approval has run out.")
+    reasons += [each.text for each in nameless({*requesters, *(fact.requester for fact in granted)})]
     if any(fact.approver in {*requesters, fact.requester} for fact in granted):
         reasons.append("An approval by the requester does not count.")
     if any(not fact.approver for fact in granted):

@@ -122,14 +122,22 @@ def request(
     count: int,
     expires_at: Instant,
     valid_for: int,
+    requesters: Collection[str] = (),
 ) -> list[Approval]:
     """Ask for `count` decisions about exactly this content, by holders of one of `roles`, until `expires_at`.
+
+    `requesters` are persons who stand behind the subject, beside the actor who asks.
 
     A granted one stays valid for `valid_for` microseconds. Both are pinned: a later edit of the definition
     does not change what was asked.
     """
     if subject_kind not in _subjects:
         raise Bug(f"{subject_kind!r} is not registered for approval.")
+    if nameless := rules.nameless({person_behind(work.actor), *requesters}):
+        raise Conflict(
+            " ".join(each.text for each in nameless),
+            remedy="Raise it and ask for its approval signed in to the console, or with a token that a person owns.",
+        )
     found: list[Approval] = []
     for _ in range(count):
         approval = work.create(
@@ -178,7 +186,7 @@ def decide(work: Work, approval: Approval, verdict: str, *, comment: str = "") -
     if forbidden:
         raise RefusedDecision(approval.id, approval.organisation, forbidden)
     if verdict == State.APPROVED:
-        reasons = [*reasons, *content.blocked]
+        reasons = [*reasons, *content.blocked, *rules.nameless({*content.requesters, fact.requester})]
     if reasons:
         raise Conflict(
             " ".join(each.text for each in reasons),
@@ -209,7 +217,7 @@ def accept_evidence(work: Work, approval: Approval, evidence: Evidence, *, trust
         current_hash=content.content_hash, now=work.now,
     )  # fmt: skip
     if evidence.verdict == State.APPROVED:
-        reasons = [*reasons, *content.blocked]
+        reasons = [*reasons, *content.blocked, *rules.nameless({*content.requesters, fact.requester})]
     told = _told(evidence)
     if reasons:
         # Kept on the record, so that the same sight at the next poll is no second entry.

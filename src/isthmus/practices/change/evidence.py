@@ -14,7 +14,7 @@ from typing import Any
 from isthmus.hub.sync import loading, synced
 from isthmus.hub.sync.algorithm import Unmapped
 from isthmus.hub.sync.dialect import Dialect
-from isthmus.identity.models import Person
+from isthmus.identity import partner_names
 from isthmus.kernel.instant import SECOND, Instant
 from isthmus.kernel.observation import Observation
 from isthmus.kernel.record import Reason
@@ -28,7 +28,6 @@ from isthmus.practices.change.models import Change
 from isthmus.practices.change.rules.content import CONTENT_FIELDS, content_hash
 from isthmus.practices.configuration import service as configuration
 
-PEOPLE_MAX = 20_000
 _WINDOW = ("window_start", "window_end")
 _TYPES = frozenset({"standard", "normal", "emergency"})
 
@@ -48,7 +47,7 @@ def judge(work: Work, record: RecordModel, connection: str, observation: Observa
             verdict=verdict_of(observation),
             state="cancelled" if observation.deleted else str(observation.evidence.get("state") or ""),
             requester=record.requester
-            or person_named(connection, _text(observation, "requester"), record.organisation),
+            or partner_names.find(connection, _text(observation, "requester"), record.organisation).person,
         )
         elsewhere.follow(work, record, connection, told)
     else:
@@ -89,10 +88,14 @@ def verdict_of(observation: Observation) -> str:
 def found_in(connection: str, observation: Observation, organisation: str, *, content: str = "") -> Evidence:
     """Return the decision that one sight shows. `content` is the hash of what the same read shows."""
     name, verdict = _text(observation, "approver") or observation.partner_actor, verdict_of(observation)
+    known = partner_names.Known()
+    if verdict in {"approved", "refused"}:
+        known = partner_names.find(connection, name, organisation)
     return Evidence(
         system=connection,
         verdict=verdict,
-        approver=person_named(connection, name, organisation) if verdict in {"approved", "refused"} else "",
+        approver=known.person,
+        named_by=known.given_by,
         content_hash=content,
         partner_actor=name,
         partner_version=observation.version,
@@ -167,19 +170,6 @@ def _theirs_or_ours(dialect: Dialect, name: str, theirs: Any, ours: Any) -> Any:
         return dialect.inward(name, theirs)
     except Unmapped:
         return f"unreadable: {theirs!r}"
-
-
-def person_named(connection: str, name: str, organisation: str) -> str:
-    """Return the person of ours who is called `name` at this connection, "" if nobody or several are."""
-    if not name:
-        return ""
-    people = Person.objects.filter(organisation=organisation, state="active")[:PEOPLE_MAX]
-    found = [
-        each.id
-        for each in people
-        if isinstance(each.partner_names, dict) and each.partner_names.get(connection) == name
-    ]
-    return found[0] if len(found) == 1 else ""
 
 
 def born_there(

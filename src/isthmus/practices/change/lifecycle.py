@@ -63,6 +63,7 @@ def request_approval(work: Work, change: Change) -> Change:
         count=authority.approvals,
         expires_at=Instant(work.now + microseconds(authority.decide_within)),
         valid_for=microseconds(authority.valid_for),
+        requesters={change.requester} - {""},
     )
     return work.change(
         change,

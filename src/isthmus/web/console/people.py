@@ -10,11 +10,11 @@ from django.views.decorators.http import require_POST
 
 from isthmus.hub.http import actor as callers
 from isthmus.hub.http import paging
-from isthmus.identity import people, permissions, tokens
+from isthmus.identity import partner_names, people, permissions, tokens
 from isthmus.identity.roles import NEVER_BY_TOKEN, PERMISSIONS, ROLES
 from isthmus.kernel.errors import NotFound
 from isthmus.ledger.work import Work
-from isthmus.web import records
+from isthmus.web import naming, records
 from isthmus.web.console.screen import act, back, found, me, page, screen
 
 
@@ -31,9 +31,12 @@ def index(request: HttpRequest) -> HttpResponse:
         .order_by("role")
     ):
         grants.setdefault(each.holder, []).append(each)
+    places = {each: naming.open_to(each) for each in {person.organisation for person in cut.items}}
     context = {
         "title": "People",
         "people": cut.items,
+        "names": {each.id: sorted(partner_names.of(each).items()) for each in cut.items},
+        "connections": {each.id: places[each.organisation] for each in cut.items},
         "next": cut.next,
         "grants": grants,
         "roles": sorted(ROLES),
@@ -88,6 +91,39 @@ def revoke(request: HttpRequest, grant_id: str) -> HttpResponse:
 
     done = f"The role {held.role} is revoked and stops working within two seconds."
     act(request, do, permission="people:write", organisation=held.organisation, done=done)
+    return back(request, "/people")
+
+
+@require_POST
+@screen("people:write")
+def name(request: HttpRequest, person_id: str) -> HttpResponse:
+    """Say what somebody is called at a connection."""
+    person = found(records.of("person").filter(id=person_id).first())
+    given, where = request.POST.get("name", "").strip(), request.POST.get("connection", "")
+
+    def do(work: Work) -> Any:
+        fresh = found(records.of("person").filter(id=person_id).first())
+        return partner_names.give(work, fresh, connection=naming.connection_for(fresh, where), name=given)
+
+    done = f"What {given} decides at {where} is {person.username}'s decision from now on."
+    act(request, do, permission="people:write", organisation=person.organisation, done=done)
+    return back(request, "/people")
+
+
+@require_POST
+@screen("people:write")
+def unname(request: HttpRequest, person_id: str) -> HttpResponse:
+    """Take somebody's name at a connection away."""
+    person = found(records.of("person").filter(id=person_id).first())
+    where = request.POST.get("connection", "")
+
+    def do(work: Work) -> Any:
+        return partner_names.take(
+            work, found(records.of("person").filter(id=person_id).first()), connection=where
+        )
+
+    done = f"{person.username} has no name at {where} any more."
+    act(request, do, permission="people:write", organisation=person.organisation, done=done)
     return back(request, "/people")
 
 

@@ -73,6 +73,8 @@ urlpatterns = [
     path("people", people.index),
     path("people/add", people.add),
     path("people/<str:person_id>/grant", people.grant),
+    path("people/<str:person_id>/name", people.name),
+    path("people/<str:person_id>/unname", people.unname),
     path("people/grants/<str:grant_id>/revoke", people.revoke),
     path("tokens", people.list_tokens),
     path("tokens/issue", people.issue),

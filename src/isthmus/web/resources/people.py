@@ -8,11 +8,12 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 
 from isthmus.hub.http import actor as callers
-from isthmus.hub.http import idempotency, paging
-from isthmus.identity import people, permissions
+from isthmus.hub.http import etag, idempotency, paging
+from isthmus.identity import partner_names, people, permissions
+from isthmus.identity.models import Person
 from isthmus.kernel.errors import NotFound
 from isthmus.ledger.work import Work
-from isthmus.web import records
+from isthmus.web import naming, records
 from isthmus.web.resources import shapes
 
 router = Router(tags=["identity"])
@@ -30,6 +31,17 @@ class NewPerson(Schema):
 class Grant(Schema):
     role: str
     organisation: str = ""
+
+
+class PartnerName(Schema):
+    """`name` as the partner shows it: for ServiceNow the user name, for Jira the account id."""
+
+    connection: str
+    name: str
+
+
+class FormerName(Schema):
+    connection: str
 
 
 @router.get("/people", summary="People")
@@ -81,6 +93,39 @@ def revoke(request: HttpRequest, person_id: str, payload: Grant) -> HttpResponse
         return {"holder": person_id, "role": payload.role, "state": "revoked"}
 
     return idempotency.act(request, do, out=lambda each: each)
+
+
+@router.post(
+    "/people/{person_id}/partner-names",
+    summary="Say what somebody is called at a connection; their decisions there count from then on",
+)
+def name(request: HttpRequest, person_id: str, payload: PartnerName) -> HttpResponse:
+    person = _named(request, person_id)
+    where = naming.connection_for(person, payload.connection)
+
+    def do(work: Work) -> Any:
+        return partner_names.give(work, _person(person_id), connection=where, name=payload.name)
+
+    return idempotency.act(request, do, out=shapes.record)
+
+
+@router.post("/people/{person_id}/partner-names/remove", summary="Take somebody's name at a connection away")
+def unname(request: HttpRequest, person_id: str, payload: FormerName) -> HttpResponse:
+    _named(request, person_id)
+
+    def do(work: Work) -> Any:
+        return partner_names.take(work, _person(person_id), connection=payload.connection)
+
+    return idempotency.act(request, do, out=shapes.record)
+
+
+def _named(request: HttpRequest, person_id: str) -> Person:
+    """Return the person whose names may be changed by the caller, at the version that they expect."""
+    actor = callers.require(request, "people:write")
+    person: Person = _person(person_id)
+    permissions.require(actor, "people:write", person.organisation)
+    etag.expect(request, person)
+    return person
 
 
 def _person(person_id: str) -> Any:
