@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import cast
 
 from isthmus.connectors.kit.ports import Context
+from isthmus.connectors.kit.ruling import observations
 from isthmus.connectors.kit.webhook import WebhookSource
 from isthmus.connectors.webhook.config import WebhookConfig
-from isthmus.connectors.webhook.mapping import observations
 from isthmus.kernel import wild
 from isthmus.kernel.observation import Observation
 from isthmus.kernel.signature import SCHEMES, Scheme
@@ -30,4 +30,6 @@ class GenericSource(WebhookSource):
         delivery = (headers.get(nonce_header, "") if nonce_header else "") or headers.get(
             "idempotency-key", ""
         )
-        return observations(wild.from_json(body), headers, context, config, delivery[:_KEY_CHARACTERS_MAX])
+        return observations(
+            wild.from_json(body), headers, context, config.rules, delivery[:_KEY_CHARACTERS_MAX]
+        )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from isthmus.connectors.kit.ports import Context
-from isthmus.connectors.webhook.config import Rule, WebhookConfig, program
+from isthmus.connectors.kit.rules import Rule, program
 from isthmus.kernel import wild
 from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.instant import Instant
@@ -22,13 +22,13 @@ STATE_LIKE = frozenset({"alert", "ci"})
 
 
 def observations(
-    body: Wild, headers: Mapping[str, str], context: Context, config: WebhookConfig, delivery: str
+    body: Wild, headers: Mapping[str, str], context: Context, rules: Sequence[Rule], delivery: str
 ) -> list[Observation]:
     """Return what the rules see in a body. `delivery` identifies the request ("" if the sender gives no id)."""
     if not isinstance(body.raw(), dict):
         body.refuse("must be an object")
     found: list[Observation] = []
-    for rule in config.rules:
+    for rule in rules:
         for index, item in enumerate(_items(body, rule)):
             reader = _Reader(body=body, item=item, headers=headers)
             if rule.when and not reader.holds(rule.when):

@@ -1,0 +1,191 @@
+"""Incidents of PagerDuty as alerts: typed shapes for webhooks v3 and REST v2, one way, pure.
+
+To the hub a PagerDuty incident is an alert: something that somebody is paged about. Who acknowledged it there
+travels inward with it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from isthmus.connectors.kit.alerts import alert, moment
+from isthmus.connectors.pagerduty.config import PagerDutyConfig
+from isthmus.kernel.instant import SECOND, Instant
+from isthmus.kernel.observation import Observation
+from isthmus.kernel.record import Json
+
+Moment = Annotated[dt.datetime, Meta(tz=True)]
+Id = Annotated[str, Meta(min_length=1, max_length=100)]
+Status = Literal["triggered", "acknowledged", "resolved"]
+
+WHAT: Mapping[str, str] = {
+    "trigger_log_entry": "triggered",
+    "acknowledge_log_entry": "acknowledged",
+    "unacknowledge_log_entry": "unacknowledged",
+    "resolve_log_entry": "resolved",
+    "reopen_log_entry": "reopened",
+    "assign_log_entry": "reassigned",
+    "escalate_log_entry": "escalated",
+    "priority_change_log_entry": "priority_updated",
+    "urgency_change_log_entry": "urgency_updated",
+}
+"""Type of a log entry → the word of the webhook's event type for the same thing."""
+
+
+class Reference(Struct, frozen=True):
+    """A reference to another object of PagerDuty."""
+
+    id: str = ""
+    summary: str | None = None
+    html_url: str | None = None
+
+
+class Acknowledgement(Struct, frozen=True):
+    """Who acknowledged an incident, and when (REST only)."""
+
+    at: Moment
+    acknowledger: Reference = Reference()
+
+
+class Incident(Struct, frozen=True):
+    """An incident, as webhooks and REST both show it."""
+
+    id: Id
+    status: Status
+    title: str
+    created_at: Moment
+    number: int | None = None
+    incident_number: int | None = None
+    incident_key: str | None = None
+    html_url: str = ""
+    urgency: str = ""
+    service: Reference | None = None
+    priority: Reference | None = None
+    escalation_policy: Reference | None = None
+    assignees: list[Reference] = []
+    teams: list[Reference] = []
+    last_status_change_at: Moment | None = None
+    acknowledgements: list[Acknowledgement] = []
+
+
+class Event(Struct, frozen=True):
+    """What a webhook tells. `data` is an incident only for some of the types."""
+
+    id: Id
+    event_type: Annotated[str, Meta(min_length=1, max_length=100)]
+    resource_type: str
+    occurred_at: Moment
+    data: dict[str, Any]
+    agent: Reference | None = None
+
+
+class Envelope(Struct, frozen=True):
+    """The body of a webhook v3."""
+
+    event: Event
+
+
+class LogEntry(Struct, frozen=True):
+    """One entry of an incident's log, with the incident as it is now (`include[]=incidents`)."""
+
+    id: Id
+    type: str
+    created_at: Moment
+    incident: Incident
+    agent: Reference | None = None
+
+
+def from_event(event: Event, incident: Incident, connection: str, config: PagerDutyConfig) -> Observation:
+    """Return the alert that a webhook speaks of."""
+    what = event.event_type.removeprefix("incident.")
+    at = moment(event.occurred_at)
+    return _observation(incident, what, at, event.agent, connection, config)
+
+
+def from_listed(incident: Incident, connection: str, config: PagerDutyConfig) -> Observation:
+    """Return the alert of a listed incident: its last change of state is the event."""
+    at = moment(incident.last_status_change_at or incident.created_at)
+    actor = incident.acknowledgements[-1].acknowledger if incident.acknowledgements else None
+    return _observation(incident, incident.status, at, actor, connection, config)
+
+
+def from_log(entry: LogEntry, connection: str, config: PagerDutyConfig) -> Observation:
+    """Return the alert as it is now, with the log entry that made us look as the event."""
+    at = moment(entry.created_at)
+    return _observation(entry.incident, WHAT[entry.type], at, entry.agent, connection, config)
+
+
+def is_own(incident: Incident, config: PagerDutyConfig) -> bool:
+    """Return whether this hub raised the incident: taken as an alert it would page about itself for ever."""
+    return (incident.incident_key or "").startswith(config.own_key_prefix)
+
+
+def _observation(
+    incident: Incident,
+    what: str,
+    at: Instant | None,
+    actor: Reference | None,
+    connection: str,
+    config: PagerDutyConfig,
+) -> Observation:
+    number = incident.number or incident.incident_number
+    severities = {name.lower(): severity for name, severity in config.urgencies.items()}
+    priority = _said(incident.priority)
+    word = priority if priority.lower() in severities else incident.urgency
+    started = moment(incident.created_at)
+    second = 0 if at is None else at // SECOND
+    resolved = incident.status == "resolved"
+    return alert(
+        connection=connection,
+        key=incident.id,
+        label="" if number is None else f"#{number}",
+        url=incident.html_url,
+        state="resolved" if resolved else "firing",
+        summary=incident.title,
+        labels={
+            "service": _said(incident.service),
+            "priority": priority,
+            "urgency": incident.urgency,
+            "escalation_policy": _said(incident.escalation_policy),
+            "team": ", ".join(sorted(_said(each) for each in incident.teams)),
+        },
+        annotations={"incident_key": incident.incident_key or ""},
+        severity=word,
+        severities=severities,
+        starts_at=started,
+        ends_at=at if resolved else None,
+        occurred_at=at,
+        event_id=f"{incident.id}:{what}:{second}",
+        actor=_said(actor),
+        more=_acknowledgement(incident, what, at, actor),
+        evidence={"assignees": [_said(each) for each in incident.assignees]} if incident.assignees else None,
+    )
+
+
+def _acknowledgement(
+    incident: Incident, what: str, at: Instant | None, actor: Reference | None
+) -> dict[str, Json]:
+    """Return the partner's own acknowledgement; a webhook names the person only when they do it."""
+    if incident.status == "resolved":
+        return {}
+    held: dict[str, Json] = {"acknowledged": incident.status == "acknowledged"}
+    if incident.status != "acknowledged":
+        return held
+    if incident.acknowledgements:
+        last = incident.acknowledgements[-1]
+        return {
+            **held,
+            "acknowledged_by": _said(last.acknowledger),
+            "acknowledged_at": moment(last.at),
+        }
+    if what == "acknowledged":
+        held |= {"acknowledged_by": _said(actor), "acknowledged_at": at}
+    return held
+
+
+def _said(reference: Reference | None) -> str:
+    return "" if reference is None else reference.summary or reference.id
