@@ -75,6 +75,7 @@ INSTALLED_APPS = [
     "isthmus.practices.configuration.apps.ConfigurationConfig",
     "isthmus.practices.change.apps.ChangeConfig",
     "isthmus.practices.approval.apps.ApprovalConfig",
+    "isthmus.practices.service_level.apps.ServiceLevelConfig",
     "isthmus.web.apps.WebConfig",
 ]
 MIDDLEWARE = [

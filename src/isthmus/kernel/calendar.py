@@ -14,12 +14,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from zoneinfo import ZoneInfo
 
 import holidays as holiday_tables
 
 from isthmus.kernel.errors import Problem, Rejected
+from isthmus.kernel.icalendar import occurrences
 from isthmus.kernel.instant import DAY, MINUTE, SECOND, Instant, from_datetime, to_datetime
 
 Span = tuple[Instant, Instant]
@@ -50,12 +51,16 @@ class WorkingTime:
     """The rule. No shifts: round the clock. `holidays`: a country or country-subdivision code ("DE-BY").
 
     `closed` are further dates without work. A shift is dropped on the closed date on which it starts.
+    `open_ics` and `closed_ics` are iCalendar texts: the events of the first are the working time instead of
+    shifts, those of the second are taken out of it, to the minute (an all-day event: midnight to midnight).
     """
 
     zone: str = "UTC"
     shifts: tuple[Shift, ...] = ()
     holidays: str = ""
     closed: frozenset[dt.date] = frozenset()
+    open_ics: str = ""
+    closed_ics: str = ""
 
 
 ROUND_THE_CLOCK = WorkingTime()
@@ -193,8 +198,52 @@ def timetable(rule: WorkingTime, first_year: int, last_year: int) -> Timetable:
         raise Rejected(f"A timetable covers at most {YEARS_MAX} years.", remedy="Ask for a shorter stretch.")
     start = from_datetime(dt.datetime(first_year, 1, 1, tzinfo=dt.UTC))
     end = from_datetime(dt.datetime(last_year + 1, 1, 1, tzinfo=dt.UTC))
-    if not rule.shifts and not rule.holidays and not rule.closed:
-        return Timetable([(start, end)], horizon=(start, end))
+    closed = _events(rule.closed_ics, start, end, rule.zone)
+    if rule.open_ics:
+        spans = _events(rule.open_ics, start, end, rule.zone)
+    elif not rule.shifts and not rule.holidays and not rule.closed:
+        spans = [(start, end)]
+    else:
+        spans = _shift_spans(rule, first_year, last_year, start, end)
+    return Timetable(without(spans, closed), horizon=(start, end))
+
+
+def _events(text: str, start: Instant, end: Instant, zone: str) -> list[Span]:
+    """Return the times of the events of an iCalendar text, year by year: each keeps to the limit of occurrences."""
+    if not text:
+        return []
+    first, last = to_datetime(start).year, to_datetime(end).year
+    bounds = [from_datetime(dt.datetime(year, 1, 1, tzinfo=dt.UTC)) for year in range(first, last + 1)]
+    found: list[Span] = []
+    for low, high in pairwise(bounds):
+        found += [(each.starts_at, each.ends_at) for each in occurrences(text, low, high, zone=zone)]
+    return found
+
+
+def without(spans: Iterable[Span], closed: Iterable[Span]) -> list[Span]:
+    """Return what is left of `spans` where none of `closed` lies."""
+    walls = merged(closed)
+    if not walls:
+        return list(spans)
+    ends = [stop for _, stop in walls]
+    found: list[Span] = []
+    for start, end in merged(spans):
+        at = start
+        for wall_start, wall_end in walls[bisect_right(ends, start) :]:
+            if wall_start >= end:
+                break
+            if wall_start > at:
+                found.append((at, wall_start))
+            at = max(at, wall_end)
+        if at < end:
+            found.append((at, end))
+    return found
+
+
+def _shift_spans(
+    rule: WorkingTime, first_year: int, last_year: int, start: Instant, end: Instant
+) -> list[Span]:
+    """Return the shifts as UTC intervals, one stretch of constant offset after the other."""
     wall = _wall_spans(rule, range(first_year, last_year + 1))
     wall_ends = [stop for _, stop in wall]
     spans: list[Span] = []
@@ -203,7 +252,7 @@ def timetable(rule: WorkingTime, first_year: int, last_year: int) -> Timetable:
             if opening >= stopped + offset:
                 break
             spans.append((Instant(max(opening - offset, began)), Instant(min(closing - offset, stopped))))
-    return Timetable(spans, horizon=(start, end))
+    return spans
 
 
 def _year(at: Instant) -> int:
@@ -296,4 +345,13 @@ def check(rule: WorkingTime, path: str = "") -> list[Problem]:
                     remedy="Use an ISO 3166 code, e.g. DE or DE-BY.",
                 )
             )
+    for name, text in (("open_ics", rule.open_ics), ("closed_ics", rule.closed_ics)):
+        try:
+            _events(text, Instant(0), Instant(366 * DAY), rule.zone if not problems else "UTC")
+        except Rejected as fault:
+            problems.append(Problem(path=f"{path}/{name}", message=fault.text, remedy=fault.remedy))
+    if rule.open_ics and rule.shifts:
+        problems.append(
+            Problem(path=f"{path}/open_ics", message="Give hours or open_ics, not both.", remedy="Keep one.")
+        )
     return problems

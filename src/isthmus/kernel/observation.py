@@ -55,6 +55,28 @@ class ObservedAttachment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ObservedSlaClock:
+    """A service level clock as the partner shows it on its own object (ServiceNow task_sla, Jira SLA fields).
+
+    Spans in microseconds; `elapsed` as of `at` (the read, where the partner does not say). `target` is our
+    name of the promise ("response", "resolution") if the connector can tell, else "". `runs` are the times
+    that the partner counted, where it tells them (an open end: None).
+    """
+
+    name: str
+    target: str = ""
+    state: str = "unknown"
+    amount: int | None = None
+    elapsed: int | None = None
+    breached: bool = False
+    started_at: Instant | None = None
+    stopped_at: Instant | None = None
+    due_at: Instant | None = None
+    runs: tuple[tuple[Instant, Instant | None], ...] = ()
+    at: Instant | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Observation:
     """One thing seen.
 
@@ -76,6 +98,7 @@ class Observation:
     partner_actor: str = ""
     comments: tuple[ObservedComment, ...] | None = None
     attachments: tuple[ObservedAttachment, ...] | None = None
+    sla_clocks: tuple[ObservedSlaClock, ...] | None = None
     correlation: str = ""
     deleted: bool = False
     evidence: Mapping[str, Json] = field(default_factory=dict)

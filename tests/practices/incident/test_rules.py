@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.kernel.errors import Forbidden, Rejected
-from isthmus.kernel.instant import MINUTE, Instant, from_rfc3339
+from isthmus.kernel.instant import Instant, from_rfc3339
 from isthmus.kernel.kinds.incident import INCIDENT_STATES, LEVELS
 from isthmus.practices.incident.blueprint import DEFAULT_MATRIX, IncidentSection, check, table
-from isthmus.practices.incident.rules import assignment, priority, recurrence, states, targets, trigger
+from isthmus.practices.incident.rules import assignment, priority, recurrence, states, trigger
 
 # --- States -----------------------------------------------------------------------------------------------
 
@@ -133,13 +133,7 @@ def test_the_first_rule_that_fits_decides_then_the_map_then_the_default() -> Non
     assert group(assignment.Place(), noon) == "desk"
 
 
-# --- Targets, recurrence, triggers ------------------------------------------------------------------------
-
-
-def test_targets_follow_the_priority() -> None:
-    table = {"1": targets.Target(respond=15 * MINUTE, resolve=240 * MINUTE)}
-    assert targets.due(table, "1", Instant(0))[:2] == (15 * MINUTE, 240 * MINUTE)
-    assert targets.due(table, "4", Instant(0)) == (None, None, None)
+# --- Durations, recurrence, triggers ------------------------------------------------------------------------
 
 
 def test_durations_of_a_section_are_whole_seconds_and_not_negative() -> None:

@@ -110,6 +110,7 @@ def _open_record(work: Work, seen: Seen, flow: Flow) -> tuple[str, str]:
     recording.record(work, loaded, found, cause=_cause(seen))
     attachments.observed(work, loaded, observation.attachments, cause=_cause(seen))
     synced.hooks_of(kind).evidence(work, record, seen.connection, observation)
+    synced.watched(work, record, seen.connection, observation)
     del flow
     return link_id, record.id
 

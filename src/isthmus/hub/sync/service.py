@@ -149,12 +149,13 @@ def _hear_evidence(work: Work, loaded: Loaded, seen: Sighting) -> list[str]:
 
     Only sights of the present come here: an older version may show an approval that is withdrawn since.
     """
+    watched = synced.watched(work, loaded.record, loaded.link.connection, seen.observation)
     if not seen.observation.evidence:
-        return []
+        return watched
     before = loaded.record.version
     hook = synced.hooks_of(loaded.link.record_kind).evidence
     hook(work, loaded.record, loaded.link.connection, seen.observation)
-    return [loaded.record.id] if loaded.record.version != before else []
+    return [*watched, loaded.record.id] if loaded.record.version != before else watched
 
 
 def _adoption(loaded: Loaded) -> Adoption:

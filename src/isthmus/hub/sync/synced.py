@@ -76,6 +76,22 @@ def register(
     _hooks[kind] = Synced(kind=kind, apply=apply, create=create, legal=legal, evidence=evidence)
 
 
+Watcher = Callable[["Work", RecordModel, str, Observation], list[str]]
+_watchers: list[Watcher] = []
+
+
+def register_watcher(watch: Watcher) -> None:
+    """Have `watch(work, record, connection, observation)` hear of every current sight of a linked object, after
+    its merge; it returns the ids of records that it changed. It takes no part in the merge. Called from `ready`."""
+    if watch not in _watchers:
+        _watchers.append(watch)
+
+
+def watched(work: Work, record: RecordModel, connection: str, observation: Observation) -> list[str]:
+    """Tell the watchers of a sight; return what they changed."""
+    return [each for watch in _watchers for each in watch(work, record, connection, observation)]
+
+
 def hooks_of(kind: str) -> Synced:
     """Return the hooks of a synced kind."""
     return _hooks[kind]

@@ -17,6 +17,7 @@ from isthmus.kernel.kinds.installation import (
     SYSTEM_EVENT,
 )
 from isthmus.kernel.kinds.monitoring import ALERT, SILENCE
+from isthmus.kernel.kinds.service_level import SLA_CLOCK, SLA_PARTNER_CLOCK
 from isthmus.kernel.kinds.sync import CONFLICT, LINK
 from isthmus.kernel.record import RecordKind
 
@@ -48,5 +49,7 @@ KINDS: dict[str, RecordKind] = {
         GATE_DECISION,
         LINK,
         CONFLICT,
+        SLA_CLOCK,
+        SLA_PARTNER_CLOCK,
     )
 }

@@ -32,13 +32,19 @@ class Hours(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Working time. No hours: round the clock. `holidays`: ISO 3166 code, e.g. DE or DE-BY."""
+    """Working time. No hours: round the clock. `holidays`: ISO 3166 code, e.g. DE or DE-BY.
+
+    `open_ics`: an iCalendar text whose events are the working time, instead of `hours`; `closed_ics`: one whose
+    events are taken out (a company calendar of closures). Times without a zone are read in `zone`.
+    """
 
     name: str
     zone: str = "UTC"
     hours: list[Hours] = []
     holidays: str = ""
     closed: list[dt.date] = []
+    open_ics: str = ""
+    closed_ics: str = ""
 
 
 def minutes(text: str) -> int:
@@ -61,6 +67,8 @@ def rule_of(each: Calendar) -> WorkingTime:
         shifts=tuple(shift_of(hours) for hours in each.hours),
         holidays=each.holidays,
         closed=frozenset(each.closed),
+        open_ics=each.open_ics,
+        closed_ics=each.closed_ics,
     )
 
 
@@ -74,6 +82,11 @@ def working_time(name: str) -> WorkingTime:
     raise NeedsOperator(
         f"There is no calendar {name!r}.", remedy="Add it to the blueprint section 'calendars'."
     )
+
+
+def working_times(parsed: Parsed) -> dict[str, WorkingTime]:
+    """Return every calendar of a blueprint by name, `24x7` among them."""
+    return {ALWAYS: ROUND_THE_CLOCK} | {each.name: rule_of(each) for each in parsed.section("calendars")}
 
 
 def check(section: list[Calendar], _parsed: Parsed) -> list[Problem]:

@@ -135,6 +135,10 @@ def working_time(name: str) -> WorkingTime:
     return calendars.working_time(name)
 
 
+working_times = calendars.working_times
+"""`working_times(parsed)`: every calendar of a blueprint by name."""
+
+
 def _organisations(organisation: str) -> list[str]:
     if organisation:
         return [organisation]

@@ -15,11 +15,11 @@ from isthmus.kernel.kinds.incident import INCIDENT, LEVELS
 from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import guards, resolution
-from isthmus.practices.incident.blueprint import IncidentSection, table, target_table
+from isthmus.practices.incident.blueprint import IncidentSection, table
 from isthmus.practices.incident.loading import chunks
 from isthmus.practices.incident.models import Comment, Incident
 from isthmus.practices.incident.opening import closing_times
-from isthmus.practices.incident.rules import priority, recurrence, states, targets
+from isthmus.practices.incident.rules import priority, recurrence, states
 
 CLOSE = "incident.close"
 _FIXED = frozenset(
@@ -54,7 +54,7 @@ def update(
 ) -> Incident:
     """Change fields; a state moves only along the table, and what follows from a field follows here.
 
-    A new impact or urgency gives a new priority (unless one is given), a new priority new targets. What a
+    A new impact or urgency gives a new priority (unless one is given); its targets are kept by service level management. What a
     `partner` says (as merge took it) has happened there already: its state may skip steps, and nothing that it
     did not say is derived from it.
     """
@@ -83,12 +83,6 @@ def update(
                 text=f"Priority {wanted['priority']}: impact {levels['impact']} × urgency {levels['urgency']}.",
             )
         )
-    if wanted.get("priority", incident.priority) != incident.priority:
-        respond, resolve, reason = targets.due(
-            target_table(section), wanted["priority"], Instant(incident.opened_at or work.now)
-        )
-        wanted |= {"respond_by": respond, "resolve_by": resolve}
-        reasons += [reason] if reason else []
     return work.change(
         incident,
         wanted,

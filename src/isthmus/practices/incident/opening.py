@@ -18,11 +18,11 @@ from isthmus.kernel.kinds.incident import LEVELS
 from isthmus.kernel.record import Json, Reason
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import resolution, surroundings, suspects
-from isthmus.practices.incident.blueprint import IncidentSection, assignment_rules, table, target_table
+from isthmus.practices.incident.blueprint import IncidentSection, assignment_rules, table
 from isthmus.practices.incident.gathering import make_way
 from isthmus.practices.incident.loading import chunks
 from isthmus.practices.incident.models import Incident
-from isthmus.practices.incident.rules import assignment, priority, recurrence, states, targets
+from isthmus.practices.incident.rules import assignment, priority, recurrence, states
 
 TITLE_CHARACTERS_MAX = 500
 _EDITABLE = frozenset(
@@ -205,7 +205,6 @@ class _Desk:
         self.section = section
         self.table = table(section)
         self.rules = assignment_rules(section)
-        self.targets = target_table(section)
 
     def open(
         self,
@@ -226,8 +225,7 @@ class _Desk:
         group, group_why = assignment.decide(
             self.rules, self.section.default_group, place.assignment(), level, work.now
         )
-        respond_by, resolve_by, target_why = targets.due(self.targets, level, work.now)
-        why = [*opening.why, *levels.why, group_why, *([target_why] if target_why else [])]
+        why = [*opening.why, *levels.why, group_why]
         occurrence = earlier + 1
         checked: Json = None
         if opening.correlation_key and recurrence.recurring(occurrence, self.section.recurring_threshold):
@@ -262,8 +260,6 @@ class _Desk:
             "major": major,
             "trigger_owner": self.section.major.owner if major else "",
             "opened_at": work.now,
-            "respond_by": respond_by,
-            "resolve_by": resolve_by,
             "collision_checked": checked,
             **{name: value for name, value in given.items() if value not in (None, "")},
         }
