@@ -79,9 +79,7 @@ def test_a_stopped_clock_is_told_no_more(desk: Any, heard: list[Any]) -> None:
     assert (desk.clock(incident).state, desk.clock(incident).breached) == ("stopped", False)
 
 
-def test_a_late_pause_takes_a_breach_back_and_a_later_one_is_told_again(
-    desk: Any, heard: list[Any]
-) -> None:
+def test_a_late_pause_takes_a_breach_back_and_a_later_one_is_told_again(desk: Any, heard: list[Any]) -> None:
     desk.apply(service_levels=[MINUTE_LONG])
     incident = desk.open(at=NOON)
     desk.change(incident, {"state": "in_progress"}, occurred=NOON + 50 * SECOND, now=NOON + 50 * SECOND)
