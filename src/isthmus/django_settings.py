@@ -78,6 +78,7 @@ INSTALLED_APPS = [
     "isthmus.practices.service_level.apps.ServiceLevelConfig",
     "isthmus.web.apps.WebConfig",
 ]
+FILE_UPLOAD_HANDLERS = ["isthmus.web.uploads.UnnamedUploadHandler"]
 MIDDLEWARE = [
     "isthmus.web.middleware.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",

@@ -1,11 +1,11 @@
-"""C1: one incident in three ticket systems at once, edited everywhere, and each value travels once.
-
-Files and their hashes are checked in tests/sync/test_attachments.py and in each connector's contract.
-"""
+"""C1: one incident in three ticket systems at once, edited everywhere, and each value and file travels once."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -134,6 +134,70 @@ def field_of(world: Served, name: str, key: str, field: str) -> str:
             first = inside._person().get(f"issue/{key}")["attributes"]["messages"]
             number = min((each["id"] for each in first), key=int)
             return str(inside._person().get(f"msg/{number}?@verbose=3")["attributes"]["content"])
+
+
+def test_a_file_of_each_system_and_of_ours_has_the_same_hash_in_all_of_them(world: Served) -> None:
+    incident = world.raised()
+    keys = world.ticketed(incident["id"], SYSTEMS)
+    world.quiet()
+    contents = {
+        "ours.bin": world.random.randbytes(70_000),
+        "snow.bin": world.random.randbytes(9_000),
+        "jira.bin": world.random.randbytes(30_000),
+        "tracker.txt": f"Seen by {world.word()}\n".encode() * 200,
+    }
+    expected = {name: [hashlib.sha256(content).hexdigest()] for name, content in contents.items()}
+    sent = world.http(
+        "POST",
+        f"/api/v1/incidents/{incident['id']}/attachments?filename=ours.bin",
+        contents["ours.bin"],
+        {**world.bearer("caller"), "Content-Type": "application/octet-stream"},
+    )
+    assert (sent.status, [sent.body["sha256"]]) == (201, expected["ours.bin"])
+    for name in ("snow", "jira"):
+        inside: Any = world.partners.all[name].inside
+        world.partners.inside(
+            lambda inside=inside, name=name: inside.human_attach(
+                "incident", keys[name], f"{name}.bin", contents[f"{name}.bin"]
+            )
+        )
+    person = world.partners.all["tracker"].inside._person()
+    text = contents["tracker.txt"].decode()
+    added = person.create("file", name="tracker.txt", type="text/plain", content=text)
+    person.edit(keys["tracker"], files=[added])
+
+    world.until(
+        "every file everywhere",
+        lambda: all(held(world, name, keys[name]).keys() >= expected.keys() for name in SYSTEMS),
+    )
+    world.quiet(seconds=4)  # longer than the slowest poll: nothing comes back as a second file
+    assert {name: held(world, name, keys[name]) for name in SYSTEMS} == dict.fromkeys(SYSTEMS, expected)
+    ours = world.ada.get(f"/incidents/{incident['id']}/attachments")["items"]
+    assert {each["filename"]: [each["sha256"]] for each in ours} == expected
+
+
+def held(world: Served, name: str, key: str) -> dict[str, list[str]]:
+    """Return file name → hashes of the contents as a system holds them, computed by the tester."""
+    inside: Any = world.partners.all[name].inside
+    if name != "tracker":
+        found = world.partners.inside(lambda: inside.files(key))
+        return {file: [hashlib.sha256(each).hexdigest() for each in held] for file, held in found.items()}
+    person = inside._person()
+    hashes: dict[str, list[str]] = {}
+    for each in person.get(f"issue/{key}")["attributes"]["files"]:
+        file = person.get(f"file/{each['id']}")["attributes"]["name"]
+        hashes.setdefault(file, []).append(hashlib.sha256(_content(person, each["id"])).hexdigest())
+    return hashes
+
+
+def _content(person: Any, file: str) -> bytes:
+    signed = base64.b64encode(f"{person.name}:{person.password}".encode()).decode()
+    request = urllib.request.Request(
+        f"{person.url}/rest/data/file/{file}/binary_content",
+        headers={"Authorization": f"Basic {signed}", "X-Requested-With": "rest", "Accept": "*/*", "Referer": person.url + "/", "Origin": person.url},
+    )  # fmt: skip
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return bytes(answer.read())
 
 
 def test_a_value_is_never_written_back_to_where_it_came_from(world: Served) -> None:

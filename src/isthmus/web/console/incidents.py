@@ -16,7 +16,7 @@ from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import service
 from isthmus.web import records
-from isthmus.web.console import incident_view
+from isthmus.web.console import attachments, incident_view
 from isthmus.web.console.screen import act, back, found, page, refused, screen
 
 OPEN_STATES: Final = ("new", "in_progress", "on_hold")
@@ -66,7 +66,7 @@ def index(request: HttpRequest) -> HttpResponse:
 def one(request: HttpRequest, incident_id: str) -> HttpResponse:
     """One incident: its state everywhere, its story, what it touches."""
     incident = found(records.of("incident").filter(id=incident_id).first())
-    context = incident_view.context(incident)
+    context = incident_view.context(incident) | attachments.context(incident)
     context["title"] = f"{incident.number} {incident.title}"
     context["crumbs"] = [("Incidents", "/incidents"), (incident.number, "")]
     return page(request, "console/incident.html", context)

@@ -6,6 +6,7 @@ from django.urls import path
 
 from isthmus.web.console import (
     alerts,
+    attachments,
     audit,
     change_form,
     changes,
@@ -38,6 +39,7 @@ urlpatterns = [
     path("incidents/many", incidents.many),
     path("incidents/many/undo", incidents.undo),
     path("incidents/<str:incident_id>", incidents.one),
+    path("incidents/<str:incident_id>/attach", attachments.attach),
     path("incidents/<str:incident_id>/comment", incidents.comment),
     path("incidents/<str:incident_id>/change", incidents.change),
     path("incidents/<str:incident_id>/resolve", incidents.resolve),
