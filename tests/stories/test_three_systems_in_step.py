@@ -144,7 +144,9 @@ def test_a_file_of_each_system_and_of_ours_has_the_same_hash_in_all_of_them(worl
         "ours.bin": world.random.randbytes(70_000),
         "snow.bin": world.random.randbytes(9_000),
         "jira.bin": world.random.randbytes(30_000),
-        "tracker.txt": f"Seen by {world.word()}\n".encode() * 200,
+        "tracker.txt": b", ".join(
+            [world.word().encode()] * 200
+        ),  # Roundup itself cuts blanks off a text's end
     }
     expected = {name: [hashlib.sha256(content).hexdigest()] for name, content in contents.items()}
     sent = world.http(

@@ -47,7 +47,7 @@ class UnnamedUploadHandler(FileUploadHandler):
         if self._file is not None and start <= BYTES_MAX:
             self._file.write(raw_data)
 
-    def file_complete(self, file_size: int) -> UploadedFile | None:
+    def file_complete(self, file_size: int) -> UploadedFile[bytes] | None:
         if self._file is None:
             return None
         self._file.seek(0)

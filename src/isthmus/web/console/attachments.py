@@ -46,7 +46,7 @@ def attach(request: HttpRequest, incident_id: str) -> HttpResponse:
     return back(request, f"/incidents/{incident_id}")
 
 
-def _add(request: HttpRequest, incident: Any, file: UploadedFile) -> None:
+def _add(request: HttpRequest, incident: Any, file: UploadedFile[bytes]) -> None:
     caller, actor = callers.caller(request), callers.of(request)
     name = (file.name or "").strip()
     # What the browser says of the type is kept as words only: a file is always handed out as a download.
