@@ -31,9 +31,7 @@ def test_a_worse_number_is_never_judged_milder(threshold, one, other):
 def test_where_it_is_over_is_over_and_no_number_says_nothing(threshold):
     if threshold.clear is not None:
         assert judge(threshold.clear, threshold) == "over"
-    assert judge(threshold.value, threshold) == (
-        "fires" if "=" in threshold.comparison else judge(threshold.value, threshold)
-    )
+    assert (judge(threshold.value, threshold) == "fires") is ("=" in threshold.comparison)
     assert judge(float("nan"), threshold) == "stays"
 
 

@@ -1,6 +1,7 @@
 """Against a real Prometheus, where one is installed: a rule that fires and a number beyond its threshold."""
 
 import asyncio
+import contextlib
 import shutil
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from isthmus.connectors.kit import registry
+from isthmus.kernel.errors import Retryable
 
 PROGRAM = shutil.which("prometheus")
 INSTALLED = registry.at(Path(__file__).parents[1])
@@ -58,11 +60,9 @@ async def play(directory: Path):
         watermark = ""
         until = time.monotonic() + 60
         while len(found) < 2 and time.monotonic() < until:
-            try:
+            with contextlib.suppress(Retryable):  # It does not listen yet.
                 probe = await client.probe()
                 found, watermark = await polled(client)
-            except Exception:
-                pass
             await asyncio.sleep(0.2)
         again, _ = await polled(client, watermark)
         return probe, found, again
