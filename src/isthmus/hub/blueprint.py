@@ -55,7 +55,10 @@ class Polling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class ConnectionEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One connection. `organisation` is a name ("" = the root) or a rule that is applied to each object."""
+    """One connection. `organisation` is a name ("" = the root) or a rule that is applied to each object.
+
+    `streaming`: whether the partner's event stream is kept open, where its connector has one; polls go on beside it.
+    """
 
     connector: str
     organisation: str | OrganisationRule = ""
@@ -63,6 +66,7 @@ class ConnectionEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     config: dict[str, Any] = {}
     limits: Terms = Terms()
     polling: Polling = Polling()
+    streaming: bool = True
 
 
 Connections = dict[str, ConnectionEntry]

@@ -39,4 +39,13 @@ TURNSTILE = Histogram(
 )
 DUE = Counter("isthmus_due_handled", "Waits that ended.", ["what", "result"], registry=WORK)
 POLLS = Counter("isthmus_polls", "Polls of partners.", ["connection", "result"], registry=WORK)
+STREAMS_OPEN = Gauge(
+    "isthmus_streams_open", "Whether a partner's event stream is open.", ["connection"], registry=WORK
+)
+STREAMED = Counter(
+    "isthmus_streamed_observations", "Observations that streams brought.", ["connection"], registry=WORK
+)
+STREAM_BREAKS = Counter(
+    "isthmus_stream_breaks", "Event streams that broke or could not be opened.", ["connection"], registry=WORK
+)
 UNSEALED = Gauge("isthmus_unsealed_age_seconds", "Age of the oldest entry that is not sealed.", registry=WORK)

@@ -112,7 +112,7 @@ async def _run(log: IntakeLog, row: Due) -> None:
     try:
         found = connection = await _in_thread(lambda: connections.get(row.subject))
         now = source.now()
-        begin = _terms(found).poll_at(now)
+        begin = terms_of(found).poll_at(now)
         if begin > now:
             await _in_thread(partial(_put_off, row, begin))
             return
@@ -130,7 +130,7 @@ async def _run(log: IntakeLog, row: Due) -> None:
 async def _poll(log: IntakeLog, connection: Connection, kind: str) -> Result:
     """Ask for everything since the stored watermark; a fault after some pages keeps those pages."""
     client = (await _in_thread(lambda: connections.open(connection.name))).client
-    shared = _terms(connection)
+    shared = terms_of(connection)
     pacing.pace(shared.turn)
     watermark = await _in_thread(lambda: _state(connection, kind).watermark)
     found = 0
@@ -147,7 +147,7 @@ async def _poll(log: IntakeLog, connection: Connection, kind: str) -> Result:
     return Result(observations=found)
 
 
-def _terms(connection: Connection) -> terms.Terms:
+def terms_of(connection: Connection) -> terms.Terms:
     """Return what the partner allows, shared with the lane that writes to it."""
     asked = connection.entry.limits.requests_per_minute
     return terms.of(connection.name, asked or connection.manifest.limits.requests_per_minute)
@@ -165,20 +165,25 @@ def _pages(client: Poller, kind: str, watermark: str) -> AsyncIterator[Page]:
     return client.changed_since(kind, watermark)
 
 
+def append(log: IntakeLog, connection: Connection, kind: str, page: Page) -> None:
+    """Make the observations of a page durable in the log, as one message."""
+    draft = Draft(
+        id=source.new_id(),
+        trace=source.new_trace(),
+        received_at=source.now(),
+        door=POLL,
+        connector=connection.stamp,
+        headers=[("x-isthmus-kind", kind)],
+        body=encode_observations(page.observations),
+    )
+    log.append(connection.name, [draft])
+
+
 def _keep(log: IntakeLog, connection: Connection, kind: str, page: Page) -> None:
     """Make a page durable in the log, then its watermark in the book: this order loses nothing."""
     now = source.now()
     if page.observations:
-        draft = Draft(
-            id=source.new_id(),
-            trace=source.new_trace(),
-            received_at=now,
-            door=POLL,
-            connector=connection.stamp,
-            headers=[("x-isthmus-kind", kind)],
-            body=encode_observations(page.observations),
-        )
-        log.append(connection.name, [draft])
+        append(log, connection, kind, page)
     perform(
         lambda work: work.upsert(
             PollState,

@@ -1,4 +1,4 @@
-"""Client of Alertmanager's API v2: what fires and how it stands, silences both ways, acknowledgement by a silence."""
+"""Client of Alertmanager's API v2: what fires and how it stands, silences both ways."""
 
 from __future__ import annotations
 
@@ -44,8 +44,6 @@ class AlertmanagerClient(AlertmanagerApiClient):
             context,
             http,
             prefix="/api/v2",
-            acknowledge_minutes=config.acknowledge_minutes,
-            marker=config.acknowledge_marker,
         )
 
     async def probe(self) -> Probe:

@@ -62,18 +62,10 @@ class AlertmanagerConfig(ConnectorConfig, frozen=True, kw_only=True):
         SecretRef | None,
         Meta(description="The API's bearer token, or user:password for basic authentication."),
     ] = None
-    acknowledge_minutes: Annotated[
-        int,
-        Meta(
-            description="How long the silence of an acknowledgement lasts (Alertmanager knows no acknowledgement).",
-            ge=1,
-            le=10_080,
-        ),
-    ] = 240
     acknowledge_marker: Annotated[
         str,
         Meta(
-            description="How the comment of a silence begins that is an acknowledgement, ours or another tool's.",
+            description="How the comment of a silence begins that people mean as an acknowledgement.",
             min_length=1,
             max_length=50,
         ),

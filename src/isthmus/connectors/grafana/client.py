@@ -1,4 +1,4 @@
-"""Client of Grafana's Alertmanager API: what fires and how it stands, silences both ways, acknowledgement by a silence."""
+"""Client of Grafana's Alertmanager API: what fires and how it stands, silences both ways."""
 
 from __future__ import annotations
 
@@ -44,8 +44,6 @@ class GrafanaClient(AlertmanagerApiClient):
             context,
             http,
             prefix=f"/api/alertmanager/{config.alertmanager}/api/v2",
-            acknowledge_minutes=config.acknowledge_minutes,
-            marker=config.acknowledge_marker,
         )
 
     async def probe(self) -> Probe:

@@ -54,18 +54,10 @@ class GrafanaConfig(ConnectorConfig, frozen=True, kw_only=True):
             pattern="^[A-Za-z0-9_-]{1,64}$",
         ),
     ] = "grafana"
-    acknowledge_minutes: Annotated[
-        int,
-        Meta(
-            description="How long the silence of an acknowledgement lasts (Grafana knows no acknowledgement).",
-            ge=1,
-            le=10_080,
-        ),
-    ] = 240
     acknowledge_marker: Annotated[
         str,
         Meta(
-            description="How the comment of a silence begins that is an acknowledgement, ours or another tool's.",
+            description="How the comment of a silence begins that people mean as an acknowledgement.",
             min_length=1,
             max_length=50,
         ),

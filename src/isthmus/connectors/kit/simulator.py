@@ -64,6 +64,7 @@ class Simulator:
         self.revoked = False
         self.after_read: list[Callable[[], None]] = []
         self._runner: web.AppRunner | None = None
+        self._streams: list[web.Request] = []
 
     # What a subclass provides -------------------------------------------------------------------------
 
@@ -126,6 +127,16 @@ class Simulator:
         self.outbox.pending.append(Webhook(payload=payload, headers=dict(headers or {})))
         if not _handling.get():
             self.outbox.flush_soon()
+
+    def hold_open(self, request: web.Request) -> None:
+        """Remember an endless answer, so that `break_streams` finds it."""
+        self._streams.append(request)
+
+    def break_streams(self) -> None:
+        """Break every endless answer off, as a restart of the vendor does."""
+        for request in self._streams:
+            misbehaviour.reset(request)
+        self._streams.clear()
 
     @contextlib.contextmanager
     def undone(self) -> Iterator[None]:

@@ -22,7 +22,7 @@ REMEMBERED_MAX = 5_000
 """Alerts beyond are passed on at every poll, but neither changes of their standing nor their end are noticed."""
 
 _STANDING = ("state", "severity", "acknowledged", "acknowledged_by", "silenced")
-_KEPT = ("external_key", "labels", "summary", "starts_at", "severity")
+_KEPT = ("external_key", "labels", "summary", "starts_at", "severity", "matchers", "comment", "ends_at")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 

@@ -24,6 +24,7 @@ from isthmus.hub.intake import shared as shared_log
 from isthmus.hub.lanes import runner
 from isthmus.hub.pump.pump import Pump
 from isthmus.hub.serve.loops import Loop, start
+from isthmus.hub.streaming import Streams
 from isthmus.hub.sweeper import sweep
 from isthmus.kernel.actor import Origin, system
 from isthmus.kernel.errors import IsthmusError
@@ -82,6 +83,7 @@ class Engine:
         threads = start(self.loops(), self._stopped)
         tasks = [
             asyncio.create_task(self._polls(stop)),
+            asyncio.create_task(self._streams(stop)),
             asyncio.create_task(self._beat(stop)),
             *self._lanes(stop),
         ]
@@ -169,6 +171,9 @@ class Engine:
                 _log.exception("polls_failed")
             if not ran:
                 await _sleep(stop, 1.0)
+
+    async def _streams(self, stop: asyncio.Event) -> None:
+        await Streams(self._log, holder=self._holder, bell=self._shared.bell.ring).run(stop)
 
     def _lanes(self, stop: asyncio.Event) -> list[asyncio.Task[None]]:
         return [asyncio.create_task(runner.run(stop))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, ClassVar
@@ -71,6 +72,9 @@ class TinyPoller:
 
     pages: ClassVar[list[Page | Exception]] = []
     asked: ClassVar[list[str]] = []
+    streamed: ClassVar[list[Page | Exception]] = []
+    """What each stream tells before it waits for news."""
+    streams: ClassVar[list[str]] = []
 
     def __init__(self, context: Context) -> None:
         self.connection = context.connection
@@ -84,6 +88,14 @@ class TinyPoller:
             if isinstance(each, Exception):
                 raise each
             yield each
+
+    async def stream(self, kind: str) -> AsyncIterator[Page]:
+        self.streams.append(kind)
+        for each in list(self.streamed):
+            if isinstance(each, Exception):
+                raise each
+            yield each
+        await asyncio.Event().wait()
 
     async def close(self) -> None:
         return None

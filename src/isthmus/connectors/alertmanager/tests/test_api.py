@@ -1,4 +1,4 @@
-"""What the API is asked and told: how alerts stand, what ended unseen, silences and acknowledgements both ways."""
+"""What the API is asked and told: how alerts stand, what ended unseen, silences both ways."""
 
 import asyncio
 import time
@@ -60,12 +60,6 @@ def silence(client, **more):
         "idempotency_key": "k-1",
     }  # fmt: skip
     return client.silence(**{**asked, **more})
-
-
-def acknowledge(client, key, *, idempotency_key="a-1", **labels):
-    return client.acknowledge(
-        alert=key, labels=labels, by="Ada", comment="INC-1", idempotency_key=idempotency_key
-    )
 
 
 def test_a_change_of_standing_is_news_and_a_repetition_is_not():
@@ -194,24 +188,19 @@ def test_every_operator_survives_the_way_there_and_back():
     assert play(act) == matchers
 
 
-def test_an_acknowledgement_is_a_silence_of_exactly_this_alert_and_is_read_back():
+def test_without_matchers_exactly_one_alert_is_silenced():
     async def act(simulator, client):
-        key, other = simulator.fire(LABELS), simulator.fire(OTHER)
-        _, mark = await poll(client)
-        await acknowledge(client, key)
-        await acknowledge(client, key, idempotency_key="a-2")
-        found, mark = await poll(client, mark)
-        await client.unacknowledge(alert=key, labels={}, by="Ada", comment="", idempotency_key="x")
-        return key, other, found, (await poll(client, mark))[0], len(simulator.shelf("silence"))
+        key = simulator.fire(LABELS)
+        other = simulator.fire(OTHER)
+        made = await silence(client, matchers=[], alert=key)
+        with pytest.raises(NotFound):
+            await silence(client, matchers=[], alert="0" * 16, idempotency_key="k-2")
+        shelf = simulator.shelf("alert")
+        return made, simulator.silenced_by(shelf.get(key)), simulator.silenced_by(shelf.get(other))
 
-    key, other, found, after, silences = play(act)
-    by_key = {each.external.key: each for each in found}
-    assert by_key[key].values["acknowledged"] is True
-    assert by_key[key].values["acknowledged_by"] == "Ada"
-    assert by_key[key].values["acknowledged_at"] > 0
-    assert by_key[other].values["acknowledged"] is False
-    assert silences == 1, "acknowledged already is done"
-    assert [each.values["acknowledged"] for each in after] == [False, False]
+    made, muted, other = play(act)
+    assert (muted, other) == ([made.ref.key], [])
+    assert [each["label"] for each in made.observation.values["matchers"]] == sorted(LABELS)
 
 
 def test_another_tools_acknowledgement_is_seen_and_a_plain_silence_is_none():
@@ -225,16 +214,6 @@ def test_another_tools_acknowledgement_is_seen_and_a_plain_silence_is_none():
     found = {each.values["labels"]["instance"][:6]: each.values for each in play(act)}
     assert (found["web-01"]["acknowledged"], found["web-01"]["acknowledged_by"]) == (True, "grace")
     assert (found["web-02"]["acknowledged"], found["web-02"]["silenced"]) == (False, True)
-
-
-def test_an_alert_that_ended_is_acknowledged_by_the_labels_that_the_hub_knows_or_not_at_all():
-    async def act(simulator, client):
-        made = await acknowledge(client, "0" * 16, **LABELS)
-        with pytest.raises(NotFound):
-            await acknowledge(client, "1" * 16)
-        return made.observation.values["matchers"]
-
-    assert [each["label"] for each in play(act)] == sorted(LABELS)
 
 
 def test_a_silenced_alert_is_not_notified_as_in_the_real_one():

@@ -12,7 +12,7 @@ from isthmus.connectors.grafana.simulator import GrafanaSimulator
 from isthmus.connectors.kit import registry
 from isthmus.connectors.kit.conformance.world import NOW
 from isthmus.kernel.errors import NeedsOperator
-from isthmus.kernel.instant import MINUTE, Instant
+from isthmus.kernel.instant import HOUR, MINUTE, Instant
 
 FOLDER = Path(__file__).parents[1]
 INSTALLED = registry.at(FOLDER)
@@ -150,21 +150,27 @@ def test_a_permission_that_is_missing_is_named():
     assert probe.missing_scopes == ("alert.instances:create",)
 
 
-def test_a_silence_is_kept_below_grafanas_own_path():
+def test_a_silence_is_kept_below_grafanas_own_path_and_a_persons_acknowledgement_is_read():
     async def act(simulator, client):
-        simulator.fire(LABELS)
-        await client.acknowledge(
-            alert=(await poll(client))[0][0].external.key,
-            labels=LABELS,
+        key = simulator.fire(LABELS)
+        now = int(time.time() * 1_000_000)
+        await client.silence(
+            matchers=[],
+            starts_at=now,
+            ends_at=now + HOUR,
             by="Ada",
-            comment="INC-1",
+            comment="window",
+            alert=key,
             idempotency_key="k",
         )
-        return {each.path for each in simulator.writes()}, (await poll(client))[0][0].values
+        silenced = (await poll(client))[0][0].values
+        simulator.add_silence({"alertname": "Queue"}, comment="ACK! mine", by="grace")
+        return {each.path for each in simulator.writes()}, silenced, (await poll(client))[0][0].values
 
-    paths, values = play(act)
+    paths, silenced, taken = play(act)
     assert paths == {"/api/alertmanager/grafana/api/v2/silences"}
-    assert (values["acknowledged"], values["acknowledged_by"], values["silenced"]) == (True, "Ada", True)
+    assert (silenced["silenced"], silenced["acknowledged"]) == (True, False)
+    assert (taken["acknowledged"], taken["acknowledged_by"]) == (True, "grace")
 
 
 def test_without_an_address_nothing_can_be_called():
