@@ -7,7 +7,18 @@ import sys
 import typer
 
 import isthmus
-from isthmus.cli import audit, configuration, documentation, gate, installation, operate, people, token
+from isthmus.cli import (
+    audit,
+    configuration,
+    desks,
+    documentation,
+    gate,
+    incidents,
+    installation,
+    operate,
+    people,
+    token,
+)
 from isthmus.cli.demo import command as demo_command
 from isthmus.cli.output import Exit, errors
 from isthmus.kernel.errors import IsthmusError
@@ -32,6 +43,8 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 installation.add_to(app)
 configuration.add_to(app)
 operate.add_to(app)
+incidents.add_to(app)
+desks.add_to(app)
 audit.add_to(app)
 app.add_typer(gate.app, name="gate")
 app.add_typer(token.app, name="token")

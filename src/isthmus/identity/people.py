@@ -146,6 +146,12 @@ def labels(ids: Iterable[str]) -> dict[str, str]:
         return found
 
 
+def username_of(person: str) -> str:
+    """Return the name with which a person signs in, "" if there is no such person."""
+    with scope.everywhere("desks name their people"):
+        return Person.objects.filter(id=person).values_list("username", flat=True).first() or ""
+
+
 def _read(user: User, now: Instant) -> _Kept:
     pairs = grants.of(user.person)
     with scope.everywhere("the actor's own person"):

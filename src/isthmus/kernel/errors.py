@@ -6,7 +6,9 @@ with `raise ... from cause`. The texts never hold secrets or personal values.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 
 class IsthmusError(Exception):
@@ -45,7 +47,17 @@ class Conflict(IsthmusError):
 
 
 class Forbidden(IsthmusError):
-    """The actor may not do this. The text names the missing permission and nothing about the record."""
+    """The actor may not do this. The text names the missing permission and nothing about the record.
+
+    `on_record`: what the door puts into the book about the refusal, in a Work of its own, once the refused act
+    has been dropped.
+    """
+
+    def __init__(
+        self, text: str, *, remedy: str = "", on_record: Callable[[Any], object] | None = None
+    ) -> None:
+        super().__init__(text, remedy=remedy)
+        self.on_record = on_record
 
 
 class NotFound(IsthmusError):

@@ -9,7 +9,7 @@ import structlog
 from django.db import transaction
 
 from isthmus.kernel.actor import Actor, Origin
-from isthmus.kernel.errors import Conflict
+from isthmus.kernel.errors import Conflict, Forbidden
 from isthmus.kernel.instant import Instant
 from isthmus.ledger import flush, rendering, turnstile
 from isthmus.ledger.ids import source
@@ -57,6 +57,11 @@ def perform(
         except StaleRecord as moved:
             stale = moved
             continue
+        except Forbidden as refusal:
+            if refusal.on_record is not None and not exclusive:
+                # The refused act is gone with its Work; that it was refused is a fact of its own.
+                perform(refusal.on_record, actor=actor, origin=origin, trace=work.trace, now=now)
+            raise
         _tell(work)
         return result
     raise Conflict(

@@ -34,7 +34,8 @@ def flush(prepared: Prepared) -> None:
     work = prepared.work
     for check in work.rechecks:
         check()
-    visibility.apply(scope.current_or_all())
+    visible = scope.current_or_all()
+    visibility.apply(visible if visible is None else visible | work.reaches)
     with connection.cursor():
         raw = connection.connection.cursor()
     if work.numbers and _take_numbers(raw, work):

@@ -57,6 +57,7 @@ class Work(SideRowsOfWork):
         self.pending: dict[str, Pending] = {}
         self.batches: list[Batch] = []
         self.numbers: dict[tuple[str, str], list[Pending]] = {}
+        self.reaches: set[str] = set()
         self.rechecks: list[Callable[[], None]] = []
         self.after: list[Callable[[], None]] = []
         self._first_numbers: dict[tuple[str, str], int] = {}
@@ -261,6 +262,11 @@ class Work(SideRowsOfWork):
             )
         )
         return found
+
+    def reach(self, organisation: str) -> None:
+        """Let this Work write records of an organisation beyond the open scope: a contract between two of them,
+        checked by the service that calls this, says so."""
+        self.reaches.add(organisation)
 
     def created_or_changed(self) -> list[RecordModel]:
         """Return the records that this Work has touched so far."""

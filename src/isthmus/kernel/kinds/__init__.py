@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from isthmus.kernel.kinds.change import APPROVAL, CHANGE, CHANGE_CALENDAR, FREEZE, GATE_DECISION
 from isthmus.kernel.kinds.configuration import CI, CI_RELATION, CMDB_GAP
+from isthmus.kernel.kinds.desks import (
+    CUSTODY,
+    INCIDENT_MERGE,
+    INCIDENT_REVIEW,
+    MAJOR_INCIDENT,
+    TRIGGER_HANDOVER,
+    WAIT,
+)
 from isthmus.kernel.kinds.incident import ATTACHMENT, COMMENT, INCIDENT, SUSPECT
 from isthmus.kernel.kinds.installation import (
     BLUEPRINT_APPROVAL,
@@ -39,6 +47,12 @@ KINDS: dict[str, RecordKind] = {
         COMMENT,
         ATTACHMENT,
         SUSPECT,
+        CUSTODY,
+        MAJOR_INCIDENT,
+        TRIGGER_HANDOVER,
+        WAIT,
+        INCIDENT_MERGE,
+        INCIDENT_REVIEW,
         CI,
         CI_RELATION,
         CMDB_GAP,

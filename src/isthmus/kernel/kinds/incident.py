@@ -10,6 +10,8 @@ _TEXT = DataClass.FREE_TEXT
 INCIDENT_STATES = ("new", "in_progress", "on_hold", "resolved", "closed", "cancelled")
 LEVELS = ("1", "2", "3", "4")
 """Impact, urgency and priority: 1 is the highest."""
+HOLD_REASONS = ("customer", "supplier", "change", "other")
+"""Whom an incident that is on hold waits for."""
 
 INCIDENT = RecordKind(
     name="incident",
@@ -43,6 +45,14 @@ INCIDENT = RecordKind(
         Field(name="closed_at", type=FieldType.INSTANT, policy=_HUB),
         Field(name="respond_by", type=FieldType.INSTANT, policy=_HUB),
         Field(name="resolve_by", type=FieldType.INSTANT, policy=_HUB),
+        Field(name="hold_reason", type=FieldType.CHOICE, choices=HOLD_REASONS, policy=_HUB),
+        Field(name="root_cause", data_class=_TEXT),
+        Field(name="cause_code"),
+        Field(name="workaround", data_class=_TEXT),
+        Field(name="steps", type=FieldType.JSON, data_class=_TEXT, policy=_HUB),
+        Field(name="merged_into", type=FieldType.REFERENCE, policy=_HUB),
+        Field(name="escalation_path", policy=_HUB),
+        Field(name="escalation_level", type=FieldType.INTEGER, policy=_HUB),
         Field(name="collision_checked", type=FieldType.JSON, policy=_HUB),
         Field(name="extra", type=FieldType.JSON, data_class=_TEXT),
     ),

@@ -78,6 +78,11 @@ class IncidentPatch(Schema):
     caller: str | None = None
     tags: list[str] | None = None
     parent: str | None = None
+    hold_reason: str | None = None
+    root_cause: str | None = None
+    cause_code: str | None = None
+    workaround: str | None = None
+    steps: list[dict[str, Any]] | None = None
 
 
 class CommentIn(Schema):
@@ -101,10 +106,11 @@ class ReasonIn(Schema):
 
 
 class MajorIn(Schema):
-    """`owner`: the group that owns the workflow triggers from now on."""
+    """`owner`: the desk that owns the workflow triggers from now on; `triggers`: only these (hand-over)."""
 
     owner: str
     reason: str = ""
+    triggers: list[str] = []
 
 
 class VerdictIn(Schema):
@@ -281,8 +287,11 @@ def major_incident(request: HttpRequest, reference: str, payload: MajorIn) -> Ht
     """Declare a major incident, or hand its triggers over if it is one already."""
 
     def do(work: Work, incident: Incident) -> Incident:
-        step = service.hand_over if incident.major else service.declare_major
-        return step(work, incident, owner=payload.owner, reason=payload.reason)
+        if not incident.major:
+            return service.declare_major(work, incident, owner=payload.owner, reason=payload.reason)
+        return service.hand_over(
+            work, incident, owner=payload.owner, reason=payload.reason, triggers=payload.triggers
+        )
 
     return _act(request, reference, do)
 

@@ -8,7 +8,8 @@ class IncidentConfig(AppConfig):
     label = "incident"
 
     def ready(self) -> None:
-        from isthmus.practices.incident import blueprint, reactions
+        from isthmus.practices.incident import blueprint, desk_blueprint, reactions
 
         blueprint.register()
+        desk_blueprint.register_sections()
         reactions.register()

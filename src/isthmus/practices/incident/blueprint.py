@@ -13,7 +13,7 @@ from isthmus.kernel import duration
 from isthmus.kernel.duration import microseconds
 from isthmus.kernel.errors import Problem
 from isthmus.kernel.kinds.incident import LEVELS
-from isthmus.practices.incident.rules import assignment, priority, targets
+from isthmus.practices.incident.rules import assignment, escalation, priority, targets, trigger
 
 DEFAULT_MATRIX: Final = {
     "1": {"1": "1", "2": "1", "3": "2", "4": "3"},
@@ -61,11 +61,40 @@ class UsersSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     impact: str
 
 
+class EscalationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Attach the escalation `path` where everything that is given fits (names as on the map)."""
+
+    name: str
+    path: str
+    services: list[str] = []
+    cis: list[str] = []
+    ci_classes: list[str] = []
+    environments: list[str] = []
+    priorities: list[str] = []
+    hours: HoursSpec | None = None
+
+
+class PathSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`functional`: groups in the order of their expertise; `hierarchical`: who is told at each level."""
+
+    functional: list[str] = []
+    hierarchical: list[str] = []
+
+
 class MajorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`priorities` that propose a major incident; `owner`: the group that owns its workflow triggers."""
+    """`priorities` that make a major incident; `owner`: the desk that owns its workflow triggers.
+
+    `triggers`: triggers that another desk owns, e.g. `{resolve: operations}`. `update_every`: how often those
+    concerned are told. `review_within`: when the post-incident review is due after the end (PT0S: none owed);
+    `review_owner`: who owes it ("": the owner of the triggers).
+    """
 
     priorities: list[str] = []
     owner: str = "service-desk"
+    triggers: dict[str, str] = {}
+    update_every: dt.timedelta = dt.timedelta(minutes=30)
+    review_within: dt.timedelta = dt.timedelta(days=5)
+    review_owner: str = ""
 
 
 class ResolutionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -97,6 +126,11 @@ class IncidentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
             for level, (respond, resolve) in DEFAULT_TARGETS.items()
         }
     )
+    paths: dict[str, PathSpec] = {}
+    """Escalation paths by name."""
+    escalation: list[EscalationSpec] = []
+    """Which path is attached to which incident: the first rule that fits."""
+    default_path: str = ""
     major: MajorSpec = MajorSpec()
     human_work: list[str] = msgspec.field(default_factory=lambda: ["comment"])
     """What counts as human work, over which the hub never resolves: comment, assignee, state."""
@@ -157,9 +191,23 @@ def check(section: IncidentSection, _: Any) -> list[Problem]:
     ]
     for index, rule in enumerate(section.assignment):
         problems += _check_hours(f"/assignment/{index}/hours", rule.hours) if rule.hours else []
+    problems += _check_paths(section)
+    problems += [
+        Problem(
+            path=f"/major/triggers/{name}",
+            message=f"{name!r} is not a trigger",
+            remedy=f"One of {', '.join(trigger.TRIGGERS)}.",
+        )
+        for name in section.major.triggers
+        if name not in trigger.TRIGGERS
+    ]
     spans = [
         (f"/{name}", getattr(section, name))
         for name in ("reopen_within", "close_after", "recurring_within", "suspects_within")
+    ]
+    spans += [
+        ("/major/update_every", section.major.update_every),
+        ("/major/review_within", section.major.review_within),
     ]
     for level, target in section.targets.items():
         spans += [
@@ -167,6 +215,20 @@ def check(section: IncidentSection, _: Any) -> list[Problem]:
             (f"/targets/{level}/resolve", target.resolve),
         ]
     return problems + duration.check(spans)
+
+
+def _check_paths(section: IncidentSection) -> list[Problem]:
+    named = [(f"/escalation/{index}/path", each.path) for index, each in enumerate(section.escalation)]
+    if section.default_path:
+        named.append(("/default_path", section.default_path))
+    found = [
+        Problem(path=path, message=f"there is no path {name!r}", remedy="Declare it under `paths`.")
+        for path, name in named
+        if name not in section.paths
+    ]
+    for index, each in enumerate(section.escalation):
+        found += _check_hours(f"/escalation/{index}/hours", each.hours) if each.hours else []
+    return found
 
 
 def _check_hours(path: str, hours: HoursSpec) -> list[Problem]:
@@ -217,25 +279,41 @@ def table(section: IncidentSection) -> priority.Table:
 
 def assignment_rules(section: IncidentSection) -> tuple[assignment.AssignmentRule, ...]:
     """Return the assignment rules of a section, in their order."""
-    return tuple(
-        assignment.AssignmentRule(
-            name=each.name,
-            group=each.group,
-            services=tuple(each.services),
-            cis=tuple(each.cis),
-            ci_classes=tuple(each.ci_classes),
-            environments=tuple(each.environments),
-            priorities=tuple(each.priorities),
-            hours=assignment.Hours(
-                days=tuple(each.hours.days),
-                since=each.hours.since,
-                until=each.hours.until,
-                zone=each.hours.zone,
-            )
-            if each.hours
-            else None,
+    return tuple(_rule(each, each.group) for each in section.assignment)
+
+
+def escalation_rules(section: IncidentSection) -> tuple[assignment.AssignmentRule, ...]:
+    """Return the rules that attach escalation paths, in their order; the path stands where the group stands."""
+    return tuple(_rule(each, each.path) for each in section.escalation)
+
+
+def _rule(each: AssignmentSpec | EscalationSpec, leads_to: str) -> assignment.AssignmentRule:
+    return assignment.AssignmentRule(
+        name=each.name,
+        group=leads_to,
+        services=tuple(each.services),
+        cis=tuple(each.cis),
+        ci_classes=tuple(each.ci_classes),
+        environments=tuple(each.environments),
+        priorities=tuple(each.priorities),
+        hours=assignment.Hours(
+            days=tuple(each.hours.days),
+            since=each.hours.since,
+            until=each.hours.until,
+            zone=each.hours.zone,
         )
-        for each in section.assignment
+        if each.hours
+        else None,
+    )
+
+
+def path_of(section: IncidentSection, name: str) -> escalation.Path | None:
+    """Return an escalation path by its name, None if there is none."""
+    found = section.paths.get(name)
+    if found is None:
+        return None
+    return escalation.Path(
+        name=name, functional=tuple(found.functional), hierarchical=tuple(found.hierarchical)
     )
 
 

@@ -10,7 +10,7 @@ from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Reason
 from isthmus.ledger.records import RecordModel
 from isthmus.ledger.work import Work
-from isthmus.practices.incident.models import Comment
+from isthmus.practices.incident.models import Comment, Incident
 
 BODY_CHARACTERS_MAX = 32_000
 
@@ -43,6 +43,11 @@ def comment(
             ),
         )
     person = work.actor.kind in {ActorKind.PERSON, ActorKind.SERVICE}
+    if public and person and not connection and isinstance(record, Incident):
+        # The procedure of major incidents builds on comments.
+        from isthmus.practices.incident import major
+
+        major.require(work, record, "communicate")
     return work.create(
         Comment,
         organisation=record.organisation,

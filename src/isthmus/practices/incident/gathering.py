@@ -9,9 +9,13 @@ from isthmus.kernel.duration import microseconds
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
+from isthmus.practices.incident import loading
 from isthmus.practices.incident.loading import chunks
 from isthmus.practices.incident.models import Incident
 from isthmus.practices.incident.rules import states
+
+MERGED_MAX = 10
+"""Longest chain of merges that is followed."""
 
 
 def takes_alerts(incident: Incident, now: Instant) -> bool:
@@ -25,7 +29,17 @@ def takes_alerts(incident: Incident, now: Instant) -> bool:
 def by_keys(work: Work, organisation: str, keys: Iterable[str]) -> dict[str, Incident]:
     """Return, per correlation key, the incident that takes further alerts, if there is one."""
     held = _gathering(work, organisation, keys)
-    return {key: incident for key, incident in held.items() if takes_alerts(incident, work.now)}
+    found = {key: _survivor(work, incident) for key, incident in held.items()}
+    return {key: each for key, each in found.items() if takes_alerts(each, work.now)}
+
+
+def _survivor(work: Work, incident: Incident) -> Incident:
+    """Return the incident that a duplicate gathers for: the one at the end of its merges."""
+    for _ in range(MERGED_MAX):
+        if not incident.merged_into:
+            break
+        incident = loading.one(work, Incident, incident.merged_into)
+    return incident
 
 
 def make_way(work: Work, organisation: str, keys: Sequence[str]) -> None:

@@ -6,24 +6,32 @@ services and the hub's own timers are refused; what a partner has done already i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from isthmus.kernel.errors import Bug, Conflict
 from isthmus.kernel.record import Reason
+from isthmus.ledger.work import Work
 from isthmus.practices.incident.models import Incident
 from isthmus.practices.incident.rules import states
 
 Guard = Callable[[Incident, str], list[Reason]]
+Told = Callable[[Work, Incident, Sequence[Reason]], None]
 
 _guards: dict[str, Guard] = {}
+_told: dict[str, Told] = {}
 
 
-def register_guard(name: str, guard: Guard) -> None:
-    """Have `guard(incident, final state)` asked before an incident ends; called once, from `ready`."""
+def register_guard(name: str, guard: Guard, *, told: Told | None = None) -> None:
+    """Have `guard(incident, final state)` asked before an incident ends; called once, from `ready`.
+
+    `told` hears of an end by a partner that the guard had reasons against and could not hold up.
+    """
     held = _guards.get(name)
     if held is not None and held is not guard:
         raise Bug(f"Two guards of incidents are called {name!r}.")
     _guards[name] = guard
+    if told is not None:
+        _told[name] = told
 
 
 def held_against(incident: Incident, entering: str) -> list[Reason]:
@@ -31,9 +39,13 @@ def held_against(incident: Incident, entering: str) -> list[Reason]:
     return [reason for name in sorted(_guards) for reason in _guards[name](incident, entering)]
 
 
-def passed(incident: Incident, entering: str, *, partner: bool) -> list[Reason]:
+def passed(work: Work, incident: Incident, entering: str, *, partner: bool) -> list[Reason]:
     """Raise `Conflict` with every reason against an end of the incident; return them if a `partner` ended it."""
     reasons = held_against(incident, entering) if entering in states.FINAL else []
+    if reasons and partner:
+        for name in sorted(_told):
+            if found := _guards[name](incident, entering):
+                _told[name](work, incident, found)
     if reasons and not partner:
         raise Conflict(
             f"{incident.number} cannot be {entering} yet. {' '.join(each.text for each in reasons)}",

@@ -11,15 +11,15 @@ from isthmus.kernel.actor import ActorKind
 from isthmus.kernel.duration import microseconds
 from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.instant import Instant
-from isthmus.kernel.kinds.incident import INCIDENT, LEVELS
+from isthmus.kernel.kinds.incident import HOLD_REASONS, INCIDENT, LEVELS
 from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
-from isthmus.practices.incident import guards, resolution
+from isthmus.practices.incident import escalating, guards, major, resolution, reviewing
 from isthmus.practices.incident.blueprint import IncidentSection, table
 from isthmus.practices.incident.loading import chunks
 from isthmus.practices.incident.models import Comment, Incident
 from isthmus.practices.incident.opening import closing_times
-from isthmus.practices.incident.rules import priority, recurrence, states
+from isthmus.practices.incident.rules import priority, recurrence, states, steps
 
 CLOSE = "incident.close"
 _FIXED = frozenset(
@@ -33,6 +33,9 @@ _FIXED = frozenset(
         "collision_checked",
         "correlation_key",
         "gathering",
+        "merged_into",
+        "escalation_path",
+        "escalation_level",
     }
 )
 
@@ -60,12 +63,15 @@ def update(
     """
     if not partner:
         _check_fields(values)
+        major.require_fired(work, incident, values)
     partner = partner or work.actor.kind is ActorKind.PARTNER
     section = _section()
     wanted = dict(values)
     reasons = list(why) or [
         Reason(rule="incident.update", text=f"Changed by {work.actor.label or work.actor.id}.")
     ]
+    if incident.hold_reason and wanted.get("state", incident.state) != "on_hold":
+        wanted["hold_reason"] = ""
     if wanted.get("state", incident.state) != incident.state:
         wanted, more = _move(work, incident, wanted, section, partner=partner)
         reasons += more
@@ -83,6 +89,11 @@ def update(
                 text=f"Priority {wanted['priority']}: impact {levels['impact']} × urgency {levels['urgency']}.",
             )
         )
+    if wanted.get("priority", incident.priority) != incident.priority:
+        path, more = escalating.path_again(work, incident, wanted["priority"])
+        if path != incident.escalation_path:
+            wanted["escalation_path"] = path
+            reasons += more
     return work.change(
         incident,
         wanted,
@@ -104,6 +115,12 @@ def _check_fields(values: Mapping[str, Any]) -> None:
         for name in ("impact", "urgency", "priority")
         if name in values and values[name] not in (*LEVELS, "")
     ]
+    if values.get("hold_reason", "") not in (*HOLD_REASONS, ""):
+        problems.append(
+            Problem(path="/hold_reason", message="unknown", remedy=f"Use {', '.join(HOLD_REASONS)}.")
+        )
+    if "steps" in values:
+        problems += steps.problems(values["steps"])
     if "title" in values and not str(values["title"]).strip():
         problems.append(Problem(path="/title", message="is empty", remedy="Give a title."))
     if problems:
@@ -122,7 +139,7 @@ def _move(
         recurrence.require_check(
             is_recurring=bool(checked.get("due")), checked="checked_at" in checked, entering=new
         )
-    reasons = guards.passed(incident, new, partner=partner)
+    reasons = guards.passed(work, incident, new, partner=partner)
     if len(steps) > 1:
         reasons.append(
             Reason(
@@ -143,7 +160,9 @@ def _move(
         due.cancel(work, CLOSE, incident.id, organisation=incident.organisation)
     if old == "resolved" and new in states.OPEN:
         wanted = {"resolution_code": "", "resolution_notes": "", **wanted}
-    if new in states.FINAL:
+    if new == "resolved" and incident.major:
+        reviewing.owe(work, incident)
+    if new in states.FINAL and not incident.merged_into:
         wanted["gathering"] = False
     if partner and "resolved" in steps:
         said = {
@@ -155,9 +174,9 @@ def _move(
         reasons += more
     if new in states.FINAL and incident.major:
         wanted["trigger_owner"] = ""
-        reasons.append(
-            Reason(rule="incident.major", text="The ownership of triggers ends with the major incident.")
-        )
+        ended = Reason(rule="incident.major", text="The ownership of triggers ends with the major incident.")
+        reasons.append(ended)
+        major.end(work, incident, [ended])
     return wanted, reasons
 
 

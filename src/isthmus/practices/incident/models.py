@@ -9,6 +9,19 @@ from django.db import models
 from isthmus.kernel.kinds.incident import ATTACHMENT, COMMENT, INCIDENT, SUSPECT
 from isthmus.ledger.columns import JsonColumn, SealedJson, SealedText
 from isthmus.ledger.records import RecordModel
+from isthmus.practices.incident.desk_models import (
+    Custody,
+    IncidentMerge,
+    IncidentReview,
+    MajorIncident,
+    TriggerHandover,
+    Wait,
+)
+
+__all__ = [
+    "Attachment", "Comment", "Custody", "Incident", "IncidentMerge", "IncidentReview", "MajorIncident", "Suspect",
+    "TriggerHandover", "Wait",
+]  # fmt: skip
 
 
 class Incident(RecordModel):
@@ -47,6 +60,14 @@ class Incident(RecordModel):
     closed_at = models.BigIntegerField(null=True)
     respond_by = models.BigIntegerField(null=True)
     resolve_by = models.BigIntegerField(null=True)
+    hold_reason = models.CharField(max_length=8, default="", blank=True)
+    root_cause = SealedText()
+    cause_code = models.TextField(default="", blank=True)
+    workaround = SealedText()
+    steps = SealedJson()
+    merged_into = models.CharField(max_length=26, default="", blank=True)
+    escalation_path = models.TextField(default="", blank=True)
+    escalation_level = models.BigIntegerField(null=True)
     collision_checked = JsonColumn()
     extra = SealedJson()
 

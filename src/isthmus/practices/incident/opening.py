@@ -17,7 +17,7 @@ from isthmus.kernel.instant import Instant
 from isthmus.kernel.kinds.incident import LEVELS
 from isthmus.kernel.record import Json, Reason
 from isthmus.ledger.work import Work
-from isthmus.practices.incident import resolution, surroundings, suspects
+from isthmus.practices.incident import escalating, major, resolution, surroundings, suspects
 from isthmus.practices.incident.blueprint import IncidentSection, assignment_rules, table
 from isthmus.practices.incident.gathering import make_way
 from isthmus.practices.incident.loading import chunks
@@ -27,7 +27,7 @@ from isthmus.practices.incident.rules import assignment, priority, recurrence, s
 TITLE_CHARACTERS_MAX = 500
 _EDITABLE = frozenset(
     {"title", "description", "impact", "urgency", "priority", "category", "ci", "service", "assignment_group", "assignee",
-     "caller", "tags", "extra", "correlation_key", "correlation_reason", "parent", "state", "resolution_code",
+     "caller", "tags", "extra", "root_cause", "cause_code", "workaround", "steps", "hold_reason", "correlation_key", "correlation_reason", "parent", "state", "resolution_code",
      "resolution_notes"}
 )  # fmt: skip
 
@@ -234,8 +234,10 @@ class _Desk:
             why.append(
                 Reason(rule="incident.recurrence", text=f"{text} A collision check is due before diagnosis.")
             )
-        major = level in self.section.major.priorities
-        if major:
+        path, path_why = escalating.path_for(work, place.assignment(), level)
+        why += path_why
+        is_major = level in self.section.major.priorities
+        if is_major:
             why.append(
                 Reason(
                     rule="incident.major",
@@ -257,8 +259,9 @@ class _Desk:
             "correlation_key": opening.correlation_key,
             "correlation_reason": opening.correlation_reason,
             "gathering": gathering,
-            "major": major,
-            "trigger_owner": self.section.major.owner if major else "",
+            "major": is_major,
+            "trigger_owner": self.section.major.owner if is_major else "",
+            "escalation_path": path,
             "opened_at": work.now,
             "collision_checked": checked,
             **{name: value for name, value in given.items() if value not in (None, "")},
@@ -275,6 +278,8 @@ class _Desk:
             record_id=opening.record_id,
             versions={**opening.versions, "blueprint": str(work.generation)},
         )
+        if is_major:
+            major.begin(work, incident, self.section.major.owner, why[-1:])
         if state == "resolved":
             due.schedule(
                 work,

@@ -12,7 +12,7 @@ from isthmus.kernel.instant import DAY, Instant
 from isthmus.kernel.kinds.incident import INCIDENT
 from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
-from isthmus.practices.incident import guards, lifecycle, loading, opening
+from isthmus.practices.incident import forwarding, guards, lifecycle, loading, opening, reviewing, waits
 from isthmus.practices.incident.models import Incident
 from isthmus.practices.incident.rules import states
 
@@ -45,6 +45,11 @@ def apply_merged(
 ) -> None:
     """Write what a merge took from a partner, with what follows from a new state."""
     lifecycle.update(work, record, values, why=why, occurred_at=occurred_at, partner=True)
+    connection = next((str(each.facts["connection"]) for each in why if each.facts.get("connection")), "")
+    if connection:
+        forwarding.partner_said(work, record, connection, values)
+        said = ", ".join(name.replace("_", " ") for name in values)
+        waits.partner_moved(work, record, connection, f"{connection} changed {said}.")
 
 
 def adopt(
@@ -75,3 +80,6 @@ def register() -> None:
     """Make the reactions known; called when the app is ready."""
     synced.register("incident", apply=apply_merged, create=adopt, legal=legal)
     due.register(lifecycle.CLOSE, close_in_time)
+    forwarding.register()
+    reviewing.register()
+    waits.register()

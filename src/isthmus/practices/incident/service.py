@@ -8,9 +8,20 @@ from isthmus.ledger.work import Work
 from isthmus.practices.incident import loading
 from isthmus.practices.incident.comments import comment
 from isthmus.practices.incident.comments import of as comments_of
+from isthmus.practices.incident.custody import custody_intervals
+from isthmus.practices.incident.escalating import escalate
 from isthmus.practices.incident.exposure import open_on, promised
 from isthmus.practices.incident.gathering import by_keys, takes_alerts
 from isthmus.practices.incident.guards import register_guard
+from isthmus.practices.incident.hooks import (
+    Escalated,
+    KnownError,
+    Stalled,
+    register_escalated,
+    register_known_errors,
+    register_stalled,
+    register_unaccepted,
+)
 from isthmus.practices.incident.lifecycle import (
     absorb,
     close,
@@ -23,6 +34,7 @@ from isthmus.practices.incident.lifecycle import (
     update,
 )
 from isthmus.practices.incident.major import declare_major, hand_over, require_trigger, stand_down
+from isthmus.practices.incident.major import require as require_own_trigger
 from isthmus.practices.incident.models import Incident
 from isthmus.practices.incident.opening import Opening, create, open_from_alerts
 from isthmus.practices.incident.rules import states
@@ -30,9 +42,12 @@ from isthmus.practices.incident.suspects import check_collisions, judge_suspect,
 from isthmus.practices.incident.timeline import TimelineItem, timeline
 
 __all__ = [
-    "Incident", "Opening", "TimelineItem", "absorb", "by_keys", "check_collisions", "close", "comment", "comments_of", "create",
-    "declare_major", "get", "hand_over", "human_work", "judge_suspect", "load", "next_states", "open_from_alerts", "open_on", "promised", "raise_severity", "register_guard", "reopen",
-    "require_trigger", "resolve", "set_priority", "settle", "stand_down", "suspects", "takes_alerts", "timeline", "update",
+    "Escalated", "Incident", "KnownError", "Opening", "Stalled", "TimelineItem", "absorb", "by_keys", "check_collisions",
+    "close", "comment", "comments_of", "create", "custody_intervals", "declare_major", "escalate", "get", "hand_over",
+    "human_work", "judge_suspect", "load", "next_states", "open_from_alerts", "open_on", "promised", "raise_severity",
+    "register_escalated", "register_guard", "register_known_errors", "register_stalled", "register_unaccepted", "reopen",
+    "require_own_trigger", "require_trigger", "resolve", "set_priority", "settle", "stand_down", "suspects",
+    "takes_alerts", "timeline", "update",
 ]  # fmt: skip
 
 

@@ -20,7 +20,8 @@ def time(value: int | None) -> str | None:
     return None if value is None else to_rfc3339(Instant(value))
 
 
-def _picked(record: Any, names: Iterable[str], times: Iterable[str]) -> dict[str, Any]:
+def picked(record: Any, names: Iterable[str], times: Iterable[str]) -> dict[str, Any]:
+    """Return attributes of a record by name, times as text."""
     return {name: getattr(record, name) for name in names} | {
         name: time(getattr(record, name)) for name in times
     }
@@ -29,11 +30,14 @@ def _picked(record: Any, names: Iterable[str], times: Iterable[str]) -> dict[str
 def incident_out(incident: Incident) -> dict[str, Any]:
     names = ["id", "organisation", "version", "trace", "channel", "synthetic"]
     names += [each.name for each in INCIDENT.fields if each.name not in _TIMES]
-    return _picked(incident, names, (*_TIMES, "created_at", "updated_at")) | {"tags": incident.tags or []}
+    return picked(incident, names, (*_TIMES, "created_at", "updated_at")) | {
+        "tags": incident.tags or [],
+        "steps": incident.steps or [],
+    }
 
 
 def comment_out(comment: Comment) -> dict[str, Any]:
-    return _picked(
+    return picked(
         comment, ("id", "version", "body", "public", "author", "author_label", "connection"), ("written_at",)
     )
 
@@ -42,11 +46,11 @@ def attachment_out(file: Attachment) -> dict[str, Any]:
     """Return a file without its content. `state` oversized: the content stays at `connection`."""
     names = ("id", "version", "filename", "content_type", "size", "sha256", "author", "author_label",
              "connection", "state")  # fmt: skip
-    return _picked(file, names, ("added_at",))
+    return picked(file, names, ("added_at",))
 
 
 def suspect_out(suspect: Suspect) -> dict[str, Any]:
-    return _picked(
+    return picked(
         suspect, ("id", "version", "incident", "change", "hops", "reason", "verdict"), ("created_at",)
     )
 
@@ -69,4 +73,4 @@ def link_out(link: Any) -> dict[str, Any]:
         "external_url",
         "state",
     )
-    return _picked(link, names, ("created_at",))
+    return picked(link, names, ("created_at",))

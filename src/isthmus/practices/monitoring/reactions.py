@@ -5,12 +5,13 @@ from __future__ import annotations
 from isthmus.hub import observing
 from isthmus.hub.lanes import effects
 from isthmus.ledger.work import register_preparer
-from isthmus.practices.monitoring import service, telling, timers
+from isthmus.practices.monitoring import following, service, telling, timers
 
 
 def register() -> None:
     """Make the reactions known; called when the app is ready."""
     observing.register("alert", service.take, repeats=service.count_repeats)
     timers.register()
+    following.register()
     register_preparer(telling.prepare)
     effects.register_concluded("alert", telling.concluded)

@@ -70,7 +70,7 @@ def decide(
 ) -> tuple[str, Reason]:
     """Return the group and why."""
     for rule in rules:
-        if _fits(rule, place, priority, now):
+        if fits(rule, place, priority, now):
             return rule.group, Reason(
                 rule=f"incident.assignment.{rule.name}",
                 text=f"Assigned to {rule.group} by the rule “{rule.name}”.",
@@ -91,7 +91,8 @@ def decide(
     return default, Reason(rule="incident.assignment.default", text=text)
 
 
-def _fits(rule: AssignmentRule, place: Place, priority: str, now: Instant) -> bool:
+def fits(rule: AssignmentRule, place: Place, priority: str, now: Instant) -> bool:
+    """Return whether everything that the rule gives fits."""
     wanted = (
         (rule.services, place.service),
         (rule.cis, place.ci),
