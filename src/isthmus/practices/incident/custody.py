@@ -85,7 +85,8 @@ def offer(work: Work, incident: Incident, *, taker: str, reason: str) -> Custody
         )
     ]
     base = dossier.carried(incident, contract.carries)
-    counterpart, copied = "", {}
+    counterpart = ""
+    copied: dict[str, str] = {}
     if receiver != incident.organisation:
         counterpart, copied = _counterpart(work, incident, held, taker, receiver, contract, base, why)
     elif spec.connection:
