@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "isthmus.web.middleware.CallerMiddleware",
+    "isthmus.web.middleware.TextMiddleware",
 ]
 ROOT_URLCONF = "isthmus.web.urls"
 TEMPLATES = [

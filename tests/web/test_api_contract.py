@@ -236,3 +236,15 @@ def test_a_token_meets_the_same_contract(desk):
             send(client, method, put_in(path, "0" * 26), body),
             said=f"{method} {path} {json.dumps(body)[:300]}",
         )
+
+
+@pytest.mark.parametrize("path", ["/api/v1/incidents", "/incidents"])
+def test_a_nul_is_refused_wherever_it_stands_and_its_spelling_is_not(desk, caller, path):
+    asked = desk.client("agent") if path == "/incidents" else caller
+    assert asked.get(f"{path}?title=%00").status_code in {400, 422}
+    if path == "/incidents":
+        return
+    for title, wanted in (("a\x00b", 422), ("a\\u0000b", 201)):
+        body = json.dumps({"title": title, "impact": "3", "urgency": "3"})
+        answer = send(caller, "post", path, body, **{"Idempotency-Key": title.encode().hex()})
+        assert answer.status_code == wanted, (title, answer.content[:300])

@@ -91,7 +91,9 @@ def value_of(each: Field, side: Side, kind: str, now: int) -> Any:
     if each.type is FieldType.CHOICE:
         return each.choices[0]
     if each.type is FieldType.TEXT:
-        return f"{side.word}-key" if each.name == "external_key" else f"{side.word} {kind} {each.name}"
+        # PostgreSQL holds columns to their length.
+        said = f"{side.word}-key" if each.name == "external_key" else f"{side.word} {kind} {each.name}"
+        return said[:16].strip() if each.name == "mapping_version" else said
     if each.type is FieldType.INTEGER:
         return 3
     if each.type is FieldType.BOOLEAN:

@@ -18,6 +18,7 @@ from isthmus.hub.http.actor import Caller
 from isthmus.identity import people, tokens
 from isthmus.identity.models import User
 from isthmus.kernel.actor import Actor, Origin
+from isthmus.kernel.errors import Rejected
 from isthmus.ledger.ids import source
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
@@ -29,6 +30,8 @@ CONTENT_SECURITY_POLICY: Final = (
 _PERMISSIONS_POLICY: Final = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 _TRACEPARENT: Final = re.compile(r"^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
 _API: Final = "/api/"
+_JSON_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""The escape itself, not a backslash that is followed by `u0000`."""
 _FACTOR_FREE: Final = ("/accounts/", "/static/")
 """Where somebody who still has to set up a second factor may go."""
 
@@ -47,6 +50,35 @@ class HeadersMiddleware:
         if not request.path.startswith(settings.STATIC_URL):
             response.headers.setdefault("Cache-Control", "private, no-store")
         return response
+
+
+class TextMiddleware:
+    """Refuses a NUL in path, query, JSON or form: no text of ours holds one, and PostgreSQL would fail on it later."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not _holds_nul(request):
+            return self._answer(request)
+        if request.path.startswith(_API):
+            what = Rejected(
+                "The request holds a NUL character.", remedy="Leave the character with code 0 out of texts."
+            )
+            return problems.from_error(request, what)
+        return HttpResponse("The request holds a NUL character.", status=400, content_type="text/plain")
+
+
+def _holds_nul(request: HttpRequest) -> bool:
+    if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
+        return True
+    match request.content_type:
+        case "application/json":
+            return _JSON_NUL.search(request.body) is not None
+        case "application/x-www-form-urlencoded":
+            return b"%00" in request.body
+        case _:
+            return False
 
 
 class CallerMiddleware:

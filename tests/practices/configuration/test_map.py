@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-import time
 from collections import deque
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from isthmus.kernel.instant import HOUR, MINUTE, Instant
 from isthmus.practices.configuration import service
@@ -205,10 +206,8 @@ def test_ten_thousand_items_and_twenty_thousand_relations(book):
     }
     pairs = set(sorted(pairs)[:20_000])
     rows += [tie(*pair, pick.choice(["depends_on", "hosted_on"])) for pair in pairs]
-    began = time.perf_counter()
     reports = [take(book, rows[at : at + 5000]) for at in range(0, len(rows), 5000)]
     assert sum(each.accepted for each in reports) == 30_000
-    imported = time.perf_counter() - began
     ids = dict(Ci.objects.values_list("name", "id"))
     for start in pick.sample(all_names, 5):
         down = reach({(target, source) for source, target in pairs}, [start])
@@ -217,9 +216,7 @@ def test_ten_thousand_items_and_twenty_thousand_relations(book):
         }
     hints = [{"instance": f"{pick.choice(all_names)}:9100"} for _ in range(5000)]
     service.bind(hints[0])
-    began = time.perf_counter()
-    assert all(service.bind(hint, organisation=book.organisation).ci for hint in hints)
-    per_second = len(hints) / (time.perf_counter() - began)
-    assert per_second > 1000, f"{per_second:.0f} bindings/s"
-    assert imported < 60, f"the import took {imported:.1f} s"
-    print(f"import {imported:.1f} s, {per_second:.0f} bindings/s")
+    with CaptureQueriesContext(connection) as asked:
+        assert all(service.bind(hint, organisation=book.organisation).ci for hint in hints)
+    # Each asks once whether the map is still the one in memory; nothing else.
+    assert len(asked) < len(hints) * 1.1, f"{len(asked)} queries for {len(hints)} bindings"

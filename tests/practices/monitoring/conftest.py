@@ -151,7 +151,8 @@ def monitor(book: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Monitor]:
     index.forget()
     snapshot.forget()
     running.forget()
-    yield Monitor(book=book, monkeypatch=monkeypatch)
+    with book.clock.stopped():
+        yield Monitor(book=book, monkeypatch=monkeypatch)
     index.forget()
     snapshot.forget()
     running.forget()
