@@ -293,8 +293,10 @@ def main() -> None:
         print(f"{simulator.name} listens on {url}", flush=True)  # noqa: T201 - this is a program
         await asyncio.Event().wait()
 
+    import uvloop
+
     try:
-        asyncio.run(run())
+        uvloop.run(run())
     except KeyboardInterrupt:
         return
 

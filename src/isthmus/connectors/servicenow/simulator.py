@@ -156,8 +156,7 @@ class ServiceNowSimulator(Simulator):
 
     def find_all(self, kind: str, correlation: str) -> list[str]:
         """Return the sys_ids of the records with this correlation_id."""
-        rows = self.shelf(_TABLES[kind]).all()
-        return [key for key, row in rows if row["correlation_id"] == correlation]
+        return [row["sys_id"] for row in self.shelf(_TABLES[kind]).having("correlation_id", correlation)]
 
     def _group(self, name: str) -> str:
         known = (key for key, row in self.shelf(GROUP).all() if row["name"] == name)
@@ -189,7 +188,8 @@ class ServiceNowSimulator(Simulator):
             columns = self.instance.columns(table)
         except Refusal as refusal:
             return _failure(refusal)
-        found = select(self.instance.rows(table), query.get("sysparm_query", ""), columns)
+        shelf, asked = self.shelf(table), query.get("sysparm_query", "")
+        found = select(shelf.rows, asked, columns, having=shelf.having)
         part = [
             row
             for row in found[offset : offset + limit]

@@ -28,7 +28,7 @@ class AttachmentApi:
         query = request.query
         limit, offset = int(query.get("sysparm_limit", "1000")), int(query.get("sysparm_offset", "0"))
         columns = self._instance.columns(FILE)
-        found = select(self._instance.rows(FILE), query.get("sysparm_query", ""), columns)
+        found = select(lambda: self._instance.rows(FILE), query.get("sysparm_query", ""), columns)
         return web.json_response({"result": found[offset : offset + limit]})
 
     async def _content(self, request: web.Request) -> web.Response:

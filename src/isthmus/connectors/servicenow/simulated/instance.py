@@ -174,7 +174,7 @@ class Instance:
 
     def journals(self, key: str) -> list[dict[str, str]]:
         """Return the journal entries of a record, oldest first."""
-        return [each for _, each in self.shelf(JOURNAL).all() if each["element_id"] == key]
+        return [dict(each) for each in self.shelf(JOURNAL).having("element_id", key)]
 
     def _apply(self, table: str, row: dict[str, str], values: Mapping[str, str], user: str) -> None:
         columns = self.columns(table)

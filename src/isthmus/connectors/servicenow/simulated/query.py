@@ -31,10 +31,26 @@ _TESTS: Mapping[str, Callable[[str, str], bool]] = {
 _Test = Callable[[Row], bool]
 
 
-def select(rows: Iterable[Row], encoded: str, columns: frozenset[str]) -> list[Row]:
-    """Return the rows that the encoded query asks for, in its order (insertion order without ORDERBY)."""
+def select(
+    rows: Callable[[], Iterable[Row]],
+    encoded: str,
+    columns: frozenset[str],
+    *,
+    having: Callable[[str, str], Iterable[Row]] | None = None,
+) -> list[Row]:
+    """Return the rows that the encoded query asks for, in its order (insertion order without ORDERBY).
+
+    `having(column, value)`: the rows with that value, as the product's own index finds them; without it all are read.
+    """
     terms, orders = _split(encoded)
-    found = [row for row in rows if _matches(row, terms, columns)]
+    queries = _compiled(terms, columns)
+    first = _indexable(terms, columns)
+    candidates = rows() if having is None or first is None else having(*first)
+    found = [
+        row
+        for row in candidates
+        if any(all(any(test(row) for test in choice) for choice in query) for query in queries)
+    ]
     for column, descending in reversed(orders):
         if column in columns:
             found.sort(key=lambda row: row.get(column, ""), reverse=descending)
@@ -54,7 +70,19 @@ def _split(encoded: str) -> tuple[list[str], list[tuple[str, bool]]]:
     return terms, orders
 
 
-def _matches(row: Row, terms: list[str], columns: frozenset[str]) -> bool:
+def _indexable(terms: list[str], columns: frozenset[str]) -> tuple[str, str] | None:
+    """Return (column, value) of a first term that every row must equal, None if there is no such term."""
+    if (
+        not terms
+        or any(each.startswith("NQ") for each in terms)
+        or (terms[1:2] and terms[1].startswith("OR"))
+    ):
+        return None
+    found = _TERM.match(terms[0])
+    return (found[1], found[3]) if found is not None and found[2] == "=" and found[1] in columns else None
+
+
+def _compiled(terms: list[str], columns: frozenset[str]) -> list[list[list[_Test]]]:
     queries: list[list[list[_Test]]] = [[]]
     for term in terms:
         text = term
@@ -69,7 +97,7 @@ def _matches(row: Row, terms: list[str], columns: frozenset[str]) -> bool:
             queries[-1][-1].append(test)
         else:
             queries[-1].append([test])
-    return any(all(any(test(row) for test in choice) for choice in query) for query in queries)
+    return queries
 
 
 def _test(term: str, columns: frozenset[str]) -> _Test | None:

@@ -31,7 +31,7 @@ def _display(shelf: Callable[[str], Shelf], name: str, value: str) -> str:
     if not value:
         return ""
     if name in _TIMES:
-        moment = dt.datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=dt.UTC)
+        moment = dt.datetime.fromisoformat(value).replace(tzinfo=dt.UTC)
         return moment.astimezone(_USER_ZONE).strftime("%Y-%m-%d %H:%M:%S")
     if name == "state":
         return _STATES.get(value, value)

@@ -8,7 +8,7 @@ ROWS = [{"sys_id": str(n), "n": str(n % 3), "t": f"2026-11-20 10:00:0{n}"} for n
 
 
 def keys(query):
-    return [row["sys_id"] for row in select(ROWS, query, COLUMNS)]
+    return [row["sys_id"] for row in select(lambda: ROWS, query, COLUMNS)]
 
 
 def test_queries_bind_as_in_the_product():
