@@ -65,6 +65,7 @@ def make(
     installation.add_user(made.organisation, "ada", PASSWORD, roles, name="Ada")
     _apply(directory, blueprint(connections or {}, list(routes), lanes_per_second))
     _import_map(made.organisation, cis)
+    _settle()
     return World(directory=directory, organisation=made.organisation, token=token)
 
 
@@ -165,6 +166,15 @@ def _import_map(organisation: str, cis: int) -> None:
             )
             if report.accepted != len(part):
                 raise RuntimeError(f"The map was not accepted: {report.results[0]}")
+
+
+def _settle() -> None:
+    """Seal and index what was just imported: a hub that has run for a minute has none of it left to do."""
+    from isthmus.ledger import upkeep
+    from isthmus.ledger.ids import source
+
+    while (kept := upkeep.tick(source.now())).sealed or kept.indexed:
+        pass
 
 
 def _map_rows(cis: int) -> Iterable[dict[str, Any]]:

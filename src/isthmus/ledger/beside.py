@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,31 @@ class SideRowsOfWork:
         """Insert or overwrite the side row with this unique key; on insert, absent fields take defaults."""
         self._merge(model, key, values, {})
 
+    def put_all(
+        self,
+        model: type[models.Model],
+        columns: Sequence[str],
+        rows: Iterable[tuple[Any, ...]],
+        *,
+        key: Sequence[str],
+    ) -> None:
+        """Insert many plain side rows at once, in the order of `columns` (all that have no default of the store);
+        rows whose `key` is there already stay as they are."""
+        self._side_only(model)
+        shape = shapes.beside(model)
+        names = (
+            tuple(shape.columns[name] for name in columns),
+            tuple(shape.columns[name] for name in key),
+            (),
+            (),
+        )
+        last = self._last_on_table.get(shape.table)
+        if last is None or last.verb != "merge" or last.shape != names:
+            last = SideRows(shape.table, "merge", names, [], exact=False)
+            self._last_on_table[shape.table] = last
+            self.side.append(last)
+        last.rows.extend(rows)
+
     def bump(
         self,
         model: type[models.Model],
@@ -85,6 +110,13 @@ class SideRowsOfWork:
         self._beside(
             shape, "remove", (tuple(shape.columns[each] for each in where),), shape.stored(where), exact=False
         )
+
+    def remove_one(self, model: type[models.Model], where: Mapping[str, Any]) -> None:
+        """Delete the one side row that is as `where` says; none or several: `StaleRecord` at the flush."""
+        self._side_only(model)
+        shape = shapes.beside(model)
+        names = tuple(shape.columns[each] for each in where), "one"
+        self._beside(shape, "remove", names, shape.stored(where), exact=True)
 
     def _side_only(self, model: type[models.Model]) -> None:
         if issubclass(model, RecordModel):

@@ -32,7 +32,11 @@ ENTRIES_AT_ONCE = 50
 WORDS_MAX = 2_000
 """Distinct words indexed per field value; the rest of a longer text is not searchable by word."""
 
+INDEXED_MAX = 2_000
+"""Entries that one round indexes, about: sealing must not wait for longer."""
+
 RESULTS_MAX = 500
+_COLUMNS = ("organisation", "field", "record", "token")
 _WORD = re.compile(r"[\w.@-]{2,64}")
 
 
@@ -50,6 +54,14 @@ def token(organisation: str, text: str) -> int:
 def _hashed(key: bytes, text: str) -> int:
     found: int = struct.unpack(">q", hmac.digest(key, text.encode(), "sha256")[:8])[0]
     return found
+
+
+def index_some() -> int:
+    """Index segment after segment until nothing is left or a round's worth is done; return how many entries."""
+    total = 0
+    while total < INDEXED_MAX and (indexed := index_once()):
+        total += indexed
+    return total
 
 
 def index_once() -> int:
@@ -74,9 +86,11 @@ def index_once() -> int:
 
 
 def _write(part: Sequence[Body], moved: tuple[Progress | None, int, int] | None = None) -> None:
+    secrets = {each: keys.ring().derived(f"search:{each}") for each in {body.organisation for body in part}}
+
     def act(work: Work) -> None:
         for body in part:
-            _index(work, body)
+            _index(work, body, secrets[body.organisation])
         if moved is not None:
             progress, after, position = moved
             if progress is None:
@@ -140,9 +154,8 @@ def _wanted(declared: Field) -> bool:
     return declared.sealed or declared.name == "number"
 
 
-def _index(work: Work, body: Body) -> None:
+def _index(work: Work, body: Body, secret: bytes) -> None:
     fields = KINDS[body.kind].by_name
-    secret = keys.ring().derived(f"search:{body.organisation}")
     for name, (_, new) in body.changes.items():
         declared = fields.get(name)
         if declared is None or not _wanted(declared):
@@ -151,11 +164,12 @@ def _index(work: Work, body: Body) -> None:
         if body.version > 1:
             work.remove(SearchToken, key)
         for text in _texts(declared, new):
-            for each in {
+            tokens = {
                 _hashed(secret, _whole(name, text)),
                 *(_hashed(secret, word) for word in words(text)),
-            }:
-                work.upsert(SearchToken, {**key, "token": each}, {})
+            }
+            rows = [(*key.values(), each) for each in tokens]
+            work.put_all(SearchToken, _COLUMNS, rows, key=_COLUMNS)
 
 
 def _texts(declared: Field, value: Any) -> Iterable[str]:

@@ -24,7 +24,7 @@ class Kept:
 
 
 def tick(now: Instant, *, holder: str = "", index: bool = True) -> Kept:
-    """Do one round; call it about twice a second from one thread of the `work` role.
+    """Do one round; call it a few times a second from one thread of the `work` role.
 
     Any number of processes may call it: only the holder of the sealer's lease does the work. `holder` names
     the caller across its restarts, so that a successor need not wait for a dead one's lease. `index` false
@@ -33,7 +33,7 @@ def tick(now: Instant, *, holder: str = "", index: bool = True) -> Kept:
     with scope.everywhere("upkeep of the book"):
         sealed = sealer.seal_all(now, holder=holder)
         made = checkpoint.make(now) if checkpoint.due(now) else None
-        indexed = search.index_once() if index else 0
+        indexed = search.index_some() if index else 0
         return Kept(
             sealed=sealed,
             checkpoint=made.number if made else 0,

@@ -29,7 +29,7 @@ from isthmus.hub.sweeper import sweep
 from isthmus.kernel.actor import Origin, system
 from isthmus.kernel.errors import IsthmusError
 from isthmus.kernel.instant import SECOND
-from isthmus.ledger import scope, upkeep
+from isthmus.ledger import scope, sealer, search, upkeep
 from isthmus.ledger.door import perform
 from isthmus.ledger.ids import source
 from isthmus.ledger.sqlite import log_upkeep
@@ -43,6 +43,8 @@ _log = structlog.get_logger(__name__)
 LEASE = "pump"
 LEASE_FOR = 15 * SECOND
 STOP_SECONDS_MAX = 10.0
+KEEP_SECONDS = 0.25
+"""Between two rounds of the sealer: an entry has its place in the chain well within a second."""
 NOTE_SECONDS = 5.0
 HOUSEKEEPING_SECONDS = 60.0
 
@@ -67,7 +69,7 @@ class Engine:
         return [
             Loop(name="pump", step=self._pump_round, rest=lambda: self._shared.bell.wait(0.25)),
             Loop(name="sweeper", step=lambda: sweep(source.now()) > 0, rest=lambda: rest(0.25)),
-            Loop(name="sealer", step=self._keep, rest=lambda: rest(0.5)),
+            Loop(name="sealer", step=self._keep, rest=lambda: rest(KEEP_SECONDS)),
             Loop(name="book-log", step=_copy_back, rest=lambda: rest(0.5)),
             Loop(name="notes", step=self._note, rest=lambda: rest(NOTE_SECONDS)),
             Loop(name="housekeeping", step=self._tidy, rest=lambda: rest(HOUSEKEEPING_SECONDS)),
@@ -110,7 +112,8 @@ class Engine:
         metrics.UNSEALED.set(kept.unsealed_age / SECOND)
         if kept.alarming:
             _log.error("unsealed_tail", seconds=kept.unsealed_age / SECOND)
-        return kept.sealed > 0 or kept.indexed > 0
+        # A round has a price whatever it finds, and takes the turnstile: only one that was full is followed at once.
+        return kept.sealed >= sealer.ENTRIES_MAX or kept.indexed >= search.INDEXED_MAX
 
     def _note(self) -> bool:
         """Leave metrics for the front, and how far behind each connection is for the console."""
