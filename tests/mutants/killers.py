@@ -102,8 +102,8 @@ def an_edit_during_the_flight_goes_out(desk: Any) -> None:
             key = (await hub.link(record, "snow")).external_key
             await hub.edit(record, title="first")
             lane = hub.lanes["snow"]
-            rows = await hub.store(lambda: lane._claim(5))
-            lane._start(await hub.store(lambda: lane._begin(rows)))
+            begun = await hub.store(lambda: lane._take(5))
+            lane._start(begun)
             await asyncio.wait(lane._tasks)
             await hub.edit(record, title="second")
             await hub.settle()

@@ -46,8 +46,7 @@ def test_what_a_process_records_after_it_lost_the_lease_does_not_count(desk):
             first, second = await two(hub)
             record = await hub.opened(title="One")
             assert await hub.store(first._leased)
-            rows = await hub.store(lambda: first._claim(5))
-            turns = await hub.store(lambda: first._begin(rows))
+            turns = await hub.store(lambda: first._take(5))
             results = [await first._call(each) for each in turns]
             hub.book.clock.forward(seconds=20)
             await second.drain()

@@ -328,8 +328,8 @@ def test_a_crash_between_send_and_commit_leaves_one_object(desk):
             await hub.opened()
             lane = hub.lanes["snow"]
             # The first half of a round: claimed, planned, committed as sent, called. Then the process dies.
-            rows = await hub.store(lambda: lane._claim(5))
-            lane._start(await hub.store(lambda: lane._begin(rows)))
+            begun = await hub.store(lambda: lane._take(5))
+            lane._start(begun)
             await asyncio.wait(lane._tasks)
             lane._tasks.clear()
             assert len(hub.objects("snow")) == 1
@@ -407,8 +407,8 @@ def test_the_webhook_of_a_creation_before_its_answer_makes_no_second_record(desk
         async with desk() as hub:
             record = await hub.opened()
             lane = hub.lanes["snow"]
-            rows = await hub.store(lambda: lane._claim(5))
-            lane._start(await hub.store(lambda: lane._begin(rows)))
+            begun = await hub.store(lambda: lane._take(5))
+            lane._start(begun)
             await asyncio.wait(lane._tasks)
             (created,) = hub.objects("snow")
             (outcome,) = await hub.observe("snow", await hub.shown("snow", created["sys_id"]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
@@ -68,10 +69,15 @@ class Connection:
         return Context(
             connection=self.name,
             config=self.config,
-            mappings=_mappings(self.name, self.connector),
+            mappings=self.mappings,
             limits=self.limits,
             allow_private_addresses=django_settings.ISTHMUS.allow_private_addresses,
         )
+
+    @cached_property
+    def mappings(self) -> Mapping[str, RecordMapping]:
+        """The mappings in force by record kind; another blueprint makes another connection."""
+        return _mappings(self.name, self.connector)
 
     def organisation_of(self, observation: Observation) -> str:
         """Return the id of the organisation that an object belongs to; `Rejected` if no rule matches."""

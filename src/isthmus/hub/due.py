@@ -6,7 +6,8 @@ it. The sweeper claims what is due and calls the handler of its `what`; lanes cl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from django.db.models import QuerySet
@@ -83,36 +84,48 @@ def claim(now: Instant, *, seconds: int, lane: str = "", what: str = "", limit: 
     The claim pushes each row ahead before anybody handles it: a row whose handler kills the process comes
     back later instead of at once and for ever. The returned rows carry the epoch that `finish` must meet.
     """
-    rows = list(_waiting(now, lane, what)[:limit])
+    rows = {row.id: row for row in _waiting(now, lane, what)[:limit]}
     claimed: list[Due] = []
 
     def act(work: Work) -> None:
         claimed.clear()
-        for row in rows:
-            held = Due.objects.filter(id=row.id, epoch=row.epoch, due_at__lte=now).first()
-            if held is None:
-                continue
-            until = now + max(seconds, _push(held.attempts)) * SECOND
-            values = {
-                "due_at": until,
-                "claimed_until": until,
-                "epoch": held.epoch + 1,
-                "attempts": held.attempts + 1,
-            }
-            work.advance(Due, where={"id": held.id, "epoch": held.epoch}, values=values)
-            for name, value in values.items():
-                setattr(held, name, value)
-            claimed.append(held)
+        for held in Due.objects.filter(id__in=rows, due_at__lte=now).order_by("due_at"):
+            if held.epoch == rows[held.id].epoch:
+                _push_ahead(work, held, now, seconds)
+                claimed.append(held)
 
     if rows:
         perform(act, actor=system("due"), origin=Origin(channel="timer"), now=now, exclusive=True)
     return claimed
 
 
+def take(
+    work: Work, *, seconds: int, lane: str, limit: int, without: Collection[str] = frozenset()
+) -> list[Due]:
+    """Claim due rows of a lane, oldest first, in a Work that goes on with them; rows about subjects `without` stay.
+
+    If somebody else claimed one or set it anew meanwhile, the flush raises `StaleRecord` and the act is run again.
+    """
+    found = (
+        row for row in _waiting(work.now, lane, "")[: limit + len(without)] if row.subject not in without
+    )
+    rows = list(islice(found, limit))
+    for row in rows:
+        _push_ahead(work, row, work.now, seconds)
+    return rows
+
+
+def _push_ahead(work: Work, row: Due, now: Instant, seconds: int) -> None:
+    until = now + max(seconds, _push(row.attempts)) * SECOND
+    values = {"due_at": until, "claimed_until": until, "epoch": row.epoch + 1, "attempts": row.attempts + 1}
+    work.advance(Due, where={"id": row.id, "epoch": row.epoch}, values=values)
+    for name, value in values.items():
+        setattr(row, name, value)
+
+
 def finish(work: Work, row: Due) -> None:
     """Remove a claimed row; `StaleRecord` at the flush if the claim was lost or the wait was set anew."""
-    work.advance(Due, where={"id": row.id, "epoch": row.epoch}, values={"epoch": row.epoch + 1})
-    work.remove(Due, {"id": row.id, "epoch": row.epoch + 1})
+    work.remove_one(Due, {"id": row.id, "epoch": row.epoch})
 
 
 def postpone(work: Work, row: Due, at: Instant, *, error: str = "", attempts: int | None = None) -> None:

@@ -48,6 +48,11 @@ class FieldMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return normalise(sent, self.normalise) if isinstance(sent, str) else sent
 
 
+_VERSIONS_MAX = 1_000
+_versions: dict[int, tuple[RecordMapping, str]] = {}
+"""Versions of mappings in use, by identity: asked for with every write of a link."""
+
+
 class RecordMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The mapping of one record kind to one partner object kind.
 
@@ -62,7 +67,13 @@ class RecordMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     @property
     def version(self) -> str:
         """A hash of the whole mapping: 16 hexadecimal digits, equal for equal content."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
+        held = _versions.get(id(self))
+        if held is None or held[0] is not self:
+            hashed = hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
+            if len(_versions) >= _VERSIONS_MAX:
+                _versions.clear()
+            held = _versions[id(self)] = (self, hashed)
+        return held[1]
 
     def written(self) -> tuple[str, ...]:
         """Return the canonical names of the fields that we write, in declared order."""

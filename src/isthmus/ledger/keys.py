@@ -285,12 +285,14 @@ def _transaction(store: sqlite3.Connection) -> Iterator[None]:
 
 
 _rings: dict[Path, Keyring] = {}
+_last: list[tuple[object, Keyring]] = []
 
 
 def ring() -> Keyring:
-    """Return the keyring of this installation."""
-    path = settings.ISTHMUS.keys_path
-    found = _rings.get(path)
-    if found is None:
-        found = _rings.setdefault(path, Keyring(path))
-    return found
+    """Return the keyring of this installation. Asked for every sealed value: the path is worked out once."""
+    ours = settings.ISTHMUS
+    if not _last or _last[0][0] is not ours:
+        path = ours.keys_path
+        found = _rings.get(path) or _rings.setdefault(path, Keyring(path))
+        _last[:] = [(ours, found)]
+    return _last[0][1]

@@ -12,6 +12,7 @@ from isthmus.hub.lanes.levels import CONVERGE
 from isthmus.hub.lanes.models import Delivery
 from isthmus.hub.models import Due
 from isthmus.kernel.instant import Instant
+from isthmus.ledger import rows as table
 
 if TYPE_CHECKING:
     from isthmus.ledger.work import Work
@@ -74,7 +75,8 @@ def shown(work: Work) -> set[str]:
 
 def show(work: Work, rows: Iterable[Due]) -> None:
     """Look up once which rows have a delivery: unlinking takes it away."""
-    shown(work).update(Delivery.objects.filter(id__in=ids_of(rows)).values_list("id", flat=True))
+    wanted = ids_of(rows) - shown(work)
+    shown(work).update(each for (each,) in table.tuples(Delivery, ("id",), "id", list(wanted)))
 
 
 def ids_of(rows: Iterable[Due]) -> set[str]:

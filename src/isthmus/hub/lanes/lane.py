@@ -20,10 +20,9 @@ from isthmus.hub.lanes import files, terms, turns
 from isthmus.hub.lanes.calls import Result, Turn, execute
 from isthmus.hub.lanes.limits import Breaker, restored
 from isthmus.hub.lanes.metering import Metered
-from isthmus.hub.models import Due
 from isthmus.kernel.actor import Origin, system
 from isthmus.kernel.errors import IsthmusError
-from isthmus.kernel.instant import SECOND, Instant
+from isthmus.kernel.instant import Instant
 from isthmus.ledger.door import perform
 from isthmus.ledger.ids import source
 from isthmus.ledger.lease import HELD_FOR
@@ -39,6 +38,8 @@ CLAIM_SECONDS = 180
 """Longer than any call with its read-back: a lease never runs out under a call that may still answer."""
 PARTNER_FAULTS = frozenset({"retryable", "unknown", "bug"})
 REST_SECONDS = 0.5
+BREATH_SECONDS = 0.01
+"""A tenth of what a near partner takes to answer: no call feels it, and a commit carries many results."""
 FAULT_SECONDS = 15.0
 
 _log = structlog.get_logger(__name__)
@@ -83,7 +84,6 @@ class Lane:
         await self.close()
 
     async def _rest(self) -> None:
-        self.wake.clear()
         try:
             await asyncio.wait_for(self.wake.wait(), REST_SECONDS)
         except TimeoutError:
@@ -96,27 +96,46 @@ class Lane:
                 return
 
     async def round(self) -> bool:
-        """Claim, call, record; return whether anything was done."""
+        """Claim, call, record; return whether anything was done. What is recorded and what is claimed next share
+        one Work: a commit is the dearest part of a round."""
+        self.wake.clear()
         mine = not self._holder or await self._store(self._leased)
-        if mine:
-            await self._load()
-        permitted = self._permitted(source.now()) if mine else 0
-        if permitted and len(self._tasks) < permitted:
-            rows = await self._store(lambda: self._claim(permitted - len(self._tasks)))
-            if rows:
-                self._start(await self._store(lambda: self._begin(rows)))
+        if mine and not self._loaded:
+            await self._store(self._restore)
+            self._loaded = True
         if not self._tasks:
-            return bool(permitted) and await self._store(self._anything_due)
-        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        # One short breath gathers what answers at the same time into one Work.
-        await asyncio.sleep(0.002)
-        done = {each for each in self._tasks if each.done()}
-        results = [each.result() for each in done]
+            self._start(await self._store(lambda: self._turnover([], self._free(mine=mine))))
+        if not self._tasks:
+            return bool(self._free(mine=mine)) and await self._store(self._anything_due)
+        results = await self._gathered(self._free(mine=mine))
+        self._judge(results)
+        free = self._free(mine=mine)
+        if results or free:
+            self._start(await self._store(lambda: self._turnover(results, free)))
+        return True
+
+    async def _gathered(self, free: int) -> list[Result]:
+        """Return what has answered. While more calls could be under way, new work ends the wait as well."""
+        waiting: set[asyncio.Future[Any]] = {*self._tasks}
+        woken = asyncio.ensure_future(self.wake.wait()) if free else None
+        if woken is not None:
+            waiting.add(woken)
+        await asyncio.wait(
+            waiting, return_when=asyncio.FIRST_COMPLETED, timeout=REST_SECONDS if free else None
+        )
+        if woken is not None:
+            woken.cancel()
+        self.wake.clear()
+        # One short breath gathers what answers at about the same time into one Work.
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=BREATH_SECONDS)
+        done = [each for each in self._tasks if each.done()]
         for each in done:
             self._tasks.pop(each)
-        self._judge(results)
-        self._start(await self._store(lambda: self._recorded(results)))
-        return True
+        return [each.result() for each in done]
+
+    def _free(self, *, mine: bool) -> int:
+        return max(0, self._permitted(source.now()) - len(self._tasks)) if mine else 0
 
     def _permitted(self, now: Instant) -> int:
         """Return how many calls may be under way: none under a pause, an open breaker or `Retry-After`."""
@@ -183,14 +202,6 @@ class Lane:
             self._loaded = False
         return self._lease is not None
 
-    async def _load(self) -> None:
-        if not self._loaded:
-            await self._store(self._restore)
-            self._loaded = True
-        paused = await self._store(lambda: health.state_of(self.organisation, self.name).paused)
-        if paused:
-            self.terms.hold(REST_SECONDS)
-
     def _restore(self) -> None:
         held = health.state_of(self.organisation, self.name)
         kept = [int(each) for each in held.tokens or ()]
@@ -200,47 +211,72 @@ class Lane:
                 state="open", failures=held.failures, until=held.breaker_until, opened=1
             )
 
-    def _claim(self, limit: int) -> list[Due]:
-        now = source.now()
-        busy = {each.subject for each in self._tasks.values()} | {each.key for each in self._tasks.values()}
-        rows = due.claim(now, seconds=CLAIM_SECONDS, lane=self.name, limit=limit + len(busy))
-        under_way = [row for row in rows if row.subject in busy]
-        if under_way:
-            # Asked for again during its own call: comes back when that is over, never beside it.
-            def give_back(work: Work) -> None:
-                for row in under_way:
-                    due.postpone(work, row, Instant(now + SECOND // 5), attempts=max(0, row.attempts - 1))
+    def _turnover(self, results: list[Result], free: int) -> list[Turn]:
+        """Record `results`, then claim and begin up to `free` more; return the turns to execute.
 
-            self._perform(give_back)
-        return [row for row in rows if row.subject not in busy]
-
-    def _begin(self, rows: list[Due]) -> list[Turn]:
-        return self._perform(lambda work: turns.begin(work, rows, self._opened().path))
-
-    def _recorded(self, results: list[Result]) -> list[Turn]:
-        """Record results together; if that fails, one by one, so that one of them spoils no other. What
-        cannot be recorded is found again when its lease has run out: as an unknown outcome."""
+        All of it is one Work; if that fails, results are recorded one by one, so that one of them spoils no other.
+        """
+        if free and self._paused():
+            free = 0
+        if not results:
+            return self._take(free)
         results = files.keep(results)
+
+        def act(work: Work) -> list[Turn]:
+            following = self._concluded(work, results)
+            return following + self._taken(work, free - len(following), following)
+
         try:
-            return self._conclude(results)
+            return self._perform(act)
         except Exception:  # noqa: BLE001 - told apart below
             _log.exception("results_failed", connection=self.name, count=len(results))
+        following = self._singly(results)
+        return following + self._take(free - len(following), following)
+
+    def _paused(self) -> bool:
+        """Return whether an operator has paused the connection; then nothing goes out for a while."""
+        paused = health.state_of(self.organisation, self.name).paused
+        if paused:
+            self.terms.hold(REST_SECONDS)
+        return paused
+
+    def _take(self, limit: int, following: Sequence[Turn] = ()) -> list[Turn]:
+        """Claim up to `limit` rows and commit what they intend."""
+        return self._perform(lambda work: self._taken(work, limit, following)) if limit > 0 else []
+
+    def _taken(self, work: Work, limit: int, following: Sequence[Turn]) -> list[Turn]:
+        """Claim and begin. A row that was asked for again during its own call waits for the end of that: it never
+        runs beside it."""
+        if limit <= 0:
+            return []
+        busy = {name for each in (*self._tasks.values(), *following) for name in (each.subject, each.key)}
+        rows = due.take(work, seconds=CLAIM_SECONDS, lane=self.name, limit=limit, without=busy)
+        return turns.begin(work, rows, self._opened().path) if rows else []
+
+    def _recorded(self, results: list[Result]) -> list[Turn]:
+        """Record results together; if that fails, one by one."""
+        results = files.keep(results)
+        try:
+            return self._perform(lambda work: self._concluded(work, results))
+        except Exception:  # noqa: BLE001 - told apart below
+            _log.exception("results_failed", connection=self.name, count=len(results))
+        return self._singly(results)
+
+    def _singly(self, results: Sequence[Result]) -> list[Turn]:
+        """Record each result by itself. What cannot be recorded is found again when its lease has run out: as an
+        unknown outcome."""
         found: list[Turn] = []
         for each in results:
             try:
-                found += self._conclude([each])
+                found += self._perform(lambda work, each=each: self._concluded(work, [each]))  # type: ignore[misc]
             except Exception:  # noqa: BLE001 - the next one must be recorded
                 _log.exception("result_failed", connection=self.name, subject=each.turn.subject)
         return found
 
-    def _conclude(self, results: list[Result]) -> list[Turn]:
+    def _concluded(self, work: Work, results: Sequence[Result]) -> list[Turn]:
         jitter = random.random()  # noqa: S311 - spreads retries, guards nothing
-
-        def act(work: Work) -> list[Turn]:
-            self._note(work, results)
-            return turns.conclude(work, results, self._opened().path, jitter)
-
-        return self._perform(act)
+        self._note(work, results)
+        return turns.conclude(work, results, self._opened().path, jitter)
 
     def _note(self, work: Work, results: Sequence[Result]) -> None:
         """Keep health, breaker and spent calls where pages and a restart find them."""

@@ -42,6 +42,7 @@ from isthmus.hub.sync.service import admit
 from isthmus.kernel.instant import SECOND, Instant
 from isthmus.kernel.observation import ExternalRef
 from isthmus.kernel.record import Reason
+from isthmus.ledger import rows as rows_of
 from isthmus.ledger.ids import source
 
 if TYPE_CHECKING:
@@ -79,8 +80,9 @@ def begin(work: Work, rows: Sequence[Due], paths: Paths) -> list[Turn]:
 def conclude(work: Work, results: Sequence[Result], paths: Paths, jitter: float) -> list[Turn]:
     """Record what came of calls; return the next turns of the same links."""
     batch = Batch()
-    rows = {row.id: row for row in Due.objects.filter(id__in=[each.turn.due_id for each in results])}
-    closing.show(work, rows.values())
+    held = rows_of.instances(Due, "id", [each.turn.due_id for each in results])
+    rows = {row.id: row for row in held}
+    closing.show(work, held)
     links = loading.load(work, [each.turn.subject for each in results if each.turn.do != "once"], paths=paths)
     going_on: dict[str, Due] = {}
     for result in results:

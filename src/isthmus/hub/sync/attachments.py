@@ -21,6 +21,7 @@ from isthmus.hub.sync.models import AttachmentPlace, Link
 from isthmus.kernel.errors import IsthmusError
 from isthmus.kernel.observation import ObservedAttachment
 from isthmus.kernel.record import Json, Reason
+from isthmus.ledger import rows as table
 from isthmus.ledger.records import RecordModel
 
 if TYPE_CHECKING:
@@ -167,7 +168,8 @@ def owe(work: Work) -> None:
         known = {each.id: each for each in rows.exclude(external_key="")} | links
         _owe_pairs(work, added, known.values())
     if links:
-        held = synced.model_of(KIND).objects.filter(record__in={each.record for each in links.values()})
+        records, homes = zip(*((each.record, each.organisation) for each in links.values()), strict=True)
+        held = table.instances(synced.model_of(KIND), "record", records, organisation=set(homes))
         _owe_pairs(work, held, links.values())
 
 

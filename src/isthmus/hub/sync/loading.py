@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -30,6 +30,7 @@ from isthmus.kernel.errors import NeedsOperator
 from isthmus.kernel.instant import MINUTE, SECOND, Instant
 from isthmus.kernel.mapping import RecordMapping
 from isthmus.kernel.merge import HUB, FieldPolicy, Shape, clean, gather
+from isthmus.ledger import rows
 from isthmus.ledger.columns import open_json
 from isthmus.ledger.ids import source
 from isthmus.ledger.records import RecordModel, kind_of
@@ -59,11 +60,14 @@ class Loaded:
 
 @dataclass
 class _Held:
-    """Instances that one Work shares: two links of one record must change the same object."""
+    """Instances that one Work shares: two links of one record must change the same object. `linked`: (record,
+    connection) pairs that it tied; `reach`: whether (connection's, record's) organisations are in one line."""
 
     records: dict[str, RecordModel] = field(default_factory=dict)
     views: dict[str, RecordView] = field(default_factory=dict)
     loaded: dict[str, Loaded] = field(default_factory=dict)
+    linked: set[tuple[str, str]] = field(default_factory=set)
+    reach: dict[tuple[str, str], bool] = field(default_factory=dict)
 
 
 _held: WeakKeyDictionary[Work, _Held] = WeakKeyDictionary()
@@ -80,11 +84,11 @@ def load(work: Work, link_ids: Iterable[str], *, paths: Paths = straight) -> dic
     wanted = list(dict.fromkeys(link_ids))
     missing = [each for each in wanted if each not in held.loaded]
     if missing:
-        links = list(Link.objects.filter(id__in=missing))
-        runs = {each.link: each for each in LinkRun.objects.filter(link__in=missing)}
+        links = rows.instances(Link, "id", missing)
+        runs = {each.link: each for each in rows.instances(LinkRun, "link", missing)}
         _load_records(work, held, links)
         trails = _trails(links)
-        comments = comments_of({each.record for each in links})
+        comments = comments_of({each.record for each in links}, _organisations(links))
         conflicts = _open_conflicts(links)
         for link in links:
             record = held.records.get(link.record)
@@ -141,23 +145,70 @@ def context_for(
     paths: Paths = straight,
 ) -> Context:
     """Return the algorithm's context of a record at a connection."""
-    shapes = shapes_for(mapping)
-    facts: dict[str, Any] = {
-        "connection": connection, "kind": mapping.kind, "channel": record.channel, "field": "",
-        "record": plain_of(record),
-    }  # fmt: skip
-    parts = {name: shape.members for name, shape in shapes.items()}
-    policies = boundary.policies(mapping.kind, flow, parts, connection, facts)
-    found = connections.get(connection)
-    lag = found.manifest.timing.search_lag_seconds
+    frame = _frame(connection, mapping, flow)
+    policies = frame.policies
+    if frame.conditional:
+        facts: dict[str, Any] = {
+            "connection": connection, "kind": mapping.kind, "channel": record.channel, "field": "",
+            "record": plain_of(record),
+        }  # fmt: skip
+        policies = _policies(mapping, flow, frame.shapes, connection, facts)
     return Context(
-        connection=connection, shapes=shapes, spelling=Dialect(mapping, paths), now=now,
-        policies={name: _narrowed(policies[name], *one_way(mapping, shape)) for name, shape in shapes.items()},
+        connection=connection, shapes=frame.shapes, spelling=Dialect(mapping, paths), now=now, policies=policies,
         comment_id=lambda _key: source.new_id(), legal=synced.hooks_of(mapping.kind).legal,
-        revises=found.manifest.can("revise", mapping.kind),
-        limits=Limits(request_wait=wait_out(connection), index_lag=int(lag * SECOND),
-                      parked_retry_after=flow.parked_retry_minutes * MINUTE),
+        revises=frame.revises, limits=frame.limits,
     )  # fmt: skip
+
+
+class _Frame(NamedTuple):
+    """What all records of a kind have in common at a connection, until the blueprint changes. `policies` hold for
+    every record unless the flow has rules with conditions."""
+
+    connection: connections.Connection
+    mapping: RecordMapping
+    flow: Flow
+    shapes: Mapping[str, Shape]
+    policies: Mapping[str, FieldPolicy]
+    conditional: bool
+    revises: bool
+    limits: Limits
+
+
+_frames: dict[tuple[str, str], _Frame] = {}
+
+
+def _frame(connection: str, mapping: RecordMapping, flow: Flow) -> _Frame:
+    found, key = connections.get(connection), (connection, mapping.kind)
+    held = _frames.get(key)
+    if held is not None and held.connection is found and held.mapping is mapping and held.flow is flow:
+        return held
+    shapes = shapes_for(mapping)
+    conditional = any(each.when for each in flow.fields)
+    policies = {} if conditional else _policies(mapping, flow, shapes, connection, {})
+    lag = found.manifest.timing.search_lag_seconds
+    limits = Limits(
+        request_wait=wait_out(connection), index_lag=int(lag * SECOND), parked_retry_after=flow.parked_retry_minutes * MINUTE
+    )  # fmt: skip
+    made = _Frame(
+        found,
+        mapping,
+        flow,
+        shapes,
+        policies,
+        conditional,
+        found.manifest.can("revise", mapping.kind),
+        limits,
+    )
+    _frames[key] = made
+    return made
+
+
+def _policies(
+    mapping: RecordMapping, flow: Flow, shapes: Mapping[str, Shape], connection: str, facts: Mapping[str, Any]
+) -> dict[str, FieldPolicy]:
+    parts = {name: shape.members for name, shape in shapes.items()}
+    found = boundary.policies(mapping.kind, flow, parts, connection, facts)
+    return {name: _narrowed(found[name], *one_way(mapping, shape)) for name, shape in shapes.items()}
 
 
 def wait_out(connection: str) -> int:
@@ -256,23 +307,32 @@ def _load_records(work: Work, held: _Held, links: Iterable[Link]) -> None:
         else:
             wanted.setdefault(link.record_kind, set()).add(link.record)
     for kind, ids in wanted.items():
-        for record in synced.model_of(kind).objects.filter(id__in=ids):
+        for record in rows.instances(synced.model_of(kind), "id", list(ids)):
             held.records[record.id] = record
 
 
-def _trails(links: Iterable[Link]) -> dict[str, dict[str, FieldTrail]]:
+def _organisations(links: Iterable[Link]) -> set[str]:
+    return {each.organisation for each in links}
+
+
+def _trails(links: Sequence[Link]) -> dict[str, dict[str, FieldTrail]]:
     found: dict[str, dict[str, FieldTrail]] = {}
-    for each in FieldTrail.objects.filter(record__in={link.record for link in links}):
+    records = list({link.record for link in links})
+    for each in rows.instances(FieldTrail, "record", records, organisation=_organisations(links)):
         found.setdefault(each.record, {})[each.part] = each
     return found
 
 
-def comments_of(records: Iterable[str]) -> dict[str, dict[str, HubComment]]:
-    """Return all comments by record and id, oldest first, deleted ones marked."""
-    model = synced.model_of("comment")
+def comments_of(
+    records: Iterable[str], organisations: Collection[str] = ()
+) -> dict[str, dict[str, HubComment]]:
+    """Return all comments by record and id, oldest first, deleted ones marked. `organisations`: those of the records,
+    where they are known."""
+    model: Any = synced.model_of("comment")
     found: dict[str, dict[str, HubComment]] = {}
-    for each in model.objects.filter(record__in=list(records)).order_by("written_at", "id"):
-        row: Any = each
+    known = {"organisation": organisations} if organisations else {}
+    held = rows.instances(model, "record", list(records), **known)
+    for row in sorted(held, key=lambda each: (each.written_at or 0, each.id)):
         found.setdefault(row.record, {})[row.id] = HubComment(
             body=row.body,
             public=bool(row.public),
@@ -282,11 +342,12 @@ def comments_of(records: Iterable[str]) -> dict[str, dict[str, HubComment]]:
     return found
 
 
-def _open_conflicts(links: Iterable[Link]) -> dict[str, frozenset[str]]:
+def _open_conflicts(links: Sequence[Link]) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
-    rows = Conflict.objects.filter(
-        record__in={link.record for link in links}, state="open", winner="undecided"
-    )
-    for record, part in rows.values_list("record", "field"):
+    records = list({link.record for link in links})
+    open_ones = rows.tuples(
+        Conflict, ("record", "field"), "record", records, organisation=_organisations(links), state="open", winner="undecided"
+    )  # fmt: skip
+    for record, part in open_ones:
         found[record] = found.get(record, frozenset()) | {part}
     return found

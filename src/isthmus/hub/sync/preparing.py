@@ -18,6 +18,7 @@ from isthmus.kernel import expression
 from isthmus.kernel.errors import IsthmusError
 from isthmus.kernel.merge import HUB
 from isthmus.kernel.record import Reason
+from isthmus.ledger import rows
 from isthmus.ledger.records import RecordModel, kind_of
 
 if TYPE_CHECKING:
@@ -69,12 +70,19 @@ def prepare_mappings(work: Work) -> None:
 
 def _links(work: Work, record_ids: set[str]) -> list[Link]:
     pending = {each.id: each for each in work.created_or_changed() if isinstance(each, Link)}
-    stored = Link.objects.filter(record__in=record_ids, state="active")
+    stored = _stored_links(work, record_ids)
     known = {each.id: pending.get(each.id, each) for each in stored}
     known |= {
         each.id: each for each in pending.values() if each.record in record_ids and each.state == "active"
     }
     return list(known.values())
+
+
+def _stored_links(work: Work, record_ids: set[str]) -> list[Link]:
+    """Return the active links of records; one that this Work makes has none in the store yet."""
+    made = {each for each in record_ids if each in work.pending and work.pending[each].created}
+    homes = {each.organisation for each in work.created_or_changed()}
+    return rows.instances(Link, "record", list(record_ids - made), organisation=homes, state="active")
 
 
 def _remember_edits(work: Work, record: RecordModel) -> None:

@@ -58,8 +58,8 @@ def link(
         raise Rejected(
             f"{connection!r} takes no part in the flow of {record.kind}.", remedy="Add it to `sync` first."
         )
-    _within_reach(record, connection)
-    if Link.objects.filter(record=record.id, connection=connection).exclude(state="unlinked").exists():
+    _within_reach(work, record, connection)
+    if _is_linked(work, record, connection):
         raise StaleRequest(f"This record is linked to {connection} already.", remedy="Unlink it first.")
     mapping = loading.mapping_of(connection, record.kind)
     link_id = source.new_id()
@@ -81,15 +81,28 @@ def link(
     return found
 
 
-def _within_reach(record: RecordModel, connection: str) -> None:
+def _is_linked(work: Work, record: RecordModel, connection: str) -> bool:
+    """Return whether the record follows an object of the connection already; one made by this Work is in no store."""
+    held = loading.held_by(work)
+    if (record.id, connection) in held.linked:
+        return True
+    held.linked.add((record.id, connection))
+    pending = work.pending.get(record.id)
+    if pending is not None and pending.created:
+        return False
+    return Link.objects.filter(record=record.id, connection=connection).exclude(state="unlinked").exists()
+
+
+def _within_reach(work: Work, record: RecordModel, connection: str) -> None:
     """Refuse a connection of an organisation that is neither above nor below the record's own.
 
     A link carries texts both ways: over a sibling's connection it would be a way out of the organisation.
     """
-    home = connections.get(connection).organisation
-    if home not in organisations.lineage(
-        record.organisation
-    ) and record.organisation not in organisations.lineage(home):
+    home, own = connections.get(connection).organisation, record.organisation
+    reach = loading.held_by(work).reach
+    if (home, own) not in reach:
+        reach[home, own] = home in organisations.lineage(own) or own in organisations.lineage(home)
+    if not reach[home, own]:
         raise NotFound(
             f"There is no connection {connection!r} in reach of this record.",
             remedy="Use a connection of its own organisation.",
