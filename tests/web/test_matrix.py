@@ -23,7 +23,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "permissions.md"
 FOR_ANYBODY = {("get", "/api/v1/me"), ("get", "/api/v1/gate/requests/{token}")}
 """Who asks about themselves, and who holds a gate token: being signed in is enough."""
 NOUNS = {
-    "custody": {"incident"}, "waits": {"incident"}, "reviews": {"incident"}, "alerts": {"alert", "incident"}, "events": {"alert"}, "silences": {"alert"}, "incidents": {"incident"}, "cis": {"ci"},
+    "custody": {"incident"}, "waits": {"incident"}, "reviews": {"incident"}, "alerts": {"alert", "incident"}, "events": {"alert"}, "silences": {"alert"}, "sources": {"alert"}, "incidents": {"incident"}, "cis": {"ci"},
     "relations": {"ci"}, "impact": {"ci"}, "graph": {"ci"}, "cmdb-gaps": {"ci"}, "changes": {"change", "approval"},
     "freezes": {"change"}, "change-calendar": {"change"}, "gate": {"gate", "change"}, "approvals": {"approval"},
     "systems": {"system"}, "deliveries": {"delivery"}, "links": {"link"}, "conflicts": {"conflict"}, "traces": {"trace"},

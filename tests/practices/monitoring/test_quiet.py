@@ -10,7 +10,7 @@ from isthmus.kernel.errors import Rejected
 from isthmus.kernel.instant import MINUTE
 from isthmus.ledger import reading
 from isthmus.practices.change import service as changes
-from isthmus.practices.monitoring import service
+from isthmus.practices.monitoring import silences
 from isthmus.practices.monitoring.models import Alert, Silence
 
 
@@ -69,7 +69,7 @@ def test_when_the_change_is_cancelled_the_next_word_of_the_source_makes_an_incid
 
 def silence(monitor: Any, *matchers: dict[str, str], minutes: int = 60) -> Silence:
     def do(work: Any) -> Silence:
-        return service.silence(
+        return silences.create(
             work,
             organisation=monitor.book.organisation,
             matchers=matchers,
@@ -97,7 +97,7 @@ def test_a_silence_mutes_what_it_matches_until_it_ends(monitor: Any) -> None:
 def test_a_silence_ended_by_hand_lets_alerts_out_at_once(monitor: Any) -> None:
     found = silence(monitor, {"label": "host", "value": "web-01"})
     monitor.fire(host="web-01")
-    monitor.book.perform(lambda work: service.expire_silence(work, service.get_silence(work, found.id)))
+    monitor.book.perform(lambda work: silences.expire(work, silences.get(work, found.id)))
     assert len(monitor.incidents()) == 1
 
 

@@ -10,7 +10,7 @@ import pytest
 from isthmus.hub.models import Due
 from isthmus.ledger import reading
 from isthmus.ledger.work import Work
-from isthmus.practices.monitoring import group_wait, index, service
+from isthmus.practices.monitoring import group_wait, index, silences
 from isthmus.practices.monitoring.models import Silence
 
 CHAIN = [("vm-1", "rack"), ("vm-2", "rack"), ("rack", "core")]
@@ -169,7 +169,7 @@ def test_what_was_silenced_during_the_wait_opens_nothing(chain: Any) -> None:
     now = chain.book.clock.now()
 
     def act(work: Work) -> Silence:
-        return service.silence(
+        return silences.create(
             work, organisation=chain.book.organisation, matchers=[{"label": "host", "value": "vm-1"}],
             starts_at=now, ends_at=now + 3_600_000_000, comment="known",
         )  # fmt: skip

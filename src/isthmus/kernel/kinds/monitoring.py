@@ -12,7 +12,7 @@ ALERT_STATES = ("firing", "resolved", "stale")
 ALERT_DECISIONS = (
     "opened", "joined", "attached_to_parent", "storm", "suppressed_maintenance", "suppressed_silence",
     "suppressed_inhibited", "recorded_only", "drafted", "below_threshold", "informational", "flapping",
-    "waiting", "cleared_while_waiting",
+    "waiting", "cleared_while_waiting", "heartbeat",
 )  # fmt: skip
 BINDINGS = ("id", "key", "name", "alias", "address", "short_name", "topology", "ambiguous", "none")
 

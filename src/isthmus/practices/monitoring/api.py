@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Literal
 
 from django.http import HttpRequest, HttpResponse
@@ -11,10 +12,12 @@ from isthmus.hub.http import actor as callers
 from isthmus.hub.http import etag, idempotency, paging, problems
 from isthmus.identity import permissions
 from isthmus.kernel.errors import IsthmusError
-from isthmus.kernel.instant import Instant, from_rfc3339, to_rfc3339
+from isthmus.kernel.instant import SECOND, Instant, from_rfc3339, to_rfc3339
+from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
-from isthmus.practices.monitoring import acts, events, service
+from isthmus.practices.monitoring import acts, enrichment, events, expecting, service, silences
 from isthmus.practices.monitoring.models import Alert, Silence
+from isthmus.practices.monitoring.rules import classification
 
 router = Router(tags=["alerts"])
 
@@ -24,6 +27,7 @@ class AlertFilter(Schema):
 
     state: Literal["", "firing", "resolved", "stale"] = ""
     severity: str = ""
+    classification: Literal["", "informational", "warning", "exception", "unclassified"] = ""
     decision: str = ""
     ci: str = ""
     service: str = ""
@@ -60,6 +64,13 @@ class MatcherIn(Schema):
     op: str = "="
 
 
+class PreviewIn(Schema):
+    """Matchers as a silence would have them."""
+
+    matchers: list[MatcherIn]
+    organisation: str = ""
+
+
 class SilenceIn(Schema):
     """Times in RFC 3339; without `starts_at` the silence begins now."""
 
@@ -68,6 +79,8 @@ class SilenceIn(Schema):
     comment: str
     starts_at: str = ""
     organisation: str = ""
+    alert: str = ""
+    """The alert that it is made from, for sources that mute objects and no patterns."""
 
 
 def _time(value: int | None) -> str | None:
@@ -90,6 +103,7 @@ def alert_out(alert: Alert) -> dict[str, Any]:
         {name: getattr(alert, name) for name in names}
         | {name: _time(getattr(alert, name)) for name in times}
         | {
+            "classification": classification.classify(alert.severity),
             "told": [
                 {
                     "verb": verb,
@@ -99,17 +113,24 @@ def alert_out(alert: Alert) -> dict[str, Any]:
                 }
                 for verb, each in sorted(told.items())
                 if isinstance(each, dict)
-            ]
+            ],
         }
     )
 
 
 def silence_out(found: Silence) -> dict[str, Any]:
     """Return a silence as the API shows it."""
-    names = ("id", "organisation", "version", "matchers", "owner", "comment", "state")
-    return {name: getattr(found, name) for name in names} | {
-        name: _time(getattr(found, name)) for name in ("starts_at", "ends_at")
-    }
+    names = (
+        "id", "organisation", "version", "matchers", "owner", "owner_label", "comment", "state", "connection", "external_key", "astray",
+    )  # fmt: skip
+    held = found.mirrors if isinstance(found.mirrors, dict) else {}
+    mirrors = [
+        {"connection": name, "state": each.get("state", ""), "why": each.get("why", "")}
+        for name, each in sorted(held.items())
+        if isinstance(each, dict)
+    ]
+    times = {name: _time(getattr(found, name)) for name in ("starts_at", "ends_at")}
+    return {name: getattr(found, name) for name in names} | times | {"mirrors": mirrors}
 
 
 @router.get("/alerts", summary="List alerts, the newest first")
@@ -130,6 +151,8 @@ def list_alerts(request: HttpRequest, response: HttpResponse, filters: Query[Ale
     ):
         if value := getattr(filters, name):
             rows = rows.filter(**{name: value})
+    if filters.classification:
+        rows = rows.filter(severity__in=classification.severities_of(filters.classification))
     for name in ("open", "acknowledged", "astray"):
         if (flag := getattr(filters, name)) is not None:
             rows = rows.filter(**{name: flag})
@@ -164,6 +187,22 @@ def get_alert(request: HttpRequest, response: HttpResponse, alert_id: str) -> di
     alert = Alert.objects.get(id=alert_id)
     etag.stamp(response, alert)
     return alert_out(alert)
+
+
+@router.get("/alerts/{alert_id}/context", summary="What is known around an alert")
+def alert_context(request: HttpRequest, alert_id: str) -> dict[str, Any]:
+    """Return its item, service and owner, recent changes near it, and known errors like it."""
+    callers.require(request, "alert:read")
+    alert: Alert = Alert.objects.get(id=alert_id)
+    found = enrichment.of(alert, source.now())
+    return {
+        "alert": alert.id,
+        "binding": found.binding,
+        "item": None if found.item is None else asdict(found.item),
+        "service": None if found.service is None else asdict(found.service),
+        "changes": [{**asdict(each), "at": _time(each.at)} for each in found.changes],
+        "known_errors": [asdict(each) for each in found.known_errors],
+    }
 
 
 @router.post("/alerts/{alert_id}/confirm", summary="Open the incident that was only drafted")
@@ -215,6 +254,24 @@ def resolve_alert(request: HttpRequest, alert_id: str, payload: NoteIn) -> HttpR
     return _act(request, alert_id, "resolve", payload.comment)
 
 
+@router.get("/sources", summary="Is every source of alerts heard from?")
+def list_sources(request: HttpRequest) -> dict[str, Any]:
+    """Return per expected source its interval, when it was last heard, and in words whether it is silent."""
+    callers.require(request, "alert:read")
+    return {"items": [source_out(each) for each in expecting.visible(source.now())]}
+
+
+def source_out(found: expecting.Health) -> dict[str, Any]:
+    """Return a source's health as the API shows it."""
+    return {
+        "connection": found.connection,
+        "every_seconds": found.every // SECOND,
+        "heartbeat": found.heartbeat,
+        "heard_at": _time(found.heard_at),
+        "silent": found.silent,
+    }
+
+
 @router.get("/events", summary="What became of one event")
 def get_event(request: HttpRequest, connection: str, event_id: str) -> dict[str, Any]:
     """Return the decision about the event that `connection` sent under `event_id`, with its records."""
@@ -248,19 +305,36 @@ def list_silences(
     return paging.listed(request, response, rows, out=silence_out, cursor=cursor, limit=limit)
 
 
+@router.post("/silences/preview", summary="What a silence would match")
+def preview_silence(request: HttpRequest, payload: PreviewIn) -> dict[str, Any]:
+    """Return how many of the open alerts the matchers fit, and the first of them; nothing is changed."""
+    organisation = callers.organisation(request, "alert:write", payload.organisation)
+    found = silences.preview([each.dict() for each in payload.matchers], organisation=organisation)
+    rows = {each.id: each for each in Alert.objects.filter(id__in=list(found.alerts))}
+    return {
+        "matched": found.matched,
+        "firing": found.firing,
+        "looked_at": found.looked_at,
+        "alerts": [alert_out(rows[each]) for each in found.alerts if each in rows],
+    }
+
+
 @router.post("/silences", summary="Silence matching alerts until a stated time")
 def create_silence(request: HttpRequest, payload: SilenceIn) -> HttpResponse:
     """Create a silence that the caller owns."""
     organisation = callers.organisation(request, "alert:write", payload.organisation)
 
     def do(work: Work) -> Silence:
-        return service.silence(
+        return silences.create(
             work,
             organisation=organisation,
             matchers=[each.dict() for each in payload.matchers],
             starts_at=from_rfc3339(payload.starts_at) if payload.starts_at else work.now,
             ends_at=from_rfc3339(payload.ends_at),
             comment=payload.comment,
+            alert=None
+            if not payload.alert
+            else Alert.objects.filter(id=payload.alert, organisation=organisation).first(),
         )
 
     return idempotency.act(request, do, out=silence_out, status=201)
@@ -271,9 +345,9 @@ def expire_silence(request: HttpRequest, silence_id: str) -> HttpResponse:
     """End a silence; alerts that still fire under it are decided anew."""
 
     def do(work: Work) -> Silence:
-        found = service.get_silence(work, silence_id)
+        found = silences.get(work, silence_id)
         permissions.require(work.actor, "alert:write", found.organisation)
         etag.expect(request, found)
-        return service.expire_silence(work, found)
+        return silences.expire(work, found)
 
     return idempotency.act(request, do, out=silence_out)

@@ -14,7 +14,7 @@ from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Reason
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
-from isthmus.practices.monitoring import group_wait, index, partner, watch
+from isthmus.practices.monitoring import group_wait, index, partner, succession, watch
 from isthmus.practices.monitoring import plan as plans
 from isthmus.practices.monitoring.deciding import Case, Decider
 from isthmus.practices.monitoring.models import Alert
@@ -67,6 +67,7 @@ class Batch:
     def take(self, seens: Sequence[Seen]) -> list[Outcome]:
         sightings = [sight(self.plan, each) for each in seens]
         held = index.load(self.work, self.organisation, {each.identity for each in sightings})
+        succession.adopt(self.work, self.plan, self.organisation, sightings, held)
         drafts: dict[str, Draft] = {}
         unknown: dict[tuple[int, int], Outcome] = {}
         for each in sightings:

@@ -58,19 +58,32 @@ DEFAULT_SEVERITIES: Final = {
 }  # fmt: skip
 
 
+LEAST_EXPECTED: Final = dt.timedelta(seconds=10)
 LONGEST_WAIT: Final = dt.timedelta(minutes=10)
 
 
-class IdentitySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`fields`: labels.* (all), labels.<name>, annotations.<name>, summary, severity, external_key.
-    `ignore`: labels that labels.* leaves out. `noise`: timestamps, addresses, uuids, numbers are taken out.
-    `scope`: sources that share a scope share alerts (default: each connection by itself)."""
+class EarlierIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A rule that identified alerts before: open alerts that it named are still found and take the new identity."""
 
     fields: list[str] = msgspec.field(default_factory=lambda: ["labels.*"])
     ignore: list[str] = []
     noise: list[str] = msgspec.field(default_factory=lambda: list(DEFAULT_NOISE))
     scope: str = ""
     version: int = 1
+
+
+class IdentitySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`fields`: labels.* (all), labels.<name>, annotations.<name>, summary, severity, external_key.
+    `ignore`: labels that labels.* leaves out. `noise`: timestamps, addresses, uuids, numbers are taken out.
+    `scope`: sources that share a scope share alerts (default: each connection by itself). `version`: raise it when the
+    rule changes, and move the old rule to `earlier`, so that open alerts stay the same alerts."""
+
+    fields: list[str] = msgspec.field(default_factory=lambda: ["labels.*"])
+    ignore: list[str] = []
+    noise: list[str] = msgspec.field(default_factory=lambda: list(DEFAULT_NOISE))
+    scope: str = ""
+    version: int = 1
+    earlier: list[EarlierIdentity] = []
 
 
 class MatcherSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -91,15 +104,21 @@ class InhibitionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class SuppressionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`maintenance`: authorised change windows mute their items and what depends on them."""
+    """`maintenance`: authorised change windows mute their items and what depends on them. `partner_silences`: what
+    silences and downtimes that a source holds mean here: `own` (they mute alerts of that source), `all` or `ignore`;
+    `partners` says so for single connections."""
 
     maintenance: bool = True
+    partner_silences: str = "own"
+    partners: dict[str, str] = {}
     inhibitions: list[InhibitionSpec] = []
 
 
 class RuleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Alerts for which `match` (labels) and `when` (CEL) hold are grouped by the labels in `by`, while they lie
-    within `window` (PT0S: no limit); fewer than `threshold` open no incident."""
+    within `window` (PT0S: no limit); fewer than `threshold` open no incident. `wait`: an alert of the rule is kept back
+    this long before it opens an incident; one that clears meanwhile opens none. `similarity` (50 to 100, 0: off):
+    only alerts whose summaries are so alike, in per cent, share an incident."""
 
     name: str
     match: dict[str, str] = {}
@@ -108,6 +127,8 @@ class RuleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     window: dt.timedelta = dt.timedelta()
     threshold: int = 1
     topology: bool = True
+    wait: dt.timedelta = dt.timedelta()
+    similarity: int = 0
 
 
 class TopologySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -127,8 +148,17 @@ class StormSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     window: dt.timedelta = dt.timedelta(minutes=5)
 
 
+class ReportSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Work notes on the incident: `interval`: which alerts joined, at most once in this time; `repeat`: what still
+    fires, again and again at this interval. PT0S: no such notes."""
+
+    interval: dt.timedelta = dt.timedelta()
+    repeat: dt.timedelta = dt.timedelta()
+
+
 class CorrelationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     rules: list[RuleSpec] = []
+    reports: ReportSpec = ReportSpec()
     topology: TopologySpec = TopologySpec()
     storm: StormSpec = StormSpec()
 
@@ -169,6 +199,15 @@ class TellingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     instead: dt.timedelta = dt.timedelta()
 
 
+class ExpectedSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Traffic that must come: nothing heard of a connection for `every` is an alert of this `severity`. `heartbeat`:
+    only alerts that fit count as a sign of life (a Watchdog); without it every message and every good poll does."""
+
+    every: dt.timedelta
+    severity: str = "critical"
+    heartbeat: list[MatcherSpec] = []
+
+
 class MonitoringSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How events become alerts, and alerts incidents."""
 
@@ -183,6 +222,10 @@ class MonitoringSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     correlation: CorrelationSpec = CorrelationSpec()
     automation: AutomationSpec = AutomationSpec()
     times: TimesSpec = TimesSpec()
+    expected: dict[str, ExpectedSpec] = {}
+    """Dead-man checks per connection."""
+    silent_together: int = 3
+    """From so many silent sources on, one alert says it for all: the fault is probably on the hub's side."""
     telling: TellingSpec = TellingSpec()
     """What sources are told, unless `tellings` says otherwise for one of them."""
     tellings: dict[str, TellingSpec] = {}
@@ -204,5 +247,6 @@ def register() -> None:
             help="Identity, binding, suppression, correlation, automation and times of alerts.",
             default=lambda: DEFAULT,
             check=checks.check,
+            affects=checks.affects,
         )
     )

@@ -9,7 +9,9 @@ from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.kinds.monitoring import SEVERITIES
 from isthmus.practices.monitoring.blueprint import (
     ENVIRONMENT,
+    LEAST_EXPECTED,
     LONGEST_WAIT,
+    EarlierIdentity,
     IdentitySpec,
     MatcherSpec,
     MonitoringSection,
@@ -22,7 +24,11 @@ from isthmus.practices.monitoring.rules.matching import Matcher
 _FIELDS: Final = frozenset({"labels.*", "summary", "severity", "external_key"})
 
 
-def _check_identity(path: str, spec: IdentitySpec) -> list[Problem]:
+SIMILARITY_LEAST: Final = 50
+PARTNER_SILENCES: Final = ("own", "all", "ignore")
+
+
+def _check_identity(path: str, spec: IdentitySpec | EarlierIdentity) -> list[Problem]:
     problems = [
         Problem(
             path=f"{path}/fields/{index}",
@@ -39,6 +45,17 @@ def _check_identity(path: str, spec: IdentitySpec) -> list[Problem]:
         for index, name in enumerate(spec.noise)
         if name not in NOISE
     ]
+    if isinstance(spec, IdentitySpec):
+        for index, each in enumerate(spec.earlier):
+            problems += _check_identity(f"{path}/earlier/{index}", each)
+            if each.version >= spec.version:
+                problems.append(
+                    Problem(
+                        path=f"{path}/earlier/{index}/version",
+                        message=f"{each.version} is not before {spec.version}",
+                        remedy="Raise the version of the rule in force.",
+                    )
+                )
     if not spec.fields:
         problems.append(
             Problem(
@@ -78,6 +95,9 @@ def _check_rules(rules: list[RuleSpec]) -> list[Problem]:
             problems.append(
                 Problem(path=path, message="the threshold must be positive", remedy="Give 1 or more.")
             )
+        if rule.similarity and not SIMILARITY_LEAST <= rule.similarity <= 100:
+            remedy = f"Give {SIMILARITY_LEAST} to 100 per cent, or 0 for none."
+            problems.append(Problem(path=f"{path}/similarity", message="out of bounds", remedy=remedy))
         if rule.when:
             try:
                 program = ENVIRONMENT.compile(rule.when)
@@ -147,6 +167,22 @@ def check(section: MonitoringSection, _: Any) -> list[Problem]:
     for index, rule in enumerate(section.suppression.inhibitions):
         problems += _check_matchers(f"/suppression/inhibitions/{index}/source", rule.source)
         problems += _check_matchers(f"/suppression/inhibitions/{index}/target", rule.target)
+    for name, expected in section.expected.items():
+        if expected.heartbeat:
+            problems += _check_matchers(f"/expected/{name}/heartbeat", expected.heartbeat)
+        if expected.severity not in SEVERITIES:
+            remedy = f"Use {', '.join(SEVERITIES)}."
+            problems.append(Problem(path=f"/expected/{name}/severity", message="unknown", remedy=remedy))
+        if expected.every < LEAST_EXPECTED:
+            remedy = "Give at least PT10S."
+            problems.append(Problem(path=f"/expected/{name}/every", message="too short", remedy=remedy))
+    meant = {"/suppression/partner_silences": section.suppression.partner_silences}
+    meant |= {f"/suppression/partners/{name}": each for name, each in section.suppression.partners.items()}
+    problems += [
+        Problem(path=path, message=f"{each!r} is unknown", remedy=f"Use {', '.join(PARTNER_SILENCES)}.")
+        for path, each in meant.items()
+        if each not in PARTNER_SILENCES
+    ]
     return (
         problems + _check_rules(section.correlation.rules) + _check_words(section) + _check_durations(section)
     )
@@ -164,6 +200,39 @@ def _check_durations(section: MonitoringSection) -> list[Problem]:
     spans += [
         (f"/times/{name}", getattr(times, name)) for name in ("stable", "reopen", "grace", "stale", "flap")
     ]
+    spans += [(f"/expected/{name}/every", each.every) for name, each in section.expected.items()]
+    spans += [
+        (f"/correlation/reports/{name}", getattr(correlation.reports, name))
+        for name in ("interval", "repeat")
+    ]
+    waits = [(f"/correlation/rules/{place}/wait", each.wait) for place, each in enumerate(correlation.rules)]
     spans += [("/telling/instead", section.telling.instead)]
     spans += [(f"/tellings/{name}/instead", each.instead) for name, each in section.tellings.items()]
-    return duration.check(spans) + duration.check([("/times/wait", times.wait)], most=LONGEST_WAIT)
+    return duration.check(spans) + duration.check([("/times/wait", times.wait), *waits], most=LONGEST_WAIT)
+
+
+def affects(old: MonitoringSection, new: MonitoringSection) -> list[str]:
+    """Return sentences for the plan: what happens to alerts that are open when the rules of identity change."""
+    said = []
+    pairs = {"every source": (old.identity, new.identity)}
+    pairs |= {
+        name: (old.sources.get(name, old.identity), new.sources.get(name, new.identity))
+        for name in old.sources.keys() | new.sources.keys()
+    }
+    for name, (before, after) in sorted(pairs.items()):
+        if _rule(before) == _rule(after):
+            continue
+        if any(_rule(each) == _rule(before) for each in after.earlier):
+            said.append(
+                f"Identity of {name} changes: alerts open under version {before.version} are still matched."
+            )
+        else:
+            said.append(
+                f"Identity of {name} changes: alerts open under version {before.version} are not matched any more, because"
+                " `earlier` does not name that rule; they end when their source has been silent for `times.stale`."
+            )
+    return said
+
+
+def _rule(spec: IdentitySpec | EarlierIdentity) -> tuple[object, ...]:
+    return spec.fields, spec.ignore, spec.noise, spec.scope, spec.version

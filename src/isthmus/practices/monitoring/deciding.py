@@ -19,10 +19,12 @@ from isthmus.practices.monitoring.plan import Plan
 from isthmus.practices.monitoring.reading import hints
 from isthmus.practices.monitoring.rules import automation, suppression
 from isthmus.practices.monitoring.rules.automation import Level
+from isthmus.practices.monitoring.rules.matching import all_fit
 from isthmus.practices.monitoring.rules.suppression import SourceAlert, Subject
 from isthmus.practices.monitoring.surroundings import Surroundings
 
 INFORMATIONAL = "informational"
+HEARTBEAT = "heartbeat"
 
 
 @dataclass(kw_only=True)
@@ -186,6 +188,10 @@ class Decider:
 
     def _first_words(self, case: Case, sources: list[SourceAlert], known: dict[str, Any]) -> Verdict | None:
         """Return a verdict that needs no correlation, or None."""
+        heartbeat = self.plan.heartbeats.get(case.connection)
+        if heartbeat is not None and all_fit(heartbeat, case.all_labels):
+            text = f"A sign of life of {case.connection}: if it stays away, that becomes an alert."
+            return _said(HEARTBEAT, Reason(rule="monitoring.expected.heartbeat", text=text))
         if case.severity == INFORMATIONAL:
             return _said(
                 INFORMATIONAL,

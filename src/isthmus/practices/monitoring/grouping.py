@@ -12,7 +12,7 @@ from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import service as incidents
 from isthmus.practices.incident.loading import chunks
-from isthmus.practices.monitoring import group_wait, index
+from isthmus.practices.monitoring import group_wait, index, likeness, reporting
 from isthmus.practices.monitoring.models import Alert
 from isthmus.practices.monitoring.plan import Plan
 from isthmus.practices.monitoring.rules import occurrence
@@ -76,6 +76,7 @@ class Grouping:
     def run(self, cases: list[Case]) -> None:
         """Place every case: causes before what depends on them."""
         members = {case.id: self._member(case) for case in cases}
+        likeness.sort_out(self.around.organisation, list(members.values()))
         held = incidents.by_keys(
             self.work, self.around.organisation, {*(each.group_key for each in members.values()), STORM_KEY}
         )
@@ -213,7 +214,7 @@ class Grouping:
             values={
                 "decision": placed.decision, "decision_reason": placed.reason.text, "incident": placed.incident,
                 "parent": placed.parent, "group_key": member.group_key, "suppressed_by": "",
-                "waits_until": group_wait.until(self.around.now, self.plan.policy.wait) if placed.decision == WAITING else None,
+                "waits_until": group_wait.until(self.around.now, self._wait(member)) if placed.decision == WAITING else None,
             },
             why=[placed.reason],
         )  # fmt: skip
@@ -229,6 +230,10 @@ class Grouping:
                 reason,
             )
 
+    def _wait(self, member: Member) -> int:
+        asked = member.rule.wait if member.rule is not None else 0
+        return max(asked, self.plan.policy.wait)
+
     def _set(self, record_id: str, values: dict[str, Any], reason: Reason) -> None:
         held = self.placed.get(record_id)
         if held is None:
@@ -239,6 +244,7 @@ class Grouping:
         held.why.append(reason)
 
     def _join(self, case: Case, placed: Placed, incident: Any) -> None:
+        reporting.joined(self.work, self.plan, incident)
         if incident.state == "resolved":
             why = [
                 Reason(
@@ -299,7 +305,10 @@ class Grouping:
                     trace=case.trace,
                 )
             )
-        return {each.id: each for each in incidents.open_from_alerts(self.work, openings)}
+        opened = {each.id: each for each in incidents.open_from_alerts(self.work, openings)}
+        for each in opened.values():
+            reporting.opened(self.work, self.plan, each)
+        return opened
 
     def _absorb(self, moved: list[Moved], opened: dict[str, Any]) -> None:
         """Incidents that lost all their alerts to a cause come under the incident of that cause."""

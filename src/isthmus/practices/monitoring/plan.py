@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from isthmus import blueprint
 from isthmus.kernel.duration import microseconds
 from isthmus.kernel.rule_set import Rule, RuleSet
-from isthmus.practices.monitoring.blueprint import ENVIRONMENT, IdentitySpec, MatcherSpec, MonitoringSection
+from isthmus.practices.monitoring.blueprint import (
+    ENVIRONMENT,
+    EarlierIdentity,
+    IdentitySpec,
+    MatcherSpec,
+    MonitoringSection,
+)
 from isthmus.practices.monitoring.rules import automation, identity, telling
 from isthmus.practices.monitoring.rules.groups import GroupRule, Policy
 from isthmus.practices.monitoring.rules.matching import Matcher
@@ -27,7 +33,24 @@ class Plan:
     policy: Policy
     times: Times
     automation: automation.Automation
+    heartbeats: dict[str, tuple[Matcher, ...]]
+    reports: tuple[int, int]
     _specs: dict[str, identity.IdentitySpec]
+    _earlier: dict[str, tuple[identity.IdentitySpec, ...]]
+
+    def earlier(self, connection: str) -> tuple[identity.IdentitySpec, ...]:
+        """Return what identified the alerts of a connection before, the newest rule first."""
+        found = self._earlier.get(connection)
+        if found is None:
+            declared = self.section.sources.get(connection, self.default_identity)
+            ordered = sorted(declared.earlier, key=lambda each: -each.version)
+            found = self._earlier[connection] = tuple(_identity(each, connection) for each in ordered)
+        return found
+
+    def partner_silences(self, connection: str) -> str:
+        """Return what a connection's own silences mean here: own, all or ignore."""
+        suppression = self.section.suppression
+        return suppression.partners.get(connection, suppression.partner_silences)
 
     def telling(self, connection: str) -> telling.Policy:
         """Return what a connection may be told about its alerts."""
@@ -45,14 +68,18 @@ class Plan:
         found = self._specs.get(connection)
         if found is None:
             declared = self.section.sources.get(connection, self.default_identity)
-            found = self._specs[connection] = identity.IdentitySpec(
-                fields=tuple(declared.fields),
-                ignore=tuple(declared.ignore),
-                noise=tuple(declared.noise),
-                scope=declared.scope or f"connection:{connection}",
-                version=declared.version,
-            )
+            found = self._specs[connection] = _identity(declared, connection)
         return found
+
+
+def _identity(declared: IdentitySpec | EarlierIdentity, connection: str) -> identity.IdentitySpec:
+    return identity.IdentitySpec(
+        fields=tuple(declared.fields),
+        ignore=tuple(declared.ignore),
+        noise=tuple(declared.noise),
+        scope=declared.scope or f"connection:{connection}",
+        version=declared.version,
+    )
 
 
 def _matchers(specs: list[MatcherSpec]) -> tuple[Matcher, ...]:
@@ -84,6 +111,8 @@ def compiled(section: MonitoringSection) -> Plan:
                 window=microseconds(each.window),
                 threshold=each.threshold,
                 topology=each.topology,
+                wait=microseconds(each.wait),
+                similarity=each.similarity,
             )
             for each in rules
         },
@@ -120,7 +149,15 @@ def compiled(section: MonitoringSection) -> Plan:
                 name: automation.Level(level) for name, level in section.automation.severities.items()
             },
         ),
+        heartbeats={
+            name: _matchers(each.heartbeat) for name, each in section.expected.items() if each.heartbeat
+        },
+        reports=(
+            microseconds(section.correlation.reports.interval),
+            microseconds(section.correlation.reports.repeat),
+        ),
         _specs={},
+        _earlier={},
     )
 
 

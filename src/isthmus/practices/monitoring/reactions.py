@@ -5,7 +5,17 @@ from __future__ import annotations
 from isthmus.hub import observing
 from isthmus.hub.lanes import effects
 from isthmus.ledger.work import register_preparer
-from isthmus.practices.monitoring import following, service, telling, timers
+from isthmus.practices.monitoring import (
+    expecting,
+    following,
+    mirroring,
+    partner_silences,
+    reporting,
+    service,
+    telling,
+    timers,
+    windows,
+)
 
 
 def register() -> None:
@@ -13,5 +23,12 @@ def register() -> None:
     observing.register("alert", service.take, repeats=service.count_repeats)
     timers.register()
     following.register()
+    reporting.register()
+    windows.register()
+    expecting.register()
+    register_preparer(expecting.prepare)
+    observing.register("silence", partner_silences.take)
+    register_preparer(windows.prepare)
     register_preparer(telling.prepare)
     effects.register_concluded("alert", telling.concluded)
+    effects.register_concluded("silence", mirroring.concluded)

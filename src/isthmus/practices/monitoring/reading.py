@@ -91,6 +91,18 @@ def view(values: Mapping[str, Json]) -> View | None:
     )
 
 
+def known_values(sighting: Sighting) -> dict[str, Json]:
+    """Return what an identity is made of, as `sight` read it."""
+    event = sighting.event
+    return {
+        **sighting.seen.observation.values,
+        "labels": dict(event.labels),
+        "annotations": dict(event.annotations),
+        "severity": event.severity,
+        "external_key": sighting.external_key,
+    }
+
+
 class Repeats:
     """Identities of events by their ids: a source that repeats an event need not be read again.
 

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from django.db.models import QuerySet
 
 from isthmus.hub import due
 from isthmus.hub.observing import Outcome, Seen
-from isthmus.kernel.errors import Conflict, Problem, Rejected
-from isthmus.kernel.instant import DAY, Instant, to_rfc3339
+from isthmus.kernel.errors import Conflict
+from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import service as incidents
 from isthmus.practices.incident.loading import one
 from isthmus.practices.incident.opening import Opening
 from isthmus.practices.monitoring import index, partner, reading
-from isthmus.practices.monitoring.batch import Batch
+from isthmus.practices.monitoring.batch import TIMER, Batch
 from isthmus.practices.monitoring.deciding import Decider, case_of
-from isthmus.practices.monitoring.models import Alert, Silence
+from isthmus.practices.monitoring.models import Alert
 from isthmus.practices.monitoring.plan import current as current_plan
 from isthmus.practices.monitoring.reading import repeats
-from isthmus.practices.monitoring.surroundings import Surroundings, matchers_of
-
-SILENCE_EXPIRY = "monitoring.silence"
-SILENCE_DAYS_MAX = 90
-MATCHERS_MAX = 50
+from isthmus.practices.monitoring.surroundings import Surroundings
 
 
 def take(work: Work, seens: Sequence[Seen], now: Instant) -> list[Outcome]:
@@ -94,6 +90,10 @@ def decide_again(
     for alert in known:
         verdict = decider.verdicts[alert.id]
         work.change(alert, verdict.values, why=[*why, *verdict.why])
+        if verdict.look_again is not None:
+            grace = plan.times.grace if alert.decision == "suppressed_maintenance" else 0
+            at = Instant(verdict.look_again + grace)
+            due.schedule(work, TIMER, alert.id, at, organisation=organisation)
     decider.finish()
 
 
@@ -126,85 +126,19 @@ def confirm_draft(work: Work, alert: Alert) -> Alert:
     return work.change(alert, values, why=[reason])
 
 
-def silence(
-    work: Work,
-    *,
-    organisation: str,
-    matchers: Sequence[Mapping[str, str]],
-    starts_at: Instant,
-    ends_at: Instant,
-    comment: str,
-) -> Silence:
-    """Mute alerts that fit all matchers (`{"label", "op", "value"}`) until `ends_at`; the actor owns it."""
-    problems = []
-    if not 1 <= len(matchers) <= MATCHERS_MAX:
-        problems.append(
-            Problem(path="/matchers", message="none or too many", remedy=f"Give 1 to {MATCHERS_MAX}.")
-        )
-    if ends_at <= max(starts_at, work.now) or ends_at - starts_at > SILENCE_DAYS_MAX * DAY:
-        problems.append(
-            Problem(
-                path="/ends_at",
-                message="in the past, before the start, or too far",
-                remedy=f"At most {SILENCE_DAYS_MAX} days.",
-            )
-        )
-    if not comment.strip():
-        problems.append(
-            Problem(path="/comment", message="missing", remedy="Say why these alerts may be quiet.")
-        )
-    for place, each in enumerate(matchers):
-        try:
-            matchers_of([each])
-        except Rejected as refused:
-            problems.append(Problem(path=f"/matchers/{place}", message=refused.text, remedy=refused.remedy))
-    if problems:
-        raise Rejected("The silence was not set.", problems=tuple(problems))
-    stored = [
-        {"label": each.get("label", ""), "op": each.get("op", "="), "value": each.get("value", "")}
-        for each in matchers
-    ]
-    words = ", ".join(str(each) for each in matchers_of(stored))
-    found = work.create(
-        Silence,
-        organisation=organisation,
-        values={
-            "matchers": stored, "starts_at": starts_at, "ends_at": ends_at, "owner": work.actor.id, "comment": comment, "state": "active",
-        },
-        why=[Reason(rule="monitoring.silence", text=f"Silenced {words} until {to_rfc3339(ends_at)}.")],
-    )  # fmt: skip
-    due.schedule(work, SILENCE_EXPIRY, found.id, ends_at, organisation=organisation)
-    return found
-
-
-def expire_silence(work: Work, found: Silence) -> Silence:
-    """End a silence now; what still fires under it is decided anew."""
-    if found.state != "active":
-        return found
-    work.change(
-        found, {"state": "expired"}, why=[Reason(rule="monitoring.silence", text="The silence has ended.")]
-    )
-    due.cancel(work, SILENCE_EXPIRY, found.id, organisation=found.organisation)
-    release(work, found.organisation, found.id, work.now, text="Its silence has ended and it still fires.")
-    return found
-
-
-def release(work: Work, organisation: str, suppressed_by: str, now: Instant, *, text: str) -> None:
-    """Decide the firing alerts anew that one silence, change or alert kept quiet."""
+def release(
+    work: Work, organisation: str, suppressed_by: str, now: Instant, *, text: str, ended: bool = True
+) -> None:
+    """Decide the firing alerts anew that one silence, change or alert kept quiet; `ended`: it mutes nothing more."""
     rows = Alert.objects.filter(
         organisation=organisation, suppressed_by=suppressed_by, open=True, state="firing"
     )
     held = index.load(work, organisation, rows.values_list("identity", flat=True))
     if held:
         why = [Reason(rule="monitoring.released", text=text)]
-        decide_again(work, organisation, held.values(), now, why=why, ended=suppressed_by)
+        decide_again(work, organisation, held.values(), now, why=why, ended=suppressed_by if ended else "")
 
 
 def get(work: Work, alert_id: str) -> Alert:
     """Return an alert or raise `NotFound`."""
     return one(work, Alert, alert_id)
-
-
-def get_silence(work: Work, silence_id: str) -> Silence:
-    """Return a silence or raise `NotFound`."""
-    return one(work, Silence, silence_id)

@@ -10,7 +10,7 @@ from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import service as incidents
 from isthmus.practices.incident.loading import many
-from isthmus.practices.monitoring import group_wait, index, service, watch
+from isthmus.practices.monitoring import group_wait, index, service, silences, watch, windows
 from isthmus.practices.monitoring.batch import SUPPRESSED, TIMER
 from isthmus.practices.monitoring.models import Alert, Silence
 from isthmus.practices.monitoring.plan import current as current_plan
@@ -54,13 +54,10 @@ def _look_again(work: Work, alert: Alert, now: Instant) -> None:
         if "maintenance" in alert.decision
         else "It still fires."
     )
-    service.decide_again(
-        work, alert.organisation, [alert], now, why=[Reason(rule="monitoring.released", text=text)]
-    )
-    if alert.decision.startswith(SUPPRESSED):
-        # Moved or extended: what mutes it now says when to look again.
-        times = current_plan().times
-        due.schedule(work, TIMER, alert.id, Instant(now + times.grace), organisation=alert.organisation)
+    why = [Reason(rule="monitoring.released", text=text)]
+    if "maintenance" in alert.decision and (late := windows.overrunning(work, alert.suppressed_by, now)):
+        why.append(Reason(rule="monitoring.overrun", text=late, facts={"change": alert.suppressed_by}))
+    service.decide_again(work, alert.organisation, [alert], now, why=why)
 
 
 def _cleared_at(alert: Alert) -> Instant:
@@ -112,7 +109,7 @@ def expire_silence(work: Work, row: Due, _now: Instant) -> None:
     """A silence has reached its end."""
     found = many(work, Silence, [row.subject]).get(row.subject)
     if found is not None:
-        service.expire_silence(work, found)
+        silences.expire(work, found)
 
 
 def sweep_stale(work: Work, row: Due, now: Instant) -> None:
@@ -149,5 +146,5 @@ def register() -> None:
     """Make the handlers known; called when the app is ready."""
     due.register(TIMER, alert_timer)
     due.register(group_wait.WAIT, wait_over)
-    due.register(service.SILENCE_EXPIRY, expire_silence)
+    due.register(silences.SILENCE_EXPIRY, expire_silence)
     due.register(watch.STALE_SWEEP, sweep_stale)

@@ -14,7 +14,7 @@ from isthmus.kernel.kinds.monitoring import ALERT_DECISIONS, ALERT_STATES, SEVER
 from isthmus.ledger import reading
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
-from isthmus.practices.monitoring import service
+from isthmus.practices.monitoring import silences
 from isthmus.web import records, values
 from isthmus.web.console.screen import act, back, found, page, screen
 
@@ -82,13 +82,14 @@ def silence(request: HttpRequest, alert_id: str) -> HttpResponse:
         ]
         minutes = _minutes(request.POST.get("minutes", ""))
         now = source.now()
-        return service.silence(
+        return silences.create(
             work,
             organisation=alert.organisation,
             matchers=matchers,
             starts_at=now,
             ends_at=Instant(now + minutes * MINUTE),
             comment=comment,
+            alert=alert,
         )
 
     act(

@@ -219,6 +219,9 @@ class Correlator:
             group = self.groups[member.group_key] = Group(key=member.group_key)
         group.members[member.id] = member.at
         facts: dict[str, Json] = {"group": member.group_key, "alerts": len(group.members)}
+        if member.likeness:
+            name = f"{name} (its summary is {member.likeness} % like that of its group)"
+            facts["likeness"] = member.likeness
         if group.incident:
             text = f"Joined the open incident of {name}."
             return Placed(
@@ -235,6 +238,13 @@ class Correlator:
                 decision=BELOW,
                 reason=Reason(rule="monitoring.correlation.threshold", text=text, facts=facts),
             )
+        if self._collects(member):
+            text = f"{name[0].upper()}{name[1:]} waits {in_words(rule.wait if rule else 0)} for more of its kind."
+            return Placed(
+                alert=member.id,
+                decision=WAITING,
+                reason=Reason(rule="monitoring.correlation.group_wait", text=text, facts=facts),
+            )
         if self._waits(member):
             text = f"Its item depends on others, one of which may be the cause: decided within {in_words(self.policy.wait)}."
             return Placed(
@@ -244,6 +254,11 @@ class Correlator:
             )
         takes = tuple(other for other in group.members if other != member.id)
         return self._storming(member, group, takes) or self._open(member, group, takes, name, facts)
+
+    @staticmethod
+    def _collects(member: Member) -> bool:
+        """Return whether the rule of an alert waits before it opens anything."""
+        return member.rule is not None and member.rule.wait > 0 and not member.waited
 
     def _waits(self, member: Member) -> bool:
         """Return whether a cause that has not arrived yet could explain an alert."""

@@ -21,13 +21,16 @@ MOVABLE = HOLDING | {WAITING}
 
 @dataclass(frozen=True, kw_only=True)
 class GroupRule:
-    """`window` in microseconds (0: as long as the incident is open), `threshold` in distinct firing alerts."""
+    """`window` in microseconds (0: as long as the incident is open), `threshold` in distinct firing alerts, `wait`
+    in microseconds before an incident is opened, `similarity` of summaries in per cent (0: any)."""
 
     name: str
     by: tuple[str, ...] = ()
     window: int = 0
     threshold: int = 1
     topology: bool = True
+    wait: int = 0
+    similarity: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,7 @@ class Member:
     parent: str = ""
     decision: str = ""
     waited: bool = False
+    likeness: int = 0
 
 
 @dataclass(kw_only=True)
