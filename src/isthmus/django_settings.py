@@ -76,6 +76,7 @@ INSTALLED_APPS = [
     "isthmus.practices.change.apps.ChangeConfig",
     "isthmus.practices.approval.apps.ApprovalConfig",
     "isthmus.practices.service_level.apps.ServiceLevelConfig",
+    "isthmus.practices.on_call.apps.OnCallConfig",
     "isthmus.web.apps.WebConfig",
 ]
 FILE_UPLOAD_HANDLERS = ["isthmus.web.uploads.UnnamedUploadHandler"]

@@ -79,7 +79,9 @@ class RecordShape:
     def key_name(self, record: RecordModel, field: FieldShape) -> str:
         """Return the name of the key under which a sealed field of this record stands."""
         if field.personal:
-            return f"person:{record.id}"
+            # What is personal ends with the person that it is about, wherever it is kept.
+            about = getattr(record, "person") if "person" in self.fields else ""  # noqa: B009 - not every kind has it
+            return f"person:{about or record.id}"
         owner = getattr(record, self.belongs_to) if self.belongs_to else ""
         return f"record:{owner or record.id}"
 

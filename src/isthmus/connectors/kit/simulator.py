@@ -52,6 +52,11 @@ class Simulator:
 
     name = "simulator"
     token = "simulated-token"  # noqa: S105 - the fake vendor's own password
+    recipient = ""
+    """Somebody whom this vendor can carry a message to, where it carries messages."""
+    speaks_http = True
+    answers_are_seen = True
+    """False where a library stands between us and the vendor and tells only yes or no."""
 
     def __init__(self) -> None:
         self.state: dict[str, Shelf] = {}
@@ -110,6 +115,10 @@ class Simulator:
     def find_all(self, kind: str, correlation: str) -> list[str]:
         """Return the keys of all objects that carry `correlation`: more than one is a duplicate."""
         raise NotImplementedError
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Return the messages to people that arrived, oldest first, each once however often it came."""
+        return []
 
     # State --------------------------------------------------------------------------------------------
 

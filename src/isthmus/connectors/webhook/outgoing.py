@@ -13,15 +13,17 @@ from typing import Any, cast
 import msgspec
 
 from isthmus.connectors.kit.http import HttpClient
-from isthmus.connectors.kit.ports import Context, Page, Probe
+from isthmus.connectors.kit.ports import Context, Page, Probe, Written
 from isthmus.connectors.webhook.config import WebhookConfig
 from isthmus.kernel.errors import NeedsOperator
 from isthmus.kernel.instant import Instant, to_rfc3339
 from isthmus.kernel.mapping import RecordMapping
+from isthmus.kernel.observation import ExternalRef
 from isthmus.kernel.record import Json
 from isthmus.kernel.signature import SCHEMES
 
 GATE_DECIDED = "isthmus.gate.decided"
+NOTIFICATION = "isthmus.notification"
 _SCHEME = SCHEMES["standard_webhooks"]
 
 
@@ -73,6 +75,11 @@ class Receiver:
     async def gate_decided(self, *, idempotency_key: str, **decision: Json) -> None:
         """Tell what the gate decided about one request; any 2xx is the receiver's receipt."""
         await self._tell(GATE_DECIDED, str(decision.get("change") or ""), idempotency_key, decision)
+
+    async def notify(self, *, message: Mapping[str, Json], idempotency_key: str) -> Written:
+        """Tell of something that needs people. A repeat carries the same id: the receiver knows it again."""
+        await self._tell(NOTIFICATION, str(message.get("recipient") or ""), idempotency_key, message)
+        return Written(ref=ExternalRef(connection=self._connection, kind="message", key=idempotency_key))
 
     async def _tell(self, kind: str, subject: str, key: str, data: Mapping[str, Any]) -> None:
         if self._http is None:

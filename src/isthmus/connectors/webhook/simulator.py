@@ -5,21 +5,24 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from aiohttp import web
+
 from isthmus.connectors.kit.simulator import Simulator
 from isthmus.kernel.instant import SECOND, Instant
 from isthmus.kernel.signature import SCHEMES
 
 
 class WebhookSimulator(Simulator):
-    """Sends whatever `emit` is given, signed."""
+    """Sends whatever `emit` is given, signed; receives what the hub tells, each id once."""
 
+    recipient = "operations"
     name = "Generic webhook simulator"
     secret = "whsec_c2ltdWxhdGVkLXNlbmRlcg=="  # noqa: S105 - the fake sender's own secret
 
     def config(self, url: str) -> dict[str, Any]:
         """Return a connection with one rule per record kind."""
-        del url
         return {
+            "url": f"{url}/hooks/isthmus",
             "authentication": "standard_webhooks",
             "secret": {"secret": "env:WEBHOOK_SECRET"},
             "rules": [
@@ -69,6 +72,29 @@ class WebhookSimulator(Simulator):
                 },
             ],
         }
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the receiver's one address."""
+        return [web.post("/hooks/isthmus", self._take)]
+
+    def authorised(self, request: web.Request) -> bool:
+        """Let everything in to `_take`, which checks the signature over the body."""
+        del request
+        return True
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Return the events that arrived, oldest first, each once."""
+        return [item for _, item in self.shelf("event").all()]
+
+    async def _take(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        now = Instant(int(time.time()) * SECOND)
+        if self.revoked or SCHEMES["standard_webhooks"].verify(headers, body, [self.secret], now) is not None:
+            return web.Response(status=401)
+        event = await request.json()
+        self.shelf("event").put(event["id"], event)
+        return web.Response(status=204)
 
     def secrets(self) -> dict[str, str]:
         """Return the shared secret."""

@@ -52,4 +52,5 @@ def _entrance(connection: Connection) -> Entrance | None:
         closed=closed,
         content_types=CONTENT_TYPES | frozenset(connection.manifest.content_types),
         fetches=isinstance(source, Fetching),
+        taken=getattr(source, "taken", 202),
     )

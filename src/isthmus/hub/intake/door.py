@@ -5,7 +5,7 @@ Size, content type, authentication, shape, append: in this order, each refusal c
 
 | answer | when |
 | --- | --- |
-| 202 | durable; the body holds the message's id, position and trace |
+| 202 | durable; the body holds the message's id, position and trace (200 and no body where the connector says so) |
 | 401 / 403 | the connector's check of signature, token or time failed |
 | 404 | no such connection of this connector |
 | 405 / 413 / 415 | method, size, content type |
@@ -159,7 +159,8 @@ class Door:
             text = "The link that confirms this subscription could not be visited."
             await self._later(scope, send, entrance, "visit", text, 10.0)
             return
-        await answer(send, 202, self._encode(_Told(draft.id, position, draft.trace)))
+        told = self._encode(_Told(draft.id, position, draft.trace)) if entrance.taken == 202 else b""
+        await answer(send, entrance.taken, told)
 
     async def _authenticate(
         self, entrance: Entrance, headers: dict[str, str], body: bytes, now: Instant

@@ -28,6 +28,8 @@ class Entrance:
     content_types: frozenset[str] = CONTENT_TYPES
     closed: str = ""
     fetches: bool = False
+    taken: int = 202
+    """The status of what is durable; some senders take only 200, and read nothing into its empty body."""
 
 
 class Entrances(Protocol):

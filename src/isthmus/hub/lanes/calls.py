@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import structlog
 
+from isthmus.connectors.kit import doubt
 from isthmus.connectors.kit.attachments import Download
 from isthmus.connectors.kit.ports import SetDelta, TicketSystem, Written
 from isthmus.hub.sync.algorithm.state import Operation
@@ -50,6 +51,7 @@ class Turn:
     comments: bool = False
     start: int = 0
     attempts: int = 0
+    doubtful: bool = False
     verb: str = ""
     payload: Any = None
     key: str = ""
@@ -196,6 +198,7 @@ async def _effect(client: TicketSystem, turn: Turn) -> Written | None:
         raise NeedsOperator(
             f"This system has no {turn.verb!r}.", remedy="Choose a connection that offers it."
         )
+    doubt.raised(happened_perhaps=turn.doubtful)
     found = await call(**turn.payload, idempotency_key=turn.key)
     return found if isinstance(found, Written) else None
 

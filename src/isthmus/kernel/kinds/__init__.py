@@ -25,6 +25,13 @@ from isthmus.kernel.kinds.installation import (
     SYSTEM_EVENT,
 )
 from isthmus.kernel.kinds.monitoring import ALERT, SILENCE
+from isthmus.kernel.kinds.on_call import (
+    ACKNOWLEDGEMENT,
+    CONTACT_CARD,
+    ESCALATION,
+    NOTIFICATION,
+    ROTA_OVERRIDE,
+)
 from isthmus.kernel.kinds.service_level import SLA_CLOCK, SLA_PARTNER_CLOCK
 from isthmus.kernel.kinds.sync import CONFLICT, LINK
 from isthmus.kernel.record import RecordKind
@@ -65,5 +72,10 @@ KINDS: dict[str, RecordKind] = {
         CONFLICT,
         SLA_CLOCK,
         SLA_PARTNER_CLOCK,
+        ESCALATION,
+        NOTIFICATION,
+        ACKNOWLEDGEMENT,
+        ROTA_OVERRIDE,
+        CONTACT_CARD,
     )
 }

@@ -19,7 +19,7 @@ import pytest
 
 # Before the modules are imported, so that a failing assertion shows its values.
 _PARTS = (
-    "world", "declared", "configured", "filing", "gating", "mapped", "polled", "pushed", "reacting", "streamed", "writing",
+    "world", "declared", "configured", "filing", "gating", "mapped", "notifying", "polled", "pushed", "reacting", "streamed", "writing",
 )  # fmt: skip
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))
 
@@ -28,6 +28,7 @@ from isthmus.connectors.kit.conformance.declared import Declared  # noqa: E402
 from isthmus.connectors.kit.conformance.filing import Filing  # noqa: E402
 from isthmus.connectors.kit.conformance.gating import Gating  # noqa: E402
 from isthmus.connectors.kit.conformance.mapped import Mapped  # noqa: E402
+from isthmus.connectors.kit.conformance.notifying import Notifying  # noqa: E402
 from isthmus.connectors.kit.conformance.polled import Polled  # noqa: E402
 from isthmus.connectors.kit.conformance.pushed import Pushed  # noqa: E402
 from isthmus.connectors.kit.conformance.reacting import Reacting  # noqa: E402
@@ -36,7 +37,9 @@ from isthmus.connectors.kit.conformance.world import World  # noqa: E402
 from isthmus.connectors.kit.conformance.writing import Writing  # noqa: E402
 
 
-class Contract(Declared, Configured, Pushed, Mapped, Polled, Streamed, Reacting, Writing, Filing, Gating):
+class Contract(
+    Declared, Configured, Pushed, Mapped, Polled, Streamed, Reacting, Writing, Filing, Gating, Notifying
+):
     """All rows of the contract; `suite` binds them to a folder."""
 
 

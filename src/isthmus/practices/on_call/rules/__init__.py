@@ -1,0 +1,1 @@
+"""Pure decisions of on-call and escalation."""
