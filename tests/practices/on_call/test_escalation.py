@@ -219,7 +219,7 @@ def test_slack_500_and_the_mail_server_gets_it_once(world):
         assert incident.number in found.simulators["smtp"].messages()[0]["title"]
         found.simulators["slack"].faults.clear()
         for _ in range(8):
-            await found.forward(60)
+            await found.forward(30)
         assert len(found.simulators["smtp"].messages()) == 1
         assert counts(found) == (0, 1), "what was given up is not sent after all"
         sent = (await found.notifications(recipient="channel:slack-ops"))[0]
