@@ -16,6 +16,7 @@ import pytest
 
 from isthmus.hub.http import limits
 from isthmus.identity.roles import NEVER_BY_TOKEN, PERMISSIONS, ROLES
+from isthmus.web import records
 from isthmus.web.api import api
 from isthmus.web.console.urls import urlpatterns
 
@@ -28,6 +29,7 @@ NOUNS = {
     "freezes": {"change"}, "change-calendar": {"change"}, "gate": {"gate", "change"}, "approvals": {"approval"},
     "systems": {"system"}, "deliveries": {"delivery"}, "links": {"link"}, "conflicts": {"conflict"}, "traces": {"trace"},
     "journal": {"audit"}, "audit": {"audit"}, "blueprint": {"configuration", "approval"}, "tokens": {"token"}, "people": {"people"},
+    "sla": {"sla"},
 }  # fmt: skip
 """First word of a path → nouns of the permissions that may guard it."""
 ACTIONS = {
@@ -97,7 +99,13 @@ def body_of(operation: dict[str, Any]) -> Any:
 
 def own(desk: Any) -> dict[str, str]:
     """Return an existing id for each noun that has one, so that 404 never hides a missing check."""
-    return {"incidents": desk.incident.id, "cis": desk.cis["db1"], "people": desk.people["nobody"]}
+    clock = records.of("sla_clock").filter(record=desk.incident.id).first()
+    return {
+        "incidents": desk.incident.id,
+        "cis": desk.cis["db1"],
+        "people": desk.people["nobody"],
+        "sla": clock.id,
+    }
 
 
 def ask(client: Any, desk: Any, method: str, path: str, operation: dict[str, Any]) -> int:

@@ -17,6 +17,7 @@ from isthmus.cli import (
     installation,
     operate,
     people,
+    sla,
     token,
 )
 from isthmus.cli.demo import command as demo_command
@@ -47,6 +48,7 @@ incidents.add_to(app)
 desks.add_to(app)
 audit.add_to(app)
 app.add_typer(gate.app, name="gate")
+app.add_typer(sla.app, name="sla")
 app.add_typer(token.app, name="token")
 app.add_typer(people.app, name="people")
 demo_command.add_to(app)

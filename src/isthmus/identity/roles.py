@@ -31,6 +31,8 @@ PERMISSIONS: Final[dict[str, str]] = {
     "link:write": "Link and unlink records",
     "conflict:read": "See conflicts",
     "conflict:decide": "Decide conflicts and restore losers",
+    "sla:read": "See service level clocks, their ledgers and reports",
+    "sla:write": "Have service level clocks counted anew",
     "trace:read": "See the story of a record",
     "audit:read": "Read the journal",
     "audit:verify": "Verify the journal",
@@ -47,7 +49,7 @@ PERMISSIONS: Final[dict[str, str]] = {
 _READ = frozenset(
     {
         "overview:read", "alert:read", "incident:read", "change:read", "approval:read", "ci:read", "system:read",
-        "delivery:read", "link:read", "conflict:read", "trace:read",
+        "delivery:read", "link:read", "conflict:read", "sla:read", "trace:read",
     }
 )  # fmt: skip
 
@@ -60,7 +62,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "integration_engineer": _READ
     | {
         "ci:write", "system:write", "delivery:retry", "link:write", "conflict:decide", "configuration:read",
-        "configuration:write", "gate:check",
+        "configuration:write", "gate:check", "sla:write",
     },
     "auditor": _READ
     | {"audit:read", "audit:verify", "audit:export", "configuration:read", "people:read", "token:read"},

@@ -128,6 +128,15 @@ class Timetable:
         index = bisect_right(self._starts, at) - 1
         return index >= 0 and at < self._ends[index]
 
+    def change_after(self, at: Instant) -> tuple[bool, Instant | None]:
+        """Return whether `at` counts, and when that changes; None where the horizon ends first."""
+        index = bisect_right(self._starts, at) - 1
+        if index >= 0 and at < self._ends[index]:
+            end = self._ends[index]
+            return True, end if end < self.horizon[1] else None
+        following = index + 1
+        return False, self._starts[following] if following < len(self._starts) else None
+
     def next_open(self, at: Instant) -> Instant | None:
         """Return `at` itself if it counts, else the next opening; None: not inside the horizon."""
         if self.open_at(at):
@@ -282,6 +291,12 @@ def due_at(rule: WorkingTime, start: Instant, amount: int) -> Instant:
 def open_at(rule: WorkingTime, at: Instant) -> bool:
     """Return whether `at` is working time."""
     return timetable(rule, _year(at), _year(at)).open_at(at)
+
+
+def next_change(rule: WorkingTime, at: Instant) -> tuple[bool, Instant | None]:
+    """Return whether `at` is working time, and when that changes next (None: not within a year)."""
+    year = _year(at)
+    return timetable(rule, year, year + 1).change_after(at)
 
 
 def next_free(

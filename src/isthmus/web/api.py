@@ -32,6 +32,7 @@ MOUNTED: Final[tuple[str, ...]] = (
     "isthmus.practices.configuration.api",
     "isthmus.practices.change.api",
     "isthmus.practices.approval.api",
+    "isthmus.practices.service_level.api",
     "isthmus.web.resources.systems",
     "isthmus.web.resources.deliveries",
     "isthmus.web.resources.links",

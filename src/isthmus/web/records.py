@@ -14,11 +14,12 @@ from isthmus.ledger.records import RecordModel, kind_of
 
 PATHS: Final = {
     "incident": "/incidents/", "change": "/changes/", "ci": "/map/", "alert": "/alerts/", "conflict": "/conflicts/",
+    "sla_clock": "/sla/clocks/",
 }  # fmt: skip
 """Kinds with a page of their own; every other record is shown by its trace."""
 READ: Final = {
     "incident": "incident:read", "change": "change:read", "ci": "ci:read", "alert": "alert:read",
-    "conflict": "conflict:read", "link": "link:read", "approval": "approval:read",
+    "conflict": "conflict:read", "link": "link:read", "sla_clock": "sla:read", "sla_partner_clock": "sla:read", "approval": "approval:read",
     "person": "people:read", "role_grant": "people:read", "service_account": "token:read", "generation": "configuration:read",
 }  # fmt: skip
 _NOT_BY_TRACE: Final = ("person", "role_grant", "service_account", "generation")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from isthmus.kernel.instant import Instant
-from isthmus.practices.service_level import timekeeping
+from isthmus.practices.service_level import board, timekeeping
 from isthmus.practices.service_level.models import SlaClock
 from isthmus.practices.service_level.rules import prediction
 from isthmus.practices.service_level.rules.prediction import Prediction
@@ -26,11 +26,11 @@ def ended_like(clock: SlaClock) -> list[tuple[int, bool]]:
 
 def predict(clock: SlaClock, now: Instant) -> Prediction:
     """Return when a clock breaches at its current state, and how likely that is."""
-    terms = timekeeping.terms_of(clock)
+    (standing,) = board.counting([clock], now)
     return prediction.predict(
-        terms,
+        timekeeping.terms_of(clock, standing.hours),
         state=clock.state,
-        elapsed=timekeeping.elapsed(clock, terms, now),
+        elapsed=standing.elapsed,
         due_at=None if clock.due_at is None else Instant(clock.due_at),
         now=now,
         ended=ended_like(clock),

@@ -9,7 +9,7 @@ from isthmus.kernel.errors import NotFound
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Json
 from isthmus.ledger import reading
-from isthmus.ledger.records import RecordModel
+from isthmus.ledger.records import RecordModel, kind_of
 from isthmus.ledger.schema import models_by_kind
 from isthmus.ledger.work import Work
 from isthmus.practices.service_level import definitions, history, partner_clocks, predicting, recalculating
@@ -26,7 +26,7 @@ from isthmus.practices.service_level.timers import register_threshold, unregiste
 __all__ = [
     "Comparison", "Custody", "Line", "SlaClock", "SlaPartnerClock", "Told", "clocks_of", "compared", "elapsed", "folded",
     "get", "ledger", "minutes_per_custodian", "predicted", "recalculate", "register_custody", "register_threshold",
-    "terms_of", "timeline", "unregister_threshold",
+    "terms_of", "timeline", "told_of", "unregister_threshold",
 ]  # fmt: skip
 
 CustodyProvider = Callable[[str, str], Sequence[Custody]]
@@ -107,7 +107,21 @@ def folded(clock: SlaClock) -> Clock | None:
 
 def timeline(clock: SlaClock, now: Instant) -> Told:
     """Return why a clock stands where it stands."""
-    found = folded(clock)
+    return _told(clock, folded(clock), now)
+
+
+def told_of(record: RecordModel, now: Instant) -> list[Told]:
+    """Return the answer for every clock of a record; its history is read once."""
+    clocks = clocks_of(record.id)
+    kind = kind_of(record).name
+    known = definitions.current()
+    found: dict[str, Clock | None] = {}
+    if clocks and kind in known.promises:
+        found = history.folded(record, history.changes_of([record], kind, known)[record.id], known)
+    return [_told(each, found.get(each.target), now) for each in clocks]
+
+
+def _told(clock: SlaClock, found: Clock | None, now: Instant) -> Told:
     if found is None:
         text = "Its definition is gone, or the record is promised nothing any more: only the ledger tells what was."
         return Told(clock=clock, sentences=[text], account=None, moves=[])

@@ -11,10 +11,11 @@ from isthmus.hub.sync.models import LinkRun
 from isthmus.identity import people
 from isthmus.kernel.kinds.incident import INCIDENT_STATES, LEVELS
 from isthmus.ledger import reading
+from isthmus.ledger.ids import source
 from isthmus.practices.incident import service
 from isthmus.web import records, values, visible
 from isthmus.web.console import links as linking
-from isthmus.web.console import map_view
+from isthmus.web.console import map_view, service_levels
 
 ALERTS_MAX: Final = 50
 _MARKS: Final = {"entry": "○", "comment": "❝", "alert": "▲", "delivery": "→", "decision": "◆"}
@@ -110,6 +111,7 @@ def context(incident: Any) -> dict[str, Any]:
         "states": INCIDENT_STATES,
         "levels": LEVELS,
         "next_states": _next_states(incident.state),
+        "clocks": service_levels.counted(incident, source.now()),
     }
 
 

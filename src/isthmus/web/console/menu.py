@@ -24,6 +24,7 @@ SCREENS: Final[tuple[Screen, ...]] = (
     Screen(
         name="Incidents", path="/incidents", permission="incident:read", question="What happened, who has it, what next?"
     ),
+    Screen(name="Service levels", path="/sla", permission="sla:read", question="Which promise runs out next, and why?"),
     Screen(name="Changes", path="/changes", permission="change:read", question="What will touch what, and may it?"),
     Screen(name="Map", path="/map", permission="ci:read", question="What depends on this?"),
     Screen(name="Systems", path="/systems", permission="system:read", question="Is every spoke healthy?", group="Hub"),

@@ -221,27 +221,20 @@ def _backlog(cards: Iterable[systems.Card]) -> Chart:
 
 
 def _targets(now: Instant) -> Chart:
-    rows = (
-        records.of("incident")
-        .filter(opened_at__gte=now - LOOK_BACK, synthetic=False)
-        .exclude(state="cancelled")
+    rows = records.of("sla_clock").filter(
+        record_kind="incident", target="resolution", started_at__gte=now - LOOK_BACK, synthetic=False
     )
     lines: dict[str, list[int]] = {level: [0, 0, 0] for level in ("1", "2", "3", "4")}
-    for level, resolve_by, resolved_at in rows.values_list("priority", "resolve_by", "resolved_at")[:50_000]:
-        if level in lines and resolve_by is not None:
-            place = (
-                2
-                if resolved_at is None and resolve_by > now
-                else 0
-                if resolved_at is not None and resolved_at <= resolve_by
-                else 1
-            )
-            lines[level][place] += 1
+    for level, state, breached in rows.exclude(state="cancelled").values_list(
+        "priority", "state", "breached"
+    )[:50_000]:
+        if level in lines:
+            lines[level][1 if breached else 0 if state == "stopped" else 2] += 1
     return shares(
         "targets",
         title="Resolution targets",
-        description="Incidents opened in the last seven days",
-        definition="In time: resolved before the target. Late: resolved after it, or still open beyond it. Cancelled and probes are left out.",
+        description="Clocks started in the last seven days",
+        definition="In time: stopped within the target. Late: more working time counted than the target. Running: open and within it. Cancelled and probes are left out.",
         lines=[
             (
                 f"P{level}",

@@ -134,6 +134,29 @@ def duration(microseconds: int | None) -> str:
 
 
 @register.filter
+def time_left(microseconds: int | None) -> str:
+    """Return what is left as `2 h 5 min`, in its two largest units; below nought `12 min over`. Scripts count on in the same words."""
+    if microseconds is None:
+        return "–"
+    left = abs(microseconds) // SECOND
+    parts: list[str] = []
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append(f"{count} {unit}")
+        if len(parts) == 2:
+            break
+    text = " ".join(parts) or "0 s"
+    return f"{text} over" if microseconds < 0 else text
+
+
+@register.filter
+def milliseconds(microseconds: int | None) -> str:
+    """Return microseconds as whole milliseconds, for scripts ("" for none)."""
+    return "" if microseconds is None else str(microseconds // 1000)
+
+
+@register.filter
 def lookup(mapping: Mapping[Any, Any] | None, key: Any) -> Any:
     """Return `mapping[key]`, or "" where it is missing."""
     return mapping.get(key, "") if mapping else ""

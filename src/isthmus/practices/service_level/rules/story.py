@@ -122,7 +122,7 @@ def _verdict(clock: Clock, elapsed: int, now: Instant, promise: str) -> str:
     if clock.status == "cancelled":
         return f"Neither met nor missed: the clock was cancelled after {in_words(elapsed)} of {promise}."
     if over > 0 and due is not None:
-        still = "" if clock.status == "stopped" else " and is not fulfilled yet"
+        still = "" if clock.status == "stopped" else ", and it is not fulfilled yet"
         return (
             f"Breached at {clock_time(due, zone)}: {promise} were used up then{still}; "
             f"{in_words(elapsed)} have counted, {in_words(over)} too many."

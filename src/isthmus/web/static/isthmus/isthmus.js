@@ -20,6 +20,29 @@
   });
   setInterval(refresh, 30000);
 
+  // Clocks that count: what the server said was left, less the time since it said so, and only while its
+  // calendar is open. Spans alone are used, so a wrong clock on this side shows nothing wrong.
+  const heard = new WeakMap();
+  const spans = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const span = (milliseconds) => {
+    let rest = Math.floor(Math.abs(milliseconds) / 1000);
+    const parts = [];
+    for (const [size, unit] of spans) {
+      const count = Math.floor(rest / size);
+      rest -= count * size;
+      if (count || parts.length) parts.push(`${count} ${unit}`);
+      if (parts.length === 2) break;
+    }
+    return (parts.join(" ") || "0 s") + (milliseconds < 0 ? " over" : "");
+  };
+  const count_down = () => all("[data-left]").forEach((each) => {
+    if (!heard.has(each)) heard.set(each, performance.now());
+    const open = each.dataset.openFor === "" ? Infinity : Number(each.dataset.openFor);
+    const text = span(Number(each.dataset.left) - Math.min(performance.now() - heard.get(each), open));
+    if (each.textContent !== text) each.textContent = text;
+  });
+  if (one("[data-live-every], [data-left]")) setInterval(count_down, 1000);
+
   // Rows: j/k move, x chooses, Enter opens.
   const rows = () => all("tr[data-row], [data-row]");
   let at = -1;
@@ -115,6 +138,8 @@
       } finally { pulling = false; }
     };
     setInterval(() => { if (due && Date.now() >= due) { due = 0; pull(); } }, 500);
+    const every = Math.min(...parts.map((part) => Number(part.dataset.liveEvery) || Infinity));
+    if (every !== Infinity) setInterval(() => { due ||= Date.now(); }, every * 1000);
     const listen = async () => {
       let ticket;
       try {
