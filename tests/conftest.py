@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -176,26 +175,24 @@ def _forget_caches() -> None:
 
 
 @pytest.fixture(scope="session")
-def _databases(_server: Any) -> Iterator[Any]:
-    """A connection that makes and drops databases on the scaled store; None on the embedded one."""
+def _books(_server: Any, _template: Path) -> Iterator[Any]:
+    """Hands out empty databases on the scaled store; None on the embedded one."""
     if STORE != "postgres":
         yield None
         return
     import psycopg
+    from tests.postgres_books import Books
 
-    with psycopg.connect(_server.get_uri(database="postgres"), autocommit=True) as found:
-        yield found
+    with psycopg.connect(_server.get_uri(database="postgres"), autocommit=True) as session:
+        yield Books(_server, "template_book", session)
 
 
 @pytest.fixture
-def book(tmp_path: Path, _template: Path, _server: Any, _databases: Any) -> Iterator[Book]:
+def book(tmp_path: Path, _template: Path, _server: Any, _books: Any) -> Iterator[Book]:
     directory = tmp_path / "data"
     shutil.copytree(_template, directory)
     if STORE == "postgres":
-        name = f"book_{uuid4().hex[:12]}"
-        # Copying files is the quickest here, and a connection that stays spares a psql per test.
-        _databases.execute(f"CREATE DATABASE {name} TEMPLATE template_book STRATEGY FILE_COPY")
-        _point_at(directory, _postgres(_server, name))
+        _point_at(directory, _postgres(_server, _books.take()))
     else:
         _point_at(directory, _sqlite(directory))
     _forget_caches()
@@ -205,4 +202,4 @@ def book(tmp_path: Path, _template: Path, _server: Any, _databases: Any) -> Iter
     ids.source.offset = before
     connections.close_all()
     if STORE == "postgres":
-        _databases.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        _books.give_back()

@@ -205,29 +205,6 @@ def test_counters_are_bumped_without_an_entry_and_do_not_disturb_verification(bo
     assert audit.verify_store().ok
 
 
-def test_rows_appended_without_instances_read_like_created_ones(book):
-    rows = [(f"id-{n}", "critical", {"n": n}) for n in range(50)]
-    ids = book.perform(
-        lambda work: work.append_rows(
-            Alert,
-            organisation=book.organisation,
-            fields=("identity", "severity", "labels"),
-            rows=rows,
-            why=WHY,
-            cause='odd "changes":{}',
-        )
-    )
-    read = Alert.objects.get(id=ids[7])
-    assert (read.identity, read.labels, read.version) == ("id-7", {"n": 7}, 1)
-    assert history(ids[7])[0].changes == {
-        "identity": (None, "id-7"),
-        "severity": (None, "critical"),
-        "labels": (None, {"n": 7}),
-    }
-    seal(book)
-    assert audit.verify_store().ok
-
-
 @pytest.mark.parametrize(
     "values",
     [

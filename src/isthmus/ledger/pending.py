@@ -33,22 +33,6 @@ class Pending:
     journalled: bool = False
 
 
-@dataclass(slots=True)
-class Batch:
-    """Rows of one kind appended without instances: ready projection rows, and what their entries share."""
-
-    shape: shapes.RecordShape
-    rows: list[tuple[Any, ...]]
-    entries: list[tuple[str, dict[str, list[Json]]]]
-    organisation: str
-    occurred_at: int
-    cause: str
-    trace: str
-    why: list[dict[str, Json]]
-    inputs: list[list[str | int]]
-    versions: dict[str, str]
-
-
 def told(why: Sequence[Reason]) -> list[dict[str, Json]]:
     """Return reasons as they stand in an entry."""
     return [{"facts": plain(each.facts), "rule": each.rule, "text": each.text} for each in why]

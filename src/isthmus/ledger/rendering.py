@@ -15,7 +15,7 @@ from django.db import connection
 from isthmus.kernel.chain import encode_plain
 from isthmus.ledger import keys, shapes
 from isthmus.ledger.body import FORMAT, Body
-from isthmus.ledger.pending import Batch, Pending
+from isthmus.ledger.pending import Pending
 from isthmus.ledger.shapes import quoted
 from isthmus.ledger.work import Work
 
@@ -50,9 +50,6 @@ def render(work: Work) -> Prepared:
             _update(found, pending, envelopes)
         if pending.journalled:
             found.entries.append(_entry(work, pending, envelopes))
-    for batch in work.batches:
-        found.creates.setdefault(batch.shape.insert, []).extend(batch.rows)
-        found.entries.extend(_batch_entries(work, batch))
     return found
 
 
@@ -137,29 +134,6 @@ def _entry(
         work, pending.shape.kind, record.organisation, record.id, record.version, pending.occurred_at, pending.cause,
         pending.trace, pending.zone, pending.assumed_error, changes, pending.why, pending.inputs, pending.versions,
     )  # fmt: skip
-
-
-def _batch_entries(work: Work, batch: Batch) -> list[tuple[Any, ...]]:
-    """Return the entries of a batch: their bodies differ only in changes and record, the rest is encoded once."""
-    frame = _entry_row(
-        work, batch.shape.kind, batch.organisation, "", 1, batch.occurred_at, batch.cause, batch.trace, "", 0,
-        {}, batch.why, batch.inputs, batch.versions,
-    )  # fmt: skip
-    # Only texts and numbers stand before these two members, so their first occurrence is the member itself.
-    head, _, rest = frame[-1].partition(b'"changes":{}')
-    middle, _, tail = rest.partition(b'"record":""')
-    head += b'"changes":'
-    middle += b'"record":"'
-    before, after = frame[:2], frame[3:-1]
-    return [
-        (
-            *before,
-            record_id,
-            *after,
-            b"".join((head, encode_plain(changes), middle, record_id.encode(), b'"', tail)),
-        )
-        for record_id, changes in batch.entries
-    ]
 
 
 def _entry_row(

@@ -16,7 +16,7 @@ from isthmus.kernel.record import Json, Reason
 from isthmus.ledger import shapes
 from isthmus.ledger.beside import SideRowsOfWork
 from isthmus.ledger.ids import source
-from isthmus.ledger.pending import Batch, Pending, give_number, told
+from isthmus.ledger.pending import Pending, give_number, told
 from isthmus.ledger.records import RecordModel
 
 M = TypeVar("M", bound=RecordModel)
@@ -55,7 +55,6 @@ class Work(SideRowsOfWork):
         self.trace = trace
         self.generation = _generation()
         self.pending: dict[str, Pending] = {}
-        self.batches: list[Batch] = []
         self.numbers: dict[tuple[str, str], list[Pending]] = {}
         self.reaches: set[str] = set()
         self.rechecks: list[Callable[[], None]] = []
@@ -198,71 +197,6 @@ class Work(SideRowsOfWork):
             SystemEvent, organisation=organisation, values={"subject": subject, "facts": dict(facts)}, why=why
         )
 
-    def append_rows(
-        self,
-        model: type[RecordModel],
-        *,
-        organisation: str,
-        fields: Sequence[str],
-        rows: Sequence[Sequence[Any]],
-        why: Sequence[Reason],
-        occurred_at: Instant | None = None,
-        cause: str = "",
-        inputs: Sequence[tuple[str, int]] = (),
-        versions: Mapping[str, str] = _NO_VERSIONS,
-        trace: str = "",
-    ) -> list[str]:
-        """Create many records of one kind without instances and return their ids: the fast path.
-
-        `rows` are tuples in the order of `fields`; values must be plain already. Kinds with sealed fields
-        or numbers use `create`. Preparers do not see these records.
-        """
-        shape = shapes.of(model)
-        if shape.sealed_at or shape.prefix:
-            raise Bug(f"A {shape.kind} has sealed fields or a number.", remedy="Use work.create.")
-        occurred = self.now if occurred_at is None else occurred_at
-        trace = trace or self.trace
-        state = dict(shape.blanks)
-        state |= {
-            "organisation": organisation, "version": 1, "created_at": self.now, "updated_at": self.now,
-            "occurred_at": occurred, "channel": self.origin.channel, "synthetic": self.origin.synthetic, "trace": trace,
-        }  # fmt: skip
-        converted = [
-            shapes.json_text(value) if shapes.is_json(shape, name) else value for name, value in state.items()
-        ]
-        places = {name: i for i, name in enumerate(state)}
-        at = [(places[name], name, shape.fields[name]) for name in fields]
-        id_at = places["id"]
-        found, stored, entries = [], [], []
-        new_id = source.new_id
-        for row in rows:
-            line = converted.copy()
-            line[id_at] = record_id = new_id()
-            changes: dict[str, list[Json]] = {}
-            for (place, name, declared), value in zip(at, row, strict=True):
-                if value == declared.blank:
-                    continue
-                changes[name] = [None, value]
-                line[place] = shapes.json_text(value) if declared.is_json else value
-            found.append(record_id)
-            stored.append(tuple(line))
-            entries.append((record_id, changes))
-        self.batches.append(
-            Batch(
-                shape,
-                stored,
-                entries,
-                organisation,
-                occurred,
-                cause,
-                trace,
-                told(why),
-                [list(each) for each in inputs],
-                dict(versions),
-            )
-        )
-        return found
-
     def reach(self, organisation: str) -> None:
         """Let this Work write records of an organisation beyond the open scope: a contract between two of them,
         checked by the service that calls this, says so."""
@@ -309,7 +243,7 @@ class Work(SideRowsOfWork):
     @property
     def empty(self) -> bool:
         """True if a flush would write nothing."""
-        return not (self.pending or self.batches or self.side)
+        return not (self.pending or self.side)
 
     def _touch(self, record: RecordModel, shape: shapes.RecordShape) -> Pending:
         found = self.pending.get(record.id)
