@@ -42,6 +42,19 @@ class Settings:
     intake_queue_max: int = field(
         default=20_000, metadata={"help": "Requests waiting for the durable commit before 503."}
     )
+    stream_listen: str = field(
+        default="",
+        metadata={"help": "Address for streams of messages (syslog), e.g. 0.0.0.0:6514; empty: none."},
+    )
+    stream_certificate: str = field(
+        default="", metadata={"help": "PEM of the stream listener's certificate; empty: plain TCP."}
+    )
+    stream_key: str = field(
+        default="", metadata={"help": "PEM of its private key; empty: it is beside the certificate."}
+    )
+    stream_authorities: str = field(
+        default="", metadata={"help": "PEM of who issues client certificates; then every sender needs one."}
+    )
     allow_private_addresses: bool = field(
         default=False, metadata={"help": "Let connections reach private addresses (loopback, RFC 1918)."}
     )

@@ -20,6 +20,10 @@ REFUSED = Gauge(
     registry=FRONT,
 )
 WAITING = Gauge("isthmus_intake_waiting", "Messages waiting for the disk.", registry=FRONT)
+STREAM_PEERS = Gauge("isthmus_stream_peers", "Senders connected to the stream listener.", registry=FRONT)
+STREAM_MESSAGES = Counter(
+    "isthmus_stream_messages", "Messages made durable by the stream listener.", ["connection"], registry=FRONT
+)
 STREAMS = Gauge("isthmus_live_streams", "Open live streams.", registry=FRONT)
 GATES = Gauge("isthmus_gate_waits", "Gate checks waiting for a decision.", registry=FRONT)
 

@@ -15,6 +15,7 @@ Headers = list[tuple[str, str]]
 WEBHOOK = "webhook"
 POLL = "poll"
 FILE = "file"
+STREAM = "stream"
 """Doors: which kind of entrance a message came through."""
 
 

@@ -35,6 +35,7 @@ from isthmus.hub.intake.appender import Appender
 from isthmus.hub.intake.current_entrances import CurrentEntrances
 from isthmus.hub.intake.door import Door
 from isthmus.hub.intake.refusals import FLUSH_SECONDS, Refusals
+from isthmus.hub.intake.streams import Streams
 from isthmus.hub.live import Live
 from isthmus.hub.serve.refusal_journal import flush
 from isthmus.hub.tail import Tail
@@ -67,6 +68,7 @@ class Front:
         self._keeper = threading.Thread(target=self._keep, name="entrances", daemon=True)
         self._django: App = WSGIMiddleware(wsgi, workers=WSGI_THREADS)  # type: ignore[assignment]
         self._door = Door(self._entrances, self._current_appender, self._refusals, source)
+        self._streams = Streams(self._entrances, self._current_appender, self._refusals, source)
         self._raw: list[tuple[str, App]] = [
             ("/live/", Live(self._tail)),
             ("/gate/wait", GateWait(self._tail)),
@@ -100,6 +102,7 @@ class Front:
             log, queue_max=django_settings.ISTHMUS.intake_queue_max, loop=loop, notify=self._shared.bell.ring
         )
         self._appender.start()
+        await self._streams.start(django_settings.ISTHMUS)
         self._tail.start(loop)
         self._keeper.start()
         note = {"pid": os.getppid(), "url": self._url, "front": os.getpid()}
@@ -108,6 +111,7 @@ class Front:
         await receive()
         (self._run_dir / "endpoint.json").unlink(missing_ok=True)
         self._stopped.set()
+        await self._streams.stop()
         self._tail.stop()
         await loop.run_in_executor(None, self._appender.stop)
         await loop.run_in_executor(None, self._flush_refusals)
@@ -148,6 +152,7 @@ class Front:
             "status": "late" if late else "ok",
             "work_seconds_ago": None if age is None else round(age, 1),
             "intake_waiting": self._appender.waiting if self._appender else 0,
+            "streams": self._streams.address is not None,
         }
         await answer(send, 503 if late else 200, json.dumps(said).encode(), [(b"cache-control", b"no-store")])
 
