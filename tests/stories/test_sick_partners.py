@@ -1,10 +1,19 @@
-"""A4: what a sick partner sees of the hub, read from the partner's own log of calls."""
+"""A4: what a sick partner sees of the hub, read from the partner's own log of calls.
+
+"A second system keeps its throughput (±10 %)" is not measured with a clock: on a busy machine two windows of equal
+work differ by more than that with nobody sick. Throughput beside a sick partner can be lost in two ways only, and
+both can be counted. The other lane does *more* for the same tickets, or the hub spends its turns on the sick one:
+the writes for the same number of tickets, and the share of calls to the sick partner, are compared between a window
+in which all are well and one in which one is sick. Or the other lane *waits* for the sick one: then a partner that answers nothing at all would stop it,
+and the last test lets one do so until the other has everything.
+"""
 
 from __future__ import annotations
 
 import itertools
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -18,6 +27,9 @@ SLACK_SECONDS = 2.5
 """On top of the stated envelope: a lane looks every half second, and the test machine is busy."""
 BREAKER_OPENS_AT = 5
 NEVER = 10**6
+TICKETS = 20
+"""In a window: enough that the few calls a sick partner may see are a small part of all."""
+TOLERANCE = 0.1
 
 
 @pytest.fixture(scope="module")
@@ -87,29 +99,60 @@ def test_400_is_called_once_and_becomes_a_dead_letter_that_can_be_retried(world:
     assert refused.status == 403
 
 
-def test_a_dead_partner_sees_probes_only_while_the_other_keeps_its_pace(world: Served) -> None:
-    calm = pace(world, "jira", 12)
+def test_a_dead_partner_sees_probes_only_while_the_other_keeps_its_throughput(world: Served) -> None:
+    well, sick = Window(), Window()
+    work_off(world, well)
     world.fault("snow", Fault.STATUS, status=503, times=NEVER)
     before = len(world.calls("snow"))
-    first = [world.raised() for _ in range(8)]
+    first = [world.raised() for _ in range(BREAKER_OPENS_AT + 1)]
     world.until("the open breaker", lambda: world.ada.get("/systems/snow")["breaker"] == "open")
-    opened = world.calls("snow")[before:]
-    assert len(opened) >= BREAKER_OPENS_AT
+    assert len(world.calls("snow")) - before >= BREAKER_OPENS_AT
+    for each in first:
+        world.ticketed(each["id"], ("jira",))
     seen = len(world.calls("snow"))
-    stormy = pace(world, "jira", 12)
-    assert stormy <= calm * 1.6 + 1.0, f"{stormy:.2f} s beside a dead partner, {calm:.2f} s before"
-    world.until("a probe", lambda: len(world.calls("snow")) > seen, seconds=30)
+    first += work_off(world, sick)
+    world.until("a probe", lambda: len(world.calls("snow")) > seen, seconds=60)
     while_open = world.calls("snow")[seen:]
     assert all(gap > 3 for gap in gaps(while_open)), (
         f"more than probes: {[(c.method, c.path) for c in while_open]}"
     )
-
     world.healed("snow")
     for each in first:
         world.ticketed(each["id"], SYSTEMS, seconds=90)
     world.quiet()
+    assert sick.tickets == well.tickets
+    assert abs(sick.writes - well.writes) <= TOLERANCE * well.writes, (well, sick)
+    assert sick.lost <= TOLERANCE * sick.calls, f"turns lost to the sick partner: {sick}"
     rows = [row["short_description"] for row in held(world, "snow")]
     assert all(rows.count(each["title"]) == 1 for each in first)
+
+
+@dataclass
+class Window:
+    """What was seen while the other partner got its tickets: calls to it, writes among them, calls to the sick one."""
+
+    tickets: int = 0
+    calls: int = 0
+    writes: int = 0
+    lost: int = 0
+
+
+def work_off(world: Served, window: Window) -> list[dict[str, Any]]:
+    """Open `TICKETS` incidents and count the calls until Jira has them all; return the incidents."""
+    sick, calls, writes = (len(found) for found in _seen(world))
+    raised = [world.raised() for _ in range(TICKETS)]
+    for each in raised:
+        world.ticketed(each["id"], ("jira",), seconds=90)
+    after = [len(found) for found in _seen(world)]
+    window.tickets += TICKETS
+    window.lost += after[0] - sick
+    window.calls += after[1] - calls
+    window.writes += after[2] - writes
+    return raised
+
+
+def _seen(world: Served) -> tuple[list[Call], list[Call], list[Call]]:
+    return world.calls("snow"), world.calls("jira"), world.calls("jira", writes=True)
 
 
 def test_what_waited_for_a_dead_partner_arrives_in_the_order_of_its_record(world: Served) -> None:
@@ -172,16 +215,17 @@ def held(world: Served, name: str) -> list[dict[str, Any]]:
     return world.partners.inside(lambda: [row for _, row in inside.shelf(shelf).all()])
 
 
-def pace(world: Served, name: str, count: int) -> float:
-    """Return the seconds from the first to the last of `count` new tickets at a partner, opened at once."""
-    titles = [world.raised()["title"] for _ in range(count)]
-
-    def arrived() -> list[Call]:
-        calls = world.calls(name, writes=True)
-        return [
-            call for call in calls for title in titles if title.encode() in call.body and call.status < 300
-        ]
-
-    world.until(f"{count} tickets at {name}", lambda: len(arrived()) >= count, seconds=60)
-    at = sorted(each.at for each in arrived())
-    return at[-1] - at[0]
+def test_a_partner_that_answers_nothing_stops_nobody_else(world: Served) -> None:
+    """Last in this file: the calls that hang here would keep the lane to ServiceNow busy."""
+    connections: dict[str, Any] = dict(world.sections["connections"])
+    connections["snow"] = {**connections["snow"], "limits": {"request_seconds_max": 40}}
+    world.apply(connections=connections)
+    world.fault("snow", Fault.SLOW, delay_seconds=600, times=NEVER)
+    raised = [world.raised() for _ in range(TICKETS)]
+    for each in raised:
+        world.ticketed(each["id"], ("jira",), seconds=90)
+    keys = [world.keys(each["id"]) for each in raised]
+    assert all("jira" in each for each in keys)
+    assert not any("snow" in each for each in keys), (
+        "the twin: it did answer, so nobody could have waited for it"
+    )

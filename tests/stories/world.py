@@ -104,12 +104,12 @@ class World:
 
     # Doors ---------------------------------------------------------------------------------------------
 
-    def post(self, path: str, body: Any, *, token: str = TOKEN) -> int:
+    def post(self, path: str, body: Any, *, token: str = TOKEN, kind: str = "application/json") -> int:
         """Send a message to `/ingest<path>`; return the status that the real door answers."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return asyncio.run(self._post(f"/ingest{path}", raw, token))
+        return asyncio.run(self._post(f"/ingest{path}", raw, token, kind))
 
-    async def _post(self, path: str, raw: bytes, token: str) -> int:
+    async def _post(self, path: str, raw: bytes, token: str, kind: str) -> int:
         entrances, statuses = CurrentEntrances(), []
         await asyncio.to_thread(_everywhere, entrances.refresh)
         appender = Appender(self.log, queue_max=1_000, loop=asyncio.get_running_loop(), notify=lambda: None)
@@ -124,7 +124,7 @@ class World:
 
         headers = {
             "authorization": f"Bearer {token}",
-            "content-type": "application/json",
+            "content-type": kind,
             "content-length": str(len(raw)),
         }
         scope = {

@@ -69,7 +69,7 @@ def systems_probe(name: str = typer.Argument(help="The connection's name."), as_
 
 @deliveries.command("list")
 def deliveries_list(
-    state: str = typer.Option("", help="waiting, running, dead, done; empty: all that is not done."),
+    state: str = typer.Option("", help="due, sending, waiting, done, dropped (given up), dead; empty: all."),
     connection: str = typer.Option("", help="Only this connection."),
     limit: int = typer.Option(50, min=1, max=1000, help="How many at most."),
     as_json: bool = JSON,
@@ -106,10 +106,7 @@ def deliveries_retry(
     if not ids and not all_dead:
         fail("Say which deliveries, or --all-dead.", code=Exit.USAGE, as_json=as_json)
     hub = Hub(as_json=as_json)
-    chosen = list(ids or [])
-    if all_dead:
-        dead = hub.pages("/deliveries", query={"state": "dead", "connection": connection}, limit=500)
-        chosen += [each["id"] for each in dead]
+    chosen = [*(ids or []), *(_dead(hub, connection) if all_dead else [])]
     if dry_run:
         found = {"items": [{"id": each, "status": 202, "dry_run": True} for each in chosen]}
     else:
@@ -122,6 +119,34 @@ def deliveries_retry(
         console.print(
             f"{sum(1 for each in items if each.get('status') == 202)} of {len(items)} {verb} retried."
         )
+
+
+@deliveries.command("discard")
+def deliveries_discard(
+    ids: list[str] = typer.Argument(None, help="Dead letters to give up."),
+    reason: str = typer.Option(..., "--reason", help="Why they are not needed, for the journal."),
+    all_dead: bool = typer.Option(False, "--all-dead", help="Every dead letter (of --connection, if given)."),
+    connection: str = typer.Option("", help="With --all-dead: only this connection."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Say what would be given up."),
+    as_json: bool = JSON,
+) -> None:
+    """Give dead letters up for good, one or many: what they would have done stays undone."""
+    if not ids and not all_dead:
+        fail("Say which deliveries, or --all-dead.", code=Exit.USAGE, as_json=as_json)
+    hub = Hub(as_json=as_json)
+    chosen = [*(ids or []), *(_dead(hub, connection) if all_dead else [])]
+    if dry_run:
+        found = {"items": [{"id": each, "status": 200, "dry_run": True} for each in chosen]}
+    else:
+        found = hub.call("POST", "/deliveries/discard", {"ids": chosen, "reason": reason})
+    items = found.get("items", [])
+    given_up = sum(1 for each in items if each.get("status") == 200)
+    if as_json:
+        emit_json(found)
+    else:
+        console.print(f"{given_up} of {len(items)} {'would be' if dry_run else 'are'} given up.")
+    if given_up < len(items):
+        raise typer.Exit(int(Exit.FAILED))
 
 
 @deliveries.command("parked")
@@ -278,6 +303,11 @@ def links_remove(
 def links_compare(link: str = typer.Argument(help="The link's id."), as_json: bool = JSON) -> None:
     """Read the other side again now."""
     _post(f"/links/{link}/compare", None, "It is read again now.", as_json=as_json)
+
+
+def _dead(hub: Hub, connection: str) -> list[str]:
+    dead = hub.pages("/deliveries", query={"state": "dead", "connection": connection}, limit=500)
+    return [each["id"] for each in dead]
 
 
 def _post(path: str, body: object, said: str, *, as_json: bool) -> None:

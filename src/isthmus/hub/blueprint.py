@@ -42,6 +42,12 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     body_bytes_max: Annotated[int, msgspec.Meta(ge=0)] = 0
     event_id_days: Annotated[int, msgspec.Meta(ge=1, le=400)] = 30
     log_days: Annotated[int, msgspec.Meta(ge=1, le=400)] = 14
+    delivery_days: Annotated[int, msgspec.Meta(ge=7, le=4000)] = 180
+    """How long effects that are done or given up stay listed, and are recognised if they are asked for again."""
+    outcome_days: Annotated[int, msgspec.Meta(ge=7, le=4000)] = 400
+    """How long it is told what came of each message, one by one; what it changed stays in the journal."""
+    parked_days: Annotated[int, msgspec.Meta(ge=7, le=4000)] = 90
+    """How long parked messages that were taken up again or given up stay known."""
 
 
 class Polling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

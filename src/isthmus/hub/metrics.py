@@ -41,6 +41,9 @@ TURNSTILE = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5),
     registry=WORK,
 )
+PRUNED = Counter(
+    "isthmus_pruned_rows", "Settled rows removed after their retention.", ["what"], registry=WORK
+)
 DUE = Counter("isthmus_due_handled", "Waits that ended.", ["what", "result"], registry=WORK)
 POLLS = Counter("isthmus_polls", "Polls of partners.", ["connection", "result"], registry=WORK)
 STREAMS_OPEN = Gauge(

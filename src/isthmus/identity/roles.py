@@ -26,7 +26,7 @@ PERMISSIONS: Final[dict[str, str]] = {
     "system:read": "See connected systems and their health",
     "system:write": "Pause, resume and probe connections",
     "delivery:read": "See deliveries and dead letters",
-    "delivery:retry": "Retry deliveries",
+    "delivery:retry": "Retry deliveries, and give dead letters up",
     "link:read": "See links to other systems",
     "link:write": "Link and unlink records",
     "conflict:read": "See conflicts",

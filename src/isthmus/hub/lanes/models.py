@@ -6,7 +6,9 @@ from __future__ import annotations
 from django.db import models
 
 OPEN_STATES = ("due", "sending", "waiting")
-STATES = (*OPEN_STATES, "done", "dead")
+SETTLED_STATES = ("done", "dropped")
+"""Nothing is owed any more: it was done, or a person has given a dead letter up."""
+STATES = (*OPEN_STATES, *SETTLED_STATES, "dead")
 FAULT_CLASSES = ("retryable", "unknown", "operator", "rejected", "stale", "bug")
 
 

@@ -13,7 +13,7 @@ from isthmus.hub import due
 from isthmus.hub.lanes import closing, effects, files
 from isthmus.hub.lanes.calls import Result, Turn
 from isthmus.hub.lanes.limits import backoff
-from isthmus.hub.lanes.models import OPEN_STATES, Delivery
+from isthmus.hub.lanes.models import OPEN_STATES, SETTLED_STATES, Delivery
 from isthmus.hub.models import Due
 from isthmus.hub.sync import loading
 from isthmus.kernel.errors import Bug
@@ -42,7 +42,7 @@ def register_settled(verb: str, settled: Settled) -> None:
 def begin(work: Work, row: Due) -> list[Turn]:
     """Return the turn of an effect; none if it is done, or if an older one of its subject is still open."""
     delivery = Delivery.objects.filter(id=row.key).first()
-    if delivery is None or delivery.state in {"done", "dead"}:
+    if delivery is None or delivery.state in {*SETTLED_STATES, "dead"}:
         due.finish(work, row)
         return []
     older = Delivery.objects.filter(connection=delivery.connection, subject=delivery.subject, kind="once",

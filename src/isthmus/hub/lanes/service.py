@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from isthmus.hub import connections, due, health
 from isthmus.hub.lanes import levels
 from isthmus.hub.lanes.effects import ONCE
-from isthmus.hub.lanes.models import Delivery
+from isthmus.hub.lanes.models import SETTLED_STATES, Delivery
 from isthmus.hub.sync.models import Link
-from isthmus.kernel.errors import Conflict, NotFound
-from isthmus.kernel.record import Reason
+from isthmus.kernel.errors import Conflict, NotFound, Problem, Rejected
+from isthmus.kernel.record import Json, Reason
 
 if TYPE_CHECKING:
     from isthmus.ledger.work import Work
 
 RETRIED_MAX = 10_000
+REASON_CHARACTERS_MAX = 500
 
 
 def retry(work: Work, delivery_id: str) -> None:
@@ -23,13 +24,52 @@ def retry(work: Work, delivery_id: str) -> None:
     delivery = Delivery.objects.filter(id=delivery_id).first()
     if delivery is None:
         raise NotFound("There is no such delivery.")
-    if delivery.state == "done":
+    if delivery.state in SETTLED_STATES:
         raise Conflict(
-            "This delivery is done.", remedy="Edit the record, or compare the link, to send something new."
+            "This delivery is done." if delivery.state == "done" else "This delivery was given up.",
+            remedy="Edit the record, or compare the link, to send something new.",
         )
     _again(work, delivery)
     why = [Reason(rule="delivery.retried", text=f"A delivery to {delivery.connection} is tried again.")]
     work.journal(delivery.organisation, f"delivery:{delivery.id}", {"attempts": delivery.attempts}, why)
+
+
+def discard(work: Work, delivery_id: str, reason: str) -> None:
+    """Give a dead letter up for good, with a reason: what it would have done stays undone.
+
+    A level (a link to bring in step) is owed anew as soon as either side changes.
+    """
+    reason = reason.strip()
+    if not 0 < len(reason) <= REASON_CHARACTERS_MAX:
+        raise Rejected(
+            "A delivery is given up with a reason.",
+            remedy=f"Say in at most {REASON_CHARACTERS_MAX} characters why it is not needed.",
+            problems=(Problem(path="/body/reason", message=f"1 to {REASON_CHARACTERS_MAX} characters"),),
+        )
+    delivery = Delivery.objects.filter(id=delivery_id).first()
+    if delivery is None:
+        raise NotFound("There is no such delivery.")
+    if delivery.state != "dead":
+        raise Conflict(
+            f"This delivery is {delivery.state}, no dead letter.", remedy="Only what is stuck is given up."
+        )
+    # The payload goes with it: nothing will be sent, so nothing needs to be kept of it.
+    values = {
+        "state": "dropped",
+        "payload": None,
+        "done_at": work.now,
+        "updated_at": work.now,
+        "next_at": None,
+    }
+    work.advance(Delivery, where={"id": delivery.id, "state": "dead"}, values=values)
+    facts: dict[str, Json] = {
+        "connection": delivery.connection, "verb": delivery.verb or delivery.kind, "record": delivery.record,
+        "cause": delivery.cause, "reason": reason,
+    }  # fmt: skip
+    why = [
+        Reason(rule="delivery.discarded", text=f"A delivery to {delivery.connection} is given up: {reason}")
+    ]
+    work.journal(delivery.organisation, f"delivery:{delivery.id}", facts, why)
 
 
 def retry_dead(work: Work, connection: str) -> int:

@@ -17,7 +17,7 @@ from asgiref.sync import sync_to_async
 from prometheus_client import generate_latest
 
 from isthmus import django_settings
-from isthmus.hub import connections, due, health, housekeeping, leases, metrics, polling
+from isthmus.hub import connections, due, health, housekeeping, leases, metrics, polling, pruning
 from isthmus.hub.connections import Connection
 from isthmus.hub.http import idempotency
 from isthmus.hub.intake import shared as shared_log
@@ -62,6 +62,7 @@ class Engine:
         # The data directory's lock proves that the last holder on SQLite is dead: no need to wait for its
         # lease to run out. On PostgreSQL another machine may hold it, so holders have names of their own.
         self._holder = "" if django_settings.ISTHMUS.database_url else "serve"
+        self._pruner = pruning.Pruner(self._holder)
 
     def loops(self) -> list[Loop]:
         """Return the loops that run in threads."""
@@ -153,7 +154,8 @@ class Engine:
         housekeeping.forget_messages(self._log, now)
         housekeeping.forget_sessions(now)
         idempotency.forget_expired(now)
-        return housekeeping.forget_expired(now) >= housekeeping.EXPIRED_MAX
+        more = self._pruner.step(now)
+        return more or housekeeping.forget_expired(now) >= housekeeping.EXPIRED_MAX
 
     async def _beat(self, stop: asyncio.Event) -> None:
         """Beat only while the threads live: a hub without its pump is not healthy."""

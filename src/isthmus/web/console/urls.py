@@ -97,6 +97,7 @@ urlpatterns = [
     path("changes/<str:change_id>/<str:action>", changes.move),
     path("approvals/<str:approval_id>/decide", changes.decide),
     path("deliveries", deliveries.index),
+    path("deliveries/many", deliveries.many),
     path("deliveries/retry", deliveries.retry),
     path("deliveries/retry-all", deliveries.retry_all),
     path("deliveries/parked/<str:message_id>/retry", parked.retry),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -47,6 +48,13 @@ class Chosen(Schema):
     """Ids of deliveries."""
 
     ids: list[str]
+
+
+class Discarded(Schema):
+    """Ids of dead letters, and why they are not needed."""
+
+    ids: list[str]
+    reason: str
 
 
 class Reason(Schema):
@@ -121,6 +129,24 @@ def retry_many(request: HttpRequest, payload: Chosen) -> dict[str, Any]:
     return {"items": [_retried(request, each) for each in payload.ids[:RETRIED_MAX]], "next": ""}
 
 
+@router.post("/deliveries/discard", summary="Give many dead letters up for good; answers per item")
+def discard_many(request: HttpRequest, payload: Discarded) -> dict[str, Any]:
+    callers.require(request, "delivery:retry")
+    items = [_discarded(request, each, payload.reason) for each in payload.ids[:RETRIED_MAX]]
+    return {"items": items, "next": ""}
+
+
+@router.post("/deliveries/{delivery_id}/discard", summary="Give a dead letter up for good, with a reason")
+def discard(request: HttpRequest, delivery_id: str, payload: Reason) -> HttpResponse:
+    _allowed(request, delivery_id)
+
+    def do(work: Work) -> dict[str, Any]:
+        service.discard(work, delivery_id, payload.reason)
+        return {"id": delivery_id, "state": "dropped"}
+
+    return idempotency.act(request, do, out=lambda each: each)
+
+
 @router.post("/deliveries/{delivery_id}/retry", summary="Try again now; the order of its subject is kept")
 def retry(request: HttpRequest, delivery_id: str) -> HttpResponse:
     _allowed(request, delivery_id)
@@ -139,16 +165,23 @@ def one(request: HttpRequest, delivery_id: str) -> dict[str, Any]:
 
 
 def _retried(request: HttpRequest, delivery_id: str) -> dict[str, Any]:
-    """Retry one of many in a Work of its own: a refusal is this item's answer and stops no other."""
+    return _one_of_many(request, delivery_id, lambda work: service.retry(work, delivery_id), done=202)
+
+
+def _discarded(request: HttpRequest, delivery_id: str, reason: str) -> dict[str, Any]:
+    return _one_of_many(
+        request, delivery_id, lambda work: service.discard(work, delivery_id, reason), done=200
+    )
+
+
+def _one_of_many(
+    request: HttpRequest, delivery_id: str, do: Callable[[Work], None], *, done: int
+) -> dict[str, Any]:
+    """Act on one of many in a Work of its own: a refusal is this item's answer and stops no other."""
     caller = callers.caller(request)
     try:
         actor = _allowed(request, delivery_id)
-        perform(
-            lambda work: service.retry(work, delivery_id),
-            actor=actor,
-            origin=caller.origin,
-            trace=caller.trace,
-        )
+        perform(do, actor=actor, origin=caller.origin, trace=caller.trace)
     except IsthmusError as error:
         return {
             "id": delivery_id,
@@ -156,7 +189,7 @@ def _retried(request: HttpRequest, delivery_id: str) -> dict[str, Any]:
             "detail": error.text,
             "remedy": error.remedy,
         }
-    return {"id": delivery_id, "status": 202}
+    return {"id": delivery_id, "status": done}
 
 
 def _allowed(request: HttpRequest, delivery_id: str) -> Actor:
