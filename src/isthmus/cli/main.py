@@ -8,6 +8,7 @@ import typer
 
 import isthmus
 from isthmus.cli import (
+    alerts,
     audit,
     configuration,
     desks,
@@ -44,6 +45,7 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 installation.add_to(app)
 configuration.add_to(app)
 operate.add_to(app)
+alerts.add_to(app)
 incidents.add_to(app)
 desks.add_to(app)
 audit.add_to(app)

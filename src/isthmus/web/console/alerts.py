@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from isthmus.hub.http import paging
-from isthmus.kernel.errors import Rejected
+from isthmus.kernel.errors import Conflict, Rejected
 from isthmus.kernel.instant import MINUTE, Instant
 from isthmus.kernel.kinds.monitoring import ALERT_DECISIONS, ALERT_STATES, SEVERITIES
 from isthmus.ledger import reading
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
-from isthmus.practices.monitoring import silences
+from isthmus.practices.monitoring import acts, enrichment, silences, telling
+from isthmus.practices.monitoring.rules.classification import CLASSES, classify, severities_of
 from isthmus.web import records, values
+from isthmus.web.console import bulk_alerts
 from isthmus.web.console.screen import act, back, found, page, screen
 
 HISTORY_MAX: Final = 100
+MARKS: Final = {
+    "nobody": "Nobody has it", "taken": "Somebody has it", "silenced": "Silenced at its source", "astray": "Did not stick",
+}  # fmt: skip
+_MARKED: Final = {
+    "nobody": Q(taken_at__isnull=True, acknowledged=False), "taken": Q(taken_at__isnull=False) | Q(acknowledged=True),
+    "silenced": Q(silenced=True), "astray": Q(astray=True),
+}  # fmt: skip
 SILENCE_MINUTES_MAX: Final = 7 * 24 * 60
 
 
 @screen("alert:read")
 def index(request: HttpRequest) -> HttpResponse:
     """The board: alerts grouped by the incident they went to, each with its decision and reason."""
-    rows = records.of("alert")
-    state = request.GET.get("state", "firing")
-    if state in ALERT_STATES:
-        rows = rows.filter(state=state)
-    for name, known in (("severity", SEVERITIES), ("decision", ALERT_DECISIONS)):
-        if (value := request.GET.get(name, "")) in known:
-            rows = rows.filter(**{name: value})
-    if connection := request.GET.get("connection", "").strip():
-        rows = rows.filter(connection=connection)
-    if ci := request.GET.get("ci", "").strip():
-        rows = rows.filter(ci=ci)
+    rows, state = _filtered(request)
     cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"))
     context = {
         "title": "Alerts",
@@ -45,9 +45,33 @@ def index(request: HttpRequest) -> HttpResponse:
         "state": state,
         "states": ALERT_STATES,
         "severities": SEVERITIES,
+        "classes": CLASSES,
         "decisions": ALERT_DECISIONS,
+        "marks": MARKS,
+        "undoable": bulk_alerts.undoable(request),
+        "actions": bulk_alerts.CHOICES,
     }
     return page(request, "console/alerts.html", context)
+
+
+def _filtered(request: HttpRequest) -> tuple[Any, str]:
+    """Return the alerts that the URL asks for, and the state that it means."""
+    rows = records.of("alert")
+    state = request.GET.get("state", "firing")
+    if state in ALERT_STATES:
+        rows = rows.filter(state=state)
+    for name, known in (("severity", SEVERITIES), ("decision", ALERT_DECISIONS)):
+        if (value := request.GET.get(name, "")) in known:
+            rows = rows.filter(**{name: value})
+    if (kind := request.GET.get("classification", "")) in CLASSES:
+        rows = rows.filter(severity__in=severities_of(kind))
+    for name in ("connection", "ci", "incident"):
+        if value := request.GET.get(name, "").strip():
+            rows = rows.filter(**{name: value})
+    marked = _MARKED.get(request.GET.get("mark", ""))
+    if marked is not None:
+        rows = rows.filter(marked)
+    return rows, state
 
 
 @screen("alert:read")
@@ -63,8 +87,30 @@ def one(request: HttpRequest, alert_id: str) -> HttpResponse:
         "parent": records.of("alert").filter(id=alert.parent).first() if alert.parent else None,
         "cis": records.by_ids("ci", [alert.ci, alert.service]),
         "history": _history(alert),
+        "around": enrichment.of(alert, source.now()),
+        "told": _told(alert),
+        "kind": classify(alert.severity),
+        "can": telling.able(alert.connection),
     }
     return page(request, "console/alert.html", context)
+
+
+@require_POST
+@screen("alert:write")
+def do(request: HttpRequest, alert_id: str) -> HttpResponse:
+    """Take an alert, put it back, leave a note at its source, or have it closed there."""
+    alert = found(records.of("alert").filter(id=alert_id).first())
+    action, comment = request.POST.get("action", ""), request.POST.get("comment", "").strip()
+
+    def acting(work: Work) -> Any:
+        fresh = acts.load(work, [alert_id]).get(alert_id)
+        if fresh is None:
+            raise Conflict("The alert has ended meanwhile.", remedy="Read it again.")
+        return acts.act(work, fresh, cast("acts.Action", action), comment)
+
+    done = bulk_alerts.DONE.get(action, "Done.")
+    act(request, acting, permission="alert:write", organisation=alert.organisation, done=done)
+    return back(request, f"/alerts/{alert_id}")
 
 
 @require_POST
@@ -121,6 +167,12 @@ def _history(alert: Any) -> list[dict[str, Any]]:
         }
         for each in entries
     ]
+
+
+def _told(alert: Any) -> list[dict[str, Any]]:
+    """Return what the source was told, and what became of it."""
+    held = alert.told if isinstance(alert.told, dict) else {}
+    return [{"verb": verb, **each} for verb, each in sorted(held.items()) if isinstance(each, dict)]
 
 
 def _minutes(text: str) -> int:

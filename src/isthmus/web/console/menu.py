@@ -27,6 +27,7 @@ SCREENS: Final[tuple[Screen, ...]] = (
     Screen(name="Service levels", path="/sla", permission="sla:read", question="Which promise runs out next, and why?"),
     Screen(name="Changes", path="/changes", permission="change:read", question="What will touch what, and may it?"),
     Screen(name="Map", path="/map", permission="ci:read", question="What depends on this?"),
+    Screen(name="Silences", path="/silences", permission="alert:read", question="What is quiet, by whom, until when?"),
     Screen(name="Systems", path="/systems", permission="system:read", question="Is every spoke healthy?", group="Hub"),
     Screen(
         name="Deliveries", path="/deliveries", permission="delivery:read", question="What waits, why, what fixes it?",
@@ -35,6 +36,7 @@ SCREENS: Final[tuple[Screen, ...]] = (
     Screen(
         name="Conflicts", path="/conflicts", permission="conflict:read", question="Which value is right?", group="Hub"
     ),
+    Screen(name="Sources", path="/sources", permission="alert:read", question="Is every source heard from?", group="Hub"),
     Screen(name="Trace", path="/trace", permission="trace:read", question="How did this come to be?", group="Proof"),
     Screen(name="Audit", path="/audit", permission="audit:read", question="Can I believe this?", group="Proof"),
     Screen(

@@ -7,6 +7,7 @@ cannot stop the pump.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -49,6 +50,28 @@ class Matcher:
 
     def __str__(self) -> str:
         return f'{self.label}{self.operator}"{self.value}"'
+
+
+_LINE: Final = re.compile(r"\s*([^=!~\s]+)\s*(=~|!~|!=|=)\s*(.*?)\s*")
+
+
+def parse(text: str) -> list[dict[str, str]]:
+    """Return the matchers that people write, one per line: `host=~"web-.*"`; the quotes may be left out."""
+    found = []
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        parts = _LINE.fullmatch(line)
+        if parts is None:
+            raise Rejected(
+                f"{line.strip()!r} is no matcher.",
+                remedy="Write label=value, one per line; also !=, =~ and !~.",
+            )
+        label, operator, value = parts.groups()
+        if len(value) > 1 and value[0] == value[-1] == '"':
+            value = value[1:-1]
+        found.append({"label": label, "op": operator, "value": value})
+    return found
 
 
 def _pattern(value: str) -> expression.Program:
