@@ -51,11 +51,14 @@ def board(
 ) -> None:
     """Show open clocks, the one with the least time left first."""
     query = {"target": target, "priority": priority, "service": service}
-    found = Hub(as_json=as_json).call("GET", "/sla/board", query=query)["items"]
+    hub = Hub(as_json=as_json)
+    found = hub.call("GET", "/sla/board", query=query)["items"]
     if as_json:
         emit_json(found)
-    else:
-        table("Open clocks", _COLUMNS, map(_row, found), empty="No clock is running.")
+        return
+    said = hub.call("GET", "/sla/summary", query=query)
+    title = f"{said['open']} open, {said['over']} beyond the target, {said['near']} near it, {said['paused']} on pause"
+    table(title, _COLUMNS, map(_row, found), empty="No clock is running.")
 
 
 @app.command("list")

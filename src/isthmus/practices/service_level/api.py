@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Literal
 
 from django.http import HttpRequest, HttpResponse
@@ -14,7 +15,7 @@ from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.instant import DAY, Instant, from_rfc3339
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
-from isthmus.practices.service_level import board, definitions, reporting, service
+from isthmus.practices.service_level import board, definitions, reporting, service, standing
 from isthmus.practices.service_level.models import SlaClock
 from isthmus.practices.service_level.shapes import (
     clock_out,
@@ -95,6 +96,13 @@ def get_board(request: HttpRequest, filters: Query[ClockFilter]) -> dict[str, An
     now = source.now()
     found = board.by_urgency(board.counting(board.open_clocks(filters.wanted()), now))
     return {"items": [clock_out(each) for each in found], "next": ""}
+
+
+@router.get("/sla/summary", summary="How all open clocks stand now")
+def get_summary(request: HttpRequest, filters: Query[ClockFilter]) -> dict[str, Any]:
+    """Return how many open clocks are over their target, near it (three quarters) and paused, at this instant."""
+    callers.require(request, READ)
+    return asdict(standing.standing(filters.wanted(), source.now()))
 
 
 @router.get("/sla/clocks/{clock_id}", summary="One clock, with when it will breach")

@@ -16,7 +16,7 @@ from isthmus.kernel.kinds.incident import LEVELS
 from isthmus.kernel.kinds.service_level import OPEN_CLOCK_STATES
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
-from isthmus.practices.service_level import board, reporting, service
+from isthmus.practices.service_level import board, reporting, service, standing
 from isthmus.practices.service_level.board import Counting
 from isthmus.practices.service_level.rules.report import Line
 from isthmus.web import records
@@ -40,8 +40,7 @@ def index(request: HttpRequest) -> HttpResponse:
     context = {
         "title": "Service levels",
         "clocks": clocks,
-        "late": sum(each.left <= 0 for each in clocks),
-        "limit": board.LIMIT,
+        "standing": standing.standing(wanted, now),
         "named": named(request, [each.clock for each in clocks]),
         "services": services,
         "targets": sorted(known.values_list("target", flat=True).distinct()[:SERVICES_MAX]),

@@ -1,13 +1,10 @@
 """Elapsed working time of very many stretches at once: two searches in sorted arrays per stretch.
 
 A sum over a compiled timetable: the same microseconds as `kernel.calendar.elapsed`, stretch by stretch (a
-property test holds them together), some hundred times faster than asking one by one. Used where a calendar or
-a definition changed and every open clock is counted anew, and for boards over many clocks.
+property test holds them together), some hundred times faster than asking one by one. Used for how all open clocks stand (`standing`).
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,12 +44,3 @@ class Columns:
             raise ValueError("an instant lies outside the timetable")
         found: Instants = np.maximum(self.worked(end) - self.worked(start), 0)
         return found
-
-
-def per_clock(
-    columns: Columns, clock: Sequence[int] | Instants, start: Instants, end: Instants, count: int
-) -> Instants:
-    """Return what the stretches of each of `count` clocks add up to; `clock[i]` says whose stretch i is."""
-    found = np.zeros(count, dtype=np.int64)
-    np.add.at(found, np.asarray(clock, dtype=np.int64), columns.elapsed(start, end))
-    return found
