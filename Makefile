@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check fix stories chaos browser screens postgres bench docs new-connector lock clean system-programs
+.PHONY: help setup demo serve test check fix stories chaos browser screens postgres bench docs new-connector lock clean system-programs real-monitoring
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
@@ -32,8 +32,8 @@ system-programs: # Chromium and strace for the tests that need them, where this 
 	@sh tests/system-programs.sh
 
 test: $(STAMP) system-programs check ## What CI runs: checks, both stores, stories (SQLite), chaos (short), browser
-	$(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos"
-	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos" --ignore tests/stories tests
+	$(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos and not real_monitoring"
+	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos and not real_monitoring" --ignore tests/stories tests
 	$(PYTEST) -m "chaos"
 	$(PYTEST) -m "browser"
 
@@ -59,8 +59,12 @@ browser: $(STAMP) system-programs ## Walk the pages in a real Chromium
 screens: $(STAMP) system-programs ## Pictures of every screen, desktop and phone, light and dark, into ./build/screens
 	$(BIN)/python tests/browser/screens.py build/screens
 
+real-monitoring: $(STAMP) ## A real Prometheus, Alertmanager, Nagios and Icinga 2 drive the hub (installs them where it may)
+	@sh tests/system-programs.sh monitoring
+	$(PYTEST) -m real_monitoring tests/real_monitoring
+
 postgres: $(STAMP) ## The whole test suite on PostgreSQL, stories included
-	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos" tests
+	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos and not real_monitoring" tests
 
 bench: $(STAMP) ## Ratios against peers and floors, measured in one run
 	$(BIN)/python -m benchmarks.run
