@@ -34,12 +34,12 @@ class Filing:
 
     world: World
 
-    def _kinds(self) -> list[str]:
+    def _filed_kinds(self) -> list[str]:
         self.world.needs("attach")
         return self.world.kinds("attach")
 
     def test_a_file_comes_back_byte_for_byte(self) -> None:
-        for kind in self._kinds():
+        for kind in self._filed_kinds():
 
             async def act(running: Running, kind: str = kind) -> None:
                 client, ref = await _opened(running, kind)
@@ -54,7 +54,7 @@ class Filing:
             self.world.play(act)
 
     def test_a_file_whose_answer_was_lost_is_found_and_not_added_twice(self) -> None:
-        for kind in self._kinds():
+        for kind in self._filed_kinds():
 
             async def act(running: Running, kind: str = kind) -> None:
                 client, ref = await _opened(running, kind)
@@ -69,7 +69,7 @@ class Filing:
             self.world.play(act)
 
     def test_a_file_larger_than_allowed_is_refused(self) -> None:
-        for kind in self._kinds():
+        for kind in self._filed_kinds():
 
             async def act(running: Running, kind: str = kind) -> None:
                 client, ref = await _opened(running, kind)

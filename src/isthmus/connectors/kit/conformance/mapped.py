@@ -22,14 +22,14 @@ class Mapped:
 
     world: World
 
-    def _kinds(self) -> list[str]:
+    def _mapped_kinds(self) -> list[str]:
         kinds = list(self.world.connector.mappings)
         if not kinds:
             pytest.skip("the connector maps no synced record")
         return kinds
 
     def test_value_tables_are_total_outward_and_valid(self) -> None:
-        for kind in self._kinds():
+        for kind in self._mapped_kinds():
             wrong = [
                 each.text
                 for each in check(self.world.mapping(kind), KINDS[kind])
@@ -38,7 +38,7 @@ class Mapped:
             assert not wrong, "\n".join(wrong)
 
     def test_loss_is_declared(self) -> None:
-        for kind in self._kinds():
+        for kind in self._mapped_kinds():
             lossy = {
                 each.field for each in check(self.world.mapping(kind), KINDS[kind]) if each.kind == "lossy"
             }
@@ -47,7 +47,7 @@ class Mapped:
                     self.world.fail(f"loses {kind}.{field}", f'declare it: loss."{kind}.{field}" = "why"')
 
     def test_an_unknown_partner_value_is_kept_and_never_defaulted(self) -> None:
-        for kind in self._kinds():
+        for kind in self._mapped_kinds():
             mapping = self.world.mapping(kind)
             for name in mapping.read():
                 if mapping.fields[name].outward or mapping.fields[name].inward:
@@ -56,7 +56,7 @@ class Mapped:
                     assert found.raw == _UNHEARD_OF
 
     def test_the_round_trip_is_exact_apart_from_the_declared_loss(self) -> None:
-        for kind in self._kinds():
+        for kind in self._mapped_kinds():
             self._round_trip(kind)
 
     def _round_trip(self, kind: str) -> None:

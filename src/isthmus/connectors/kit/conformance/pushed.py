@@ -29,6 +29,8 @@ _GARBAGE = (
     b"\x00" * 100,
 )
 
+_SELDOM = frozenset({"attachments", "sla_clocks"})
+
 
 class Pushed:
     """Rows 3, 4 and 12 of the contract."""
@@ -156,8 +158,6 @@ def _other_secret() -> str:
 
 
 def _shown(observation: Observation) -> dict[str, Any]:
-    """Return an observation as snapshots hold it: files only where the source speaks of them."""
+    """Return an observation as snapshots hold it: files and clocks only where the source speaks of them."""
     shown: dict[str, Any] = msgspec.to_builtins(observation)
-    return shown if observation.attachments is not None else {
-        name: value for name, value in shown.items() if name != "attachments"
-    }  # fmt: skip
+    return {name: value for name, value in shown.items() if name not in _SELDOM or value is not None}

@@ -36,12 +36,12 @@ class Streamed:
 
     world: World
 
-    def _kinds(self) -> list[str]:
+    def _streamed_kinds(self) -> list[str]:
         self.world.needs("stream")
         return self.world.kinds("stream")
 
     def test_a_stream_begins_with_everything_as_it_stands_and_goes_on_with_what_happens(self) -> None:
-        for kind in self._kinds():
+        for kind in self._streamed_kinds():
 
             async def act(running: Running, kind: str = kind) -> None:
                 before = running.simulator.seed(kind, 3)
@@ -53,7 +53,7 @@ class Streamed:
             self.world.play(act)
 
     def test_a_stream_of_nothing_says_that_it_is_open(self) -> None:
-        for kind in self._kinds():
+        for kind in self._streamed_kinds():
 
             async def act(running: Running, kind: str = kind) -> None:
                 async with aclosing(_opened(running, kind)) as pages:  # type: ignore[type-var]
@@ -63,7 +63,7 @@ class Streamed:
             self.world.play(act)
 
     def test_a_break_is_an_error_and_the_next_stream_brings_what_was_missed(self) -> None:
-        for kind in self._kinds():
+        for kind in self._streamed_kinds():
 
             async def act(running: Running, kind: str = kind) -> None:
                 async with aclosing(_opened(running, kind)) as pages:  # type: ignore[type-var]
@@ -78,7 +78,7 @@ class Streamed:
             self.world.play(act)
 
     def test_a_stream_that_cannot_be_opened_says_why(self) -> None:
-        for kind in self._kinds():
+        for kind in self._streamed_kinds():
             for status, expected in _REFUSALS.items():
 
                 async def act(running: Running, kind: str = kind, status: int = status) -> IsthmusError:

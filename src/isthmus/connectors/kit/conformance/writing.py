@@ -24,12 +24,12 @@ class Writing:
 
     world: World
 
-    def _kinds(self) -> list[str]:
+    def _written_kinds(self) -> list[str]:
         self.world.needs("write")
         return self.world.kinds("write")
 
     def test_a_created_record_reads_back_as_written(self) -> None:
-        for kind in self._kinds():
+        for kind in self._written_kinds():
 
             async def act(running: Running, kind: str = kind) -> None:
                 values = sample(running, kind)
@@ -42,7 +42,7 @@ class Writing:
             self.world.play(act)
 
     def test_each_record_answers_under_its_own_id(self) -> None:
-        for kind in self._kinds():
+        for kind in self._written_kinds():
 
             async def act(running: Running, kind: str = kind) -> None:
                 refs = [
@@ -63,7 +63,7 @@ class Writing:
             self.world.play(act)
 
     def test_a_patch_changes_the_named_fields_only(self) -> None:
-        for kind in self._kinds():
+        for kind in self._written_kinds():
 
             async def act(running: Running, kind: str = kind) -> None:
                 ref = (await running.tickets.create(kind, sample(running, kind), _LINK, "key-1")).ref
@@ -78,7 +78,7 @@ class Writing:
             self.world.play(act)
 
     def test_a_crash_between_write_and_receipt_is_repaired_by_looking(self) -> None:
-        for kind in self._kinds():
+        for kind in self._written_kinds():
             for fault in (Fault.TIMEOUT_AFTER_COMMIT, Fault.RESET_AFTER_COMMIT):
 
                 async def act(running: Running, kind: str = kind, fault: Fault = fault) -> list[str]:
@@ -93,7 +93,7 @@ class Writing:
                 assert len(self.world.play(act)) == 1, f"{kind}: {fault} made a twin, or nothing"
 
     def test_a_commit_after_the_timeout_is_found_later(self) -> None:
-        for kind in self._kinds():
+        for kind in self._written_kinds():
 
             async def act(running: Running, kind: str = kind) -> int:
                 running.simulator.faults.plan(Fault.COMMIT_AFTER_TIMEOUT, method="WRITE", delay_seconds=1.2)
@@ -106,7 +106,7 @@ class Writing:
             assert self.world.play(act) <= 1
 
     def test_the_same_idempotency_key_makes_one_record(self) -> None:
-        kinds = self._kinds()
+        kinds = self._written_kinds()
         if not self.world.manifest.idempotent_create:
             pytest.skip("the manifest declares no idempotent create")
         for kind in kinds:
@@ -119,7 +119,7 @@ class Writing:
             assert len(self.world.play(act)) == 1
 
     def test_find_knows_nothing_of_strangers(self) -> None:
-        for kind in self._kinds():
+        for kind in self._written_kinds():
 
             async def act(running: Running, kind: str = kind) -> Any:
                 running.simulator.seed(kind, 3)
@@ -135,7 +135,7 @@ class Writing:
             assert strangers == [], "a look-up must match the whole correlation id"
 
     def test_a_stale_version_is_refused(self) -> None:
-        kinds = self._kinds()
+        kinds = self._written_kinds()
         if not self.world.manifest.conditional_writes:
             pytest.skip("the manifest declares no conditional writes")
         for kind in kinds:
@@ -153,7 +153,7 @@ class Writing:
             self.world.play(act)
 
     def test_sets_are_written_as_deltas(self) -> None:
-        for kind in self._kinds():
+        for kind in self._written_kinds():
             mapping = self.world.mapping(kind)
             for name in mapping.written():
                 if KINDS[kind].by_name[name].type is FieldType.SET:
@@ -161,7 +161,7 @@ class Writing:
 
     def test_a_write_of_ours_is_proven_to_be_ours(self) -> None:
         proof = self.world.manifest.proof_of_own
-        for kind in self._kinds():
+        for kind in self._written_kinds():
             if proof.kind == "none":
                 self.world.fail(f"cannot prove its writes of {kind}", "declare proof_of_own in manifest.toml")
 
@@ -176,7 +176,7 @@ class Writing:
             self.world.play(act)
 
     def test_a_lying_success_is_seen_by_reading_back(self) -> None:
-        for kind in self._kinds():
+        for kind in self._written_kinds():
 
             async def act(running: Running, kind: str = kind) -> bool:
                 ref = (await running.tickets.create(kind, sample(running, kind), _LINK, "key-1")).ref
@@ -210,7 +210,7 @@ class Writing:
             self.world.play(act)
 
     def test_state_paths_lead_where_they_say(self) -> None:
-        for kind in self._kinds():
+        for kind in self._written_kinds():
             mapping = self.world.mapping(kind)
             if "state" not in mapping.written():
                 continue
