@@ -15,6 +15,7 @@ from isthmus.ledger.records import RecordModel, kind_of
 PATHS: Final = {
     "incident": "/incidents/", "change": "/changes/", "ci": "/map/", "alert": "/alerts/", "conflict": "/conflicts/",
     "sla_clock": "/sla/clocks/",
+    "incident_review": "/reviews/",
 }  # fmt: skip
 """Kinds with a page of their own; every other record is shown by its trace."""
 READ: Final = {

@@ -16,8 +16,8 @@ from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import service
 from isthmus.web import records
-from isthmus.web.console import attachments, incident_view
-from isthmus.web.console.screen import act, back, found, page, refused, screen
+from isthmus.web.console import attachments, desks_view, incident_view
+from isthmus.web.console.screen import act, back, found, me, page, refused, screen
 
 OPEN_STATES: Final = ("new", "in_progress", "on_hold")
 SELECTED_MAX: Final = 200
@@ -67,6 +67,7 @@ def one(request: HttpRequest, incident_id: str) -> HttpResponse:
     """One incident: its state everywhere, its story, what it touches."""
     incident = found(records.of("incident").filter(id=incident_id).first())
     context = incident_view.context(incident) | attachments.context(incident)
+    context |= desks_view.context(incident, me(request), source.now())
     context["title"] = f"{incident.number} {incident.title}"
     context["crumbs"] = [("Incidents", "/incidents"), (incident.number, "")]
     return page(request, "console/incident.html", context)
@@ -92,8 +93,10 @@ def comment(request: HttpRequest, incident_id: str) -> HttpResponse:
 def change(request: HttpRequest, incident_id: str) -> HttpResponse:
     """Set fields: only those that the form carries."""
     incident = found(records.of("incident").filter(id=incident_id).first())
-    names = ("state", "impact", "urgency", "assignment_group", "assignee", "category")
+    names = ("state", "impact", "urgency", "assignment_group", "assignee", "category", "hold_reason")
     values = {name: request.POST[name].strip() for name in names if name in request.POST}
+    if values.get("state", incident.state) != "on_hold":
+        values.pop("hold_reason", None)
 
     def do(work: Work) -> Any:
         fresh = _fresh(incident_id)

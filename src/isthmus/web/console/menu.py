@@ -25,6 +25,9 @@ SCREENS: Final[tuple[Screen, ...]] = (
         name="Incidents", path="/incidents", permission="incident:read", question="What happened, who has it, what next?"
     ),
     Screen(name="Service levels", path="/sla", permission="sla:read", question="Which promise runs out next, and why?"),
+    Screen(
+        name="Waiting", path="/waiting", permission="incident:read", question="What waits for whom, how long already?"
+    ),
     Screen(name="Changes", path="/changes", permission="change:read", question="What will touch what, and may it?"),
     Screen(name="Map", path="/map", permission="ci:read", question="What depends on this?"),
     Screen(name="Silences", path="/silences", permission="alert:read", question="What is quiet, by whom, until when?"),
