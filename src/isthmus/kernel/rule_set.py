@@ -9,7 +9,7 @@ rules name an alert, 48 µs where none of them requires a label.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from isthmus.kernel.expression import Environment, Facts, Program
@@ -129,6 +129,9 @@ class RuleSet:
 
     def matching(self, labels: Mapping[str, str], values: Mapping[str, Json]) -> list[Rule]:
         """Return the rules that hold, in their order. `values` are all variables, `labels` included."""
+        return list(self._holding(labels, values))
+
+    def _holding(self, labels: Mapping[str, str], values: Mapping[str, Json]) -> Iterator[Rule]:
         candidates = list(self._always)
         for label, by_value in self._index.items():
             value = labels.get(label)
@@ -136,7 +139,6 @@ class RuleSet:
                 candidates.extend(by_value[value])
         candidates.sort()
         facts: Facts | None = None
-        found: list[Rule] = []
         for ordinal in candidates:
             needs, program = self._plans[ordinal]
             if any(labels.get(key) != value for key, value in needs):
@@ -146,10 +148,8 @@ class RuleSet:
                     facts = self.environment.facts(values)
                 if not program.holds(facts):
                     continue
-            found.append(self.rules[ordinal])
-        return found
+            yield self.rules[ordinal]
 
     def first(self, labels: Mapping[str, str], values: Mapping[str, Json]) -> Rule | None:
-        """Return the first rule that holds, or None."""
-        found = self.matching(labels, values)
-        return found[0] if found else None
+        """Return the first rule that holds, or None; the ones after it are not asked."""
+        return next(self._holding(labels, values), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,20 +54,18 @@ class SideRowsOfWork:
         self,
         model: type[models.Model],
         columns: Sequence[str],
-        rows: Iterable[tuple[Any, ...]],
+        rows: Sequence[tuple[Any, ...]],
         *,
         key: Sequence[str],
+        newest: Sequence[str] = (),
     ) -> None:
-        """Insert many plain side rows at once, in the order of `columns` (all that have no default of the store);
-        rows whose `key` is there already stay as they are."""
+        """Insert many plain side rows at once, in the order of `columns` (all but a generated id); of a row whose
+        `key` is there already, the columns `newest` are overwritten."""
+        if not rows:
+            return
         self._side_only(model)
         shape = shapes.beside(model)
-        names = (
-            tuple(shape.columns[name] for name in columns),
-            tuple(shape.columns[name] for name in key),
-            (),
-            (),
-        )
+        names = (*(tuple(shape.columns[name] for name in each) for each in (columns, key, newest)), ())
         last = self._last_on_table.get(shape.table)
         if last is None or last.verb != "merge" or last.shape != names:
             last = SideRows(shape.table, "merge", names, [], exact=False)

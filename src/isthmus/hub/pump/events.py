@@ -18,11 +18,11 @@ from isthmus.hub.intake.message import POLL
 from isthmus.hub.models import EventId
 from isthmus.hub.observing import Seen
 from isthmus.kernel.instant import DAY, Instant
+from isthmus.ledger import rows
 
 if TYPE_CHECKING:
     from isthmus.ledger.work import Work
 
-_READ_CHUNK = 900
 _content = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -60,12 +60,10 @@ class Taken:
         self._organisation = organisation
         self._known: dict[str, tuple[str, int]] = {}
         self._new: dict[str, tuple[str, int]] = {}
-        keys = sorted({each.key for each in identities})
-        for start in range(0, len(keys), _READ_CHUNK):
-            chunk = keys[start : start + _READ_CHUNK]
-            rows = EventId.objects.filter(organisation=organisation, key__in=chunk)
-            for key, content, position in rows.values_list("key", "content", "position"):
-                self._known[key] = (content, position)
+        keys = list({each.key for each in identities})
+        columns = ("key", "content", "position")
+        for key, content, position in rows.tuples(EventId, columns, "key", keys, organisation=organisation):
+            self._known[key] = (content, position)
 
     def before(self, found: Identity) -> int | None:
         """Return the position of the message that already told this event, None if it is new."""
@@ -79,12 +77,14 @@ class Taken:
     def write(self, work: Work, *, days: int) -> None:
         """Have the new ones written with the rest of the batch."""
         expires_at = Instant(work.now + days * DAY)
-        for key, (content, position) in self._new.items():
-            work.upsert(
-                EventId,
-                key={"organisation": self._organisation, "key": key},
-                values={"content": content, "position": position, "expires_at": expires_at},
-            )
+        organisation = self._organisation
+        work.put_all(
+            EventId,
+            ("organisation", "key", "content", "position", "expires_at"),
+            [(organisation, key, *held, expires_at) for key, held in self._new.items()],
+            key=("organisation", "key"),
+            newest=("content", "position", "expires_at"),
+        )
 
 
 def expired(now: Instant, limit: int) -> list[int]:

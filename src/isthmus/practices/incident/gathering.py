@@ -8,9 +8,9 @@ from isthmus import blueprint
 from isthmus.kernel.duration import microseconds
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Reason
+from isthmus.ledger import rows
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import loading
-from isthmus.practices.incident.loading import chunks
 from isthmus.practices.incident.models import Incident
 from isthmus.practices.incident.rules import states
 
@@ -52,9 +52,10 @@ def make_way(work: Work, organisation: str, keys: Sequence[str]) -> None:
 def _gathering(work: Work, organisation: str, keys: Iterable[str]) -> dict[str, Incident]:
     wanted = set(keys) - {""}
     found: dict[str, Incident] = {}
-    for chunk in chunks(wanted):
-        rows = Incident.objects.filter(organisation=organisation, correlation_key__in=chunk, gathering=True)
-        found |= {each.correlation_key: each for each in rows if each.id not in work.pending}
+    stored = rows.instances(
+        Incident, "correlation_key", list(wanted), organisation=organisation, gathering=True
+    )
+    found |= {each.correlation_key: each for each in stored if each.id not in work.pending}
     for pending in work.pending.values():
         record = pending.record
         if (

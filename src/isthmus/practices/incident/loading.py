@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from isthmus.kernel.errors import NotFound
+from isthmus.ledger import rows
 from isthmus.ledger.records import RecordModel
 from isthmus.ledger.work import Work
 
@@ -29,8 +30,7 @@ def many(work: Work, model: type[M], ids: Iterable[str]) -> dict[str, M]:
         pending = work.pending.get(record_id)
         if pending is not None and isinstance(pending.record, model):
             found[record_id] = pending.record
-    for chunk in chunks(wanted - found.keys()):
-        found.update({each.id: each for each in model.objects.filter(id__in=chunk)})
+    found.update({each.id: each for each in rows.instances(model, "id", list(wanted - found.keys()))})
     return found
 
 

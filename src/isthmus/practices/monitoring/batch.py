@@ -19,7 +19,7 @@ from isthmus.practices.monitoring import plan as plans
 from isthmus.practices.monitoring.deciding import Case, Decider
 from isthmus.practices.monitoring.models import Alert
 from isthmus.practices.monitoring.partner import view_of
-from isthmus.practices.monitoring.reading import Sighting, sight
+from isthmus.practices.monitoring.reading import Sighting, repeats, sight
 from isthmus.practices.monitoring.rules import occurrence, stability
 from isthmus.practices.monitoring.rules.groups import WAITING
 from isthmus.practices.monitoring.rules.occurrence import FIRING, UNSEEN, Held
@@ -66,6 +66,8 @@ class Batch:
 
     def take(self, seens: Sequence[Seen]) -> list[Outcome]:
         sightings = [sight(self.plan, each) for each in seens]
+        for each in sightings:
+            repeats.keep(self.plan, each.seen, each.identity)
         held = index.load(self.work, self.organisation, {each.identity for each in sightings})
         succession.adopt(self.work, self.plan, self.organisation, sightings, held)
         drafts: dict[str, Draft] = {}

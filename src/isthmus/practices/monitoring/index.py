@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from isthmus.ledger import rows
 from isthmus.ledger.work import Work
-from isthmus.practices.incident.loading import chunks
 from isthmus.practices.monitoring.models import Alert
 
 HELD_MAX: Final = 200_000
@@ -24,16 +24,16 @@ def load(work: Work, organisation: str, identities: Iterable[str]) -> dict[str, 
     wanted = set(identities)
     found = _pending(work, organisation, wanted)
     missing: list[str] = []
-    for chunk in chunks(wanted - found.keys()):
-        rows = Alert.objects.filter(organisation=organisation, open=True, identity__in=chunk)
-        for identity, record_id, version in rows.values_list("identity", "id", "version"):
-            held = _held.pop((organisation, identity), None)
-            if held is not None and held.id == record_id and held.version == version:
-                found[identity] = held
-            else:
-                missing.append(record_id)
-    for chunk in chunks(missing):
-        found.update({each.identity: each for each in Alert.objects.filter(id__in=chunk)})
+    known = rows.tuples(
+        Alert, ("identity", "id", "version"), "identity", list(wanted - found.keys()), organisation=organisation, open=True
+    )  # fmt: skip
+    for identity, record_id, version in known:
+        held = _held.pop((organisation, identity), None)
+        if held is not None and held.id == record_id and held.version == version:
+            found[identity] = held
+        else:
+            missing.append(record_id)
+    found.update({each.identity: each for each in rows.instances(Alert, "id", missing)})
     if found:
         keep = list(found.values())
         work.after_commit(lambda: _keep(keep))

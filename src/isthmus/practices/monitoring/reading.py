@@ -121,11 +121,17 @@ class Repeats:
         found = self._known.get(key)
         if found is None:
             found = sight(plan, seen).identity
-            if key[1]:
-                if len(self._known) >= REPEATS_MAX:
-                    self._known = dict(list(self._known.items())[REPEATS_MAX // 2 :])
-                self._known[key] = found
+            self.keep(plan, seen, found)
         return found
+
+    def keep(self, plan: Plan, seen: Seen, identity: str) -> None:
+        """Remember the identity of an event that is being taken: its source will tell it again."""
+        if plan is not self._plan:
+            self._plan, self._known = plan, {}
+        if seen.observation.event_id:
+            if len(self._known) >= REPEATS_MAX:
+                self._known = dict(list(self._known.items())[REPEATS_MAX // 2 :])
+            self._known[seen.connection, seen.observation.event_id] = identity
 
 
 repeats: Final = Repeats()
