@@ -43,6 +43,8 @@ _log = structlog.get_logger(__name__)
 LEASE = "pump"
 LEASE_FOR = 15 * SECOND
 STOP_SECONDS_MAX = 10.0
+GATHER_BELOW, GATHER_SECONDS = 200, 0.03
+"""After a round of fewer messages than this the pump lets others gather for a moment that nobody feels."""
 KEEP_SECONDS = 0.25
 """Between two rounds of the sealer: an entry has its place in the chain well within a second."""
 NOTE_SECONDS = 5.0
@@ -102,7 +104,11 @@ class Engine:
     def _pump_round(self) -> bool:
         now = source.now()
         self._pump.lease = leases.take(LEASE, now=now, holder=self._holder, held_for=LEASE_FOR)
-        return self._pump.lease is not None and self._pump.round() > 0
+        taken = self._pump.round() if self._pump.lease is not None else 0
+        if 0 < taken < GATHER_BELOW:
+            # A batch has a price whatever it holds: the next one is worth it when more has come together.
+            self._stopped.wait(GATHER_SECONDS)
+        return taken > 0
 
     def _keep(self) -> bool:
         """Seal, sign and index; say so loudly while entries wait too long for their seal."""
