@@ -19,7 +19,7 @@ from rich.console import Console
 
 from benchmarks import figures, serving
 
-NAMES = ("intake", "processing", "flow", "chain", "pages", "streams", "idle", "clocks")
+NAMES = ("intake", "visible", "processing", "flow", "chain", "pages", "board", "streams", "idle", "clocks")
 SECONDS_MAX = 1_800
 
 

@@ -158,8 +158,13 @@ def _descendants(pid: int) -> list[int]:
 def cpu_seconds(hub: HubProcess) -> float:
     """Return the CPU seconds that all processes of a hub have used: steadier than time on a shared machine."""
     assert hub._process is not None  # noqa: SLF001 - the demonstration's own process
+    return cpu_seconds_of(hub._process.pid)  # noqa: SLF001
+
+
+def cpu_seconds_of(pid: int) -> float:
+    """Return the CPU seconds that a process and its descendants have used."""
     ticks = 0
-    for each in [hub._process.pid, *_descendants(hub._process.pid)]:  # noqa: SLF001
+    for each in [pid, *_descendants(pid)]:
         with contextlib.suppress(OSError):
             fields = Path(f"/proc/{each}/stat").read_text().rpartition(") ")[2].split()
             ticks += int(fields[11]) + int(fields[12])
