@@ -10,6 +10,7 @@ error status, never an `allow`.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +40,11 @@ WAIT_SECONDS_MAX = 25.0
 ASK_AGAIN_SECONDS = 10.0
 WAITS_PER_CALLER_MAX = 250
 BODY_BYTES_MAX = 64_000
-THREADS = 4
+SPREAD = 0.2
+"""Waits that began together are asked again, and end, at different moments: up to this part of the time earlier."""
+SPREAD_FROM_SECONDS = 5.0
+THREADS = 2
+"""A decision is work for the interpreter, not waiting: more threads would only take it from pages."""
 KINDS = frozenset({"change", "approval", "freeze", "generation", "ci_relation"})
 """Records whose change may change a decision."""
 _encode = msgspec.json.Encoder().encode
@@ -142,7 +147,7 @@ class GateWait:
         patience = min(
             float(seconds) if isinstance(seconds, int | float) else WAIT_SECONDS_MAX, WAIT_SECONDS_MAX
         )
-        until = loop.time() + max(patience, 0.0)
+        until = loop.time() + _spread(max(patience, 0.0))
         # Without an actor the request's own organisation is not known here: any change only asks again.
         with self._tail.watch(None if actor is None else actor.organisations) as watcher:
             while True:
@@ -150,7 +155,7 @@ class GateWait:
                 decision = await self._in_thread(partial(_ask, actor, asked, last=last))
                 if last or decision.get("decision") != "wait":
                     return decision
-                again = min(until, loop.time() + ASK_AGAIN_SECONDS)
+                again = min(until, loop.time() + _spread(ASK_AGAIN_SECONDS))
                 while (left := again - loop.time()) > 0:
                     try:
                         await asyncio.wait_for(watcher.wake.wait(), left)
@@ -162,6 +167,13 @@ class GateWait:
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+def _spread(seconds: float) -> float:
+    """Return a little less, unless it is short anyway: two hundred pipelines must not ask in the same instant."""
+    if seconds < SPREAD_FROM_SECONDS:
+        return seconds
+    return seconds * random.uniform(1.0 - SPREAD, 1.0)  # noqa: S311 - spreads load, guards nothing
 
 
 def _ask(actor: Actor | None, asked: dict[str, Any], *, last: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import parse_qs
 
 import msgspec
@@ -19,7 +20,7 @@ from django.core import signing
 from isthmus.hub import metrics
 from isthmus.hub.asgi import Receive, Scope, Send, answer
 from isthmus.hub.intake import problem
-from isthmus.hub.tail import Tail
+from isthmus.hub.tail import Change, Tail
 from isthmus.kernel.actor import Actor
 
 TICKET_SECONDS_MAX = 60
@@ -34,6 +35,12 @@ _HEADERS = [
     (b"x-accel-buffering", b"no"),
 ]
 _encode = msgspec.json.Encoder().encode
+
+
+@lru_cache(maxsize=1_024)
+def _event(change: Change) -> bytes:
+    """Return a change as it goes over the wire: hundreds of streams are told the same."""
+    return b"event: entry\nid: %d\ndata: %s\n\n" % (change.seq, _encode(change))
 
 
 def issue(actor: Actor, organisations: Iterable[str] | None = None) -> str:
@@ -88,10 +95,7 @@ class Live:
                         {gone, woken}, timeout=STILL_HERE_SECONDS, return_when=asyncio.FIRST_COMPLETED
                     )
                     woken.cancel()
-                    parts = [
-                        b"event: entry\nid: %d\ndata: %s\n\n" % (each.seq, _encode(each))
-                        for each in watcher.drain()
-                    ]
+                    parts = [_event(each) for each in watcher.drain()]
                     if watcher.lost:
                         parts, watcher.lost = [b"event: reset\ndata: {}\n\n"], False
                     await send(
