@@ -56,6 +56,13 @@ class JiraConfig(ConnectorConfig, frozen=True, kw_only=True):
         dict[str, list[str]],
         msgspec.Meta(description="Status → statuses that its workflow lets follow, by name."),
     ] = msgspec.field(default_factory=lambda: {name: list(following) for name, following in WORKFLOW.items()})
+    sla_fields: Annotated[
+        list[str],
+        msgspec.Meta(
+            max_length=20,
+            description="Ids of SLA fields, e.g. customfield_10030: their clocks are compared with ours.",
+        ),
+    ] = []
     overlap_minutes: Annotated[
         int,
         msgspec.Meta(

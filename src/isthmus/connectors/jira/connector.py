@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from isthmus.connectors.jira import mapping as spelling
+from isthmus.connectors.jira import service_levels
 from isthmus.connectors.jira.adf import to_adf
 from isthmus.connectors.jira.client import JiraClient
 from isthmus.connectors.jira.config import JiraConfig
@@ -22,7 +24,7 @@ from isthmus.connectors.jira.workflow import Workflow
 from isthmus.connectors.kit.attachments import Download, File
 from isthmus.connectors.kit.ports import Connector, Context, Page, Poller, Probe, SetDelta, Written
 from isthmus.kernel.errors import Bug, Conflict, NeedsOperator, NotFound, Rejected
-from isthmus.kernel.instant import SECOND, from_rfc3339
+from isthmus.kernel.instant import SECOND, Instant, from_rfc3339
 from isthmus.kernel.mapping import RecordMapping
 from isthmus.kernel.observation import ExternalRef, Observation, ObservedAttachment, ObservedComment
 from isthmus.kernel.record import Json
@@ -218,7 +220,7 @@ class Jira:
 
     def _fields(self, mapping: RecordMapping) -> list[str]:
         mapped = (mapping.fields[name].external for name in mapping.fields)
-        return list(dict.fromkeys((*_ALWAYS_READ, *mapped)))
+        return list(dict.fromkeys((*_ALWAYS_READ, *mapped, *self._config.sla_fields)))
 
     def _fields_of(
         self, mapping: RecordMapping, values: Mapping[str, Json]
@@ -266,7 +268,11 @@ class Jira:
         mapping = self._mapping("incident")
         issue = await self._client.issue(key, self._fields(mapping))
         comments = [spelling.comment(each) for each in await self._client.comments(key)]
-        return spelling.observation(self._connection, self._config.url, issue, mapping, comments)
+        read_at = Instant(time.time_ns() // 1000)
+        seen = spelling.observation(self._connection, self._config.url, issue, mapping, comments)
+        return replace(
+            seen, sla_clocks=service_levels.clocks(issue["fields"], self._config.sla_fields, read_at)
+        )
 
     async def _read_back(self, key: str) -> Written:
         """Read after a write: proof of own only if the changelog's last entry is ours."""

@@ -26,7 +26,13 @@ import msgspec
 from isthmus.connectors.kit.manifest import Limits
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.mapping import RecordMapping
-from isthmus.kernel.observation import ExternalRef, Observation, ObservedAttachment, ObservedComment
+from isthmus.kernel.observation import (
+    ExternalRef,
+    Observation,
+    ObservedAttachment,
+    ObservedComment,
+    ObservedSlaClock,
+)
 from isthmus.kernel.record import Json
 
 if TYPE_CHECKING:
@@ -297,9 +303,16 @@ def decode_observations(body: bytes) -> list[Observation]:
 
 def _observation(data: dict[str, Any]) -> Observation:
     comments, files = data.pop("comments"), data.pop("attachments", None)
+    clocks = data.pop("sla_clocks", None)
     return Observation(
         external=ExternalRef(**data.pop("external")),
         comments=None if comments is None else tuple(ObservedComment(**each) for each in comments),
         attachments=None if files is None else tuple(ObservedAttachment(**each) for each in files),
+        sla_clocks=None if clocks is None else tuple(_clock(each) for each in clocks),
         **data,
     )
+
+
+def _clock(data: dict[str, Any]) -> ObservedSlaClock:
+    runs = tuple((Instant(start), None if end is None else Instant(end)) for start, end in data.pop("runs"))
+    return ObservedSlaClock(runs=runs, **data)
