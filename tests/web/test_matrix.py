@@ -30,6 +30,7 @@ NOUNS = {
     "systems": {"system"}, "deliveries": {"delivery"}, "links": {"link"}, "conflicts": {"conflict"}, "traces": {"trace"},
     "journal": {"audit"}, "audit": {"audit"}, "blueprint": {"configuration", "approval"}, "tokens": {"token"}, "people": {"people"},
     "sla": {"sla"},
+    "on-call": {"oncall"}, "escalations": {"oncall"}, "notifications": {"oncall"},
 }  # fmt: skip
 """First word of a path → nouns of the permissions that may guard it."""
 ACTIONS = {
@@ -148,6 +149,9 @@ def furnished(desk: Any) -> Any:
         "freezes": ("freeze", {"name": "f", "effect": "freeze", "state": "active"}),
         "links": ("link", {"record_kind": "incident", "record": desk.incident.id, "connection": "x", "state": "active"}),
         "conflicts": ("conflict", {"record_kind": "incident", "record": desk.incident.id, "field": "title", "state": "open"}),
+        "escalations": ("escalation", {"key": "k", "open": True, "subject_kind": "incident", "subject": desk.incident.id, "state": "running"}),
+        "notifications": ("notification", {"key": "n", "state": "sent", "receipts": []}),
+        "on-call": ("rota_override", {"rota": "r", "state": "active"}),
         "tokens": ("service_account", {"name": "n", "token_hash": "1" * 64, "state": "active"}),
     }  # fmt: skip
 

@@ -16,6 +16,7 @@ from isthmus.cli import (
     gate,
     incidents,
     installation,
+    on_call,
     operate,
     people,
     sla,
@@ -46,6 +47,7 @@ installation.add_to(app)
 configuration.add_to(app)
 operate.add_to(app)
 alerts.add_to(app)
+on_call.add_to(app)
 incidents.add_to(app)
 desks.add_to(app)
 audit.add_to(app)

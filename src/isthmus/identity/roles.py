@@ -20,6 +20,8 @@ PERMISSIONS: Final[dict[str, str]] = {
     "change:manage": "Schedule, implement, review and close changes; set freezes",
     "approval:read": "See approvals",
     "approval:decide": "Approve or refuse",
+    "oncall:read": "See who is on call, escalations and notifications",
+    "oncall:write": "Override rotas, acknowledge, page, try channels",
     "gate:check": "Ask the deployment gate",
     "ci:read": "See configuration items and the map",
     "ci:write": "Import and edit configuration items",
@@ -48,7 +50,7 @@ PERMISSIONS: Final[dict[str, str]] = {
 
 _READ = frozenset(
     {
-        "overview:read", "alert:read", "incident:read", "change:read", "approval:read", "ci:read", "system:read",
+        "overview:read", "oncall:read", "alert:read", "incident:read", "change:read", "approval:read", "ci:read", "system:read",
         "delivery:read", "link:read", "conflict:read", "sla:read", "trace:read",
     }
 )  # fmt: skip
@@ -56,13 +58,13 @@ _READ = frozenset(
 ROLES: Final[dict[str, frozenset[str]]] = {
     "viewer": _READ,
     "agent": _READ
-    | {"alert:write", "incident:write", "change:write", "link:write", "conflict:decide", "delivery:retry", "gate:check"},
-    "change_manager": _READ | {"change:write", "change:manage", "incident:write", "gate:check"},
+    | {"oncall:write", "alert:write", "incident:write", "change:write", "link:write", "conflict:decide", "delivery:retry", "gate:check"},
+    "change_manager": _READ | {"oncall:write", "change:write", "change:manage", "incident:write", "gate:check"},
     "approver": _READ | {"approval:decide", "configuration:read"},
     "integration_engineer": _READ
     | {
         "ci:write", "system:write", "delivery:retry", "link:write", "conflict:decide", "configuration:read",
-        "configuration:write", "gate:check", "sla:write",
+        "configuration:write", "gate:check", "sla:write", "oncall:write",
     },
     "auditor": _READ
     | {"audit:read", "audit:verify", "audit:export", "configuration:read", "people:read", "token:read"},

@@ -33,6 +33,8 @@ MOUNTED: Final[tuple[str, ...]] = (
     "isthmus.practices.change.api",
     "isthmus.practices.approval.api",
     "isthmus.practices.service_level.api",
+    "isthmus.practices.on_call.api",
+    "isthmus.practices.on_call.escalations_api",
     "isthmus.web.resources.systems",
     "isthmus.web.resources.deliveries",
     "isthmus.web.resources.links",

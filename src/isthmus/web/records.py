@@ -16,14 +16,17 @@ PATHS: Final = {
     "incident": "/incidents/", "change": "/changes/", "ci": "/map/", "alert": "/alerts/", "conflict": "/conflicts/",
     "sla_clock": "/sla/clocks/",
     "incident_review": "/reviews/",
+    "escalation": "/on-call/escalations/",
 }  # fmt: skip
 """Kinds with a page of their own; every other record is shown by its trace."""
 READ: Final = {
     "incident": "incident:read", "change": "change:read", "ci": "ci:read", "alert": "alert:read",
     "conflict": "conflict:read", "link": "link:read", "sla_clock": "sla:read", "sla_partner_clock": "sla:read", "approval": "approval:read",
+    "escalation": "oncall:read", "notification": "oncall:read", "acknowledgement": "oncall:read", "rota_override": "oncall:read",
+    "contact_card": "people:read",
     "person": "people:read", "role_grant": "people:read", "service_account": "token:read", "generation": "configuration:read",
 }  # fmt: skip
-_NOT_BY_TRACE: Final = ("person", "role_grant", "service_account", "generation")
+_NOT_BY_TRACE: Final = ("contact_card", "person", "role_grant", "service_account", "generation")
 """Kinds that belong to the story of no ticket: whoever may follow traces need not see people or the blueprint."""
 
 

@@ -6,6 +6,7 @@ from allauth.account import views as account
 from django.urls import include, path
 
 from isthmus.web.api import api, unknown
+from isthmus.web.console import signed_acknowledgement
 
 _ACCOUNTS = [
     path("login/", account.login, name="account_login"),
@@ -22,6 +23,8 @@ urlpatterns = [
     path("accounts/", include(_ACCOUNTS)),
     path("api/v1/", api.urls),
     path("api/<path:rest>", unknown),
+    # Signed for one person: the one page that asks nobody to sign in.
+    path("on-call/acknowledge/<str:token>", signed_acknowledgement.acknowledge),
     path("", include("isthmus.web.console.urls")),
 ]
 

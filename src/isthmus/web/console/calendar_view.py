@@ -46,7 +46,14 @@ class Sheet:
 
 
 def sheet(view: str, wanted: str, now: Instant, time_zone: str) -> Sheet:
-    """Return the sheet of the month or week around the date `wanted` (ISO; empty: today)."""
+    """Return the sheet of the month or week around the date `wanted` with windows, freezes and peaks."""
+    found = blank(view, wanted, now, time_zone)
+    _fill([day for week in found.weeks for day in week], _zone(time_zone))
+    return found
+
+
+def blank(view: str, wanted: str, now: Instant, time_zone: str) -> Sheet:
+    """Return the empty sheet of the month or week around the date `wanted` (ISO; empty: today)."""
     zone = _zone(time_zone)
     today = to_datetime(now).astimezone(zone).date()
     try:
@@ -70,7 +77,6 @@ def sheet(view: str, wanted: str, now: Instant, time_zone: str) -> Sheet:
         ]
         for week in dates
     ]
-    _fill([day for week in weeks for day in week], zone)
     return Sheet(title=title, weeks=weeks, before=before.isoformat(), after=after.isoformat())
 
 

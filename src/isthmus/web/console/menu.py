@@ -29,6 +29,7 @@ SCREENS: Final[tuple[Screen, ...]] = (
         name="Waiting", path="/waiting", permission="incident:read", question="What waits for whom, how long already?"
     ),
     Screen(name="Changes", path="/changes", permission="change:read", question="What will touch what, and may it?"),
+    Screen(name="On call", path="/on-call", permission="oncall:read", question="Who is on call, and who was told?"),
     Screen(name="Map", path="/map", permission="ci:read", question="What depends on this?"),
     Screen(name="Silences", path="/silences", permission="alert:read", question="What is quiet, by whom, until when?"),
     Screen(name="Systems", path="/systems", permission="system:read", question="Is every spoke healthy?", group="Hub"),
