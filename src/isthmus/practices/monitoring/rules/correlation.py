@@ -23,6 +23,7 @@ from isthmus.practices.monitoring.rules.groups import (
     ATTACHED,
     BELOW,
     HOLDING,
+    UNPLACED,
     WAITING,
     Group,
     Member,
@@ -82,6 +83,10 @@ class Correlator:
             if other in self._by_id:
                 self._by_id[other].incident, self._by_id[other].decision = placed.incident, "joined"
         moved = self._gather(member) if placed.decision in HOLDING else []
+        # Alerts that the threshold has just put into an incident may be causes, too.
+        for other in placed.takes:
+            if other in self._by_id:
+                moved += self._gather(self._by_id[other])
         return placed, moved
 
     # Topology ------------------------------------------------------------------------------------------
@@ -151,7 +156,7 @@ class Correlator:
         # The nearest first: what waits hangs under the nearest cause, which may have come along itself just now.
         for ci, hops in sorted(self._downstream(parent.ci).items(), key=lambda each: (each[1], each[0])):
             for child in self._on_ci.get(ci, ()):
-                if child.decision == WAITING:
+                if child.decision in UNPLACED:
                     moved += self._pick_up(child)
                     continue
                 if (
@@ -173,10 +178,12 @@ class Correlator:
         return moved
 
     def _pick_up(self, child: Member) -> list[Moved]:
-        """End the wait of an alert whose cause has arrived."""
+        """End the wait of an alert whose cause has arrived; it counts towards no threshold any more."""
         placed = self._attach(child)
         if placed is None:
             return []
+        if (group := self.groups.get(child.group_key)) is not None:
+            group.members.pop(child.id, None)
         return [self._moved(child, placed.incident, placed.parent, placed.reason)]
 
     def _prefers(self, child: Member, parent: Member, hops: int) -> bool:

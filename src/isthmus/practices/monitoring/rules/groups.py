@@ -15,7 +15,9 @@ BELOW = "below_threshold"
 HOLDING = frozenset({"opened", "joined", ATTACHED, "storm"})
 """Decisions that put an alert into an incident."""
 WAITING = "waiting"
-MOVABLE = HOLDING | {WAITING}
+UNPLACED = frozenset({WAITING, BELOW})
+"""Decisions that leave an alert without an incident until something else comes."""
+MOVABLE = HOLDING | UNPLACED
 """Decisions after which an alert still follows a cause that comes later."""
 
 
