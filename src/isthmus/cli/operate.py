@@ -55,6 +55,17 @@ def systems_resume(name: str = typer.Argument(help="The connection's name."), as
     _post(f"/systems/{name}/resume", None, f"{name} is running.", as_json=as_json)
 
 
+@systems.command("confirm-gone")
+def systems_confirm_gone(
+    name: str = typer.Argument(help="The connection's name."),
+    reason: str = typer.Option(..., "--reason", help="How you know that its objects were deleted."),
+    as_json: bool = JSON,
+) -> None:
+    """Confirm that objects which vanished at once were deleted there; `resume` looks for them again instead."""
+    said = f"What is gone at {name} counts as deleted for an hour."
+    _post(f"/systems/{name}/confirm-gone", {"reason": reason}, said, as_json=as_json)
+
+
 @systems.command("probe")
 def systems_probe(name: str = typer.Argument(help="The connection's name."), as_json: bool = JSON) -> None:
     """Ask a system now whether it answers and what our account may do there; journalled."""

@@ -42,6 +42,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     body_bytes_max: Annotated[int, msgspec.Meta(ge=0)] = 0
     event_id_days: Annotated[int, msgspec.Meta(ge=1, le=400)] = 30
     log_days: Annotated[int, msgspec.Meta(ge=1, le=400)] = 14
+    vanished_per_hour: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 20
+    """More linked objects than this gone within an hour, or a fifth of all, are not believed: a person looks first."""
     delivery_days: Annotated[int, msgspec.Meta(ge=7, le=4000)] = 180
     """How long effects that are done or given up stay listed, and are recognised if they are asked for again."""
     outcome_days: Annotated[int, msgspec.Meta(ge=7, le=4000)] = 400

@@ -157,6 +157,9 @@ class ConnectionState(models.Model):
     last_error_remedy = models.TextField(default="", blank=True)
     lag_messages = models.BigIntegerField(default=0)
     lag_microseconds = models.BigIntegerField(default=0)
+    # Many linked objects were gone at once: since then none is taken as deleted, until a person has looked.
+    vanished_held_at = models.BigIntegerField(null=True)
+    vanished_accepted_until = models.BigIntegerField(default=0)
 
     class Meta:
         db_table = "hub_connection_state"

@@ -108,7 +108,21 @@ def pause(work: Work, connection: str, reason: str) -> None:
     health.pause(work, connections.get(connection).organisation, connection, reason)
 
 
+def confirm_gone(work: Work, connection: str, reason: str) -> None:
+    """Say that what vanished at a partner was deleted there; calls go out again, oldest first."""
+    from isthmus.hub.sync import vanishing
+
+    vanishing.release(work, connection, gone=True, reason=reason)
+    health.resume(work, connections.get(connection).organisation, connection)
+    levels.wake_lane(work, connection)
+
+
 def resume(work: Work, connection: str) -> None:
-    """Let calls go out again, oldest first."""
+    """Let calls go out again, oldest first; what the brake for vanished objects held is looked for again."""
+    home = connections.get(connection).organisation
+    if health.state_of(home, connection).vanished_held_at is not None:
+        from isthmus.hub.sync import vanishing
+
+        vanishing.release(work, connection)
     health.resume(work, connections.get(connection).organisation, connection)
     levels.wake_lane(work, connection)

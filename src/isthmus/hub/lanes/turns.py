@@ -17,13 +17,14 @@ from isthmus.hub.lanes.levels import CONVERGE
 from isthmus.hub.lanes.limits import backoff
 from isthmus.hub.lanes.models import Delivery
 from isthmus.hub.models import Due
-from isthmus.hub.sync import attachments, comparing, loading, recording
+from isthmus.hub.sync import attachments, comparing, loading, recording, vanishing
 from isthmus.hub.sync.algorithm import (
     Sighting,
     begin_read,
     compare_versions,
     mark_absent,
     mark_acked,
+    mark_dirty,
     mark_sent,
     mark_stale,
     mark_unknown,
@@ -222,7 +223,8 @@ def _settle_or_merge(work: Work, row: Due | None, loaded: Loaded, result: Result
     assert observation is not None  # noqa: S101 - as above
     if state.operation is not None:
         known = state.operation.response_version or state.version
-        if (compare_versions(observation.version, known) or 0) < 0:
+        lost = observation.deleted and vanishing.held(work, loaded.link)
+        if lost or (compare_versions(observation.version, known) or 0) < 0:
             if row is not None:
                 closing.give_back(work, row, _later(work, row), state="waiting", fault=None)
             return False
@@ -279,15 +281,25 @@ def _faulted(work: Work, row: Due | None, loaded: Loaded, fault: Fault, turn: Tu
             case _:
                 recording.put_state(work, loaded, withdraw(state))
     if fault.fault == "gone":
-        gone = [Reason(rule="sync.gone", text=fault.cause)]
-        recording.put_state(work, loaded, replace_gone(loaded.state), reasons=gone)
-        closing.bury(work, row, fault)
+        _gone(work, row, loaded, fault)
     elif fault.fault in {"operator", "rejected"}:
         closing.bury(work, row, fault)
     elif row is not None:
         wait = backoff(turn.attempts, jitter, after_seconds=fault.after_seconds)
         closing.give_back(work, row, Instant(work.now + wait), state="due", fault=fault)
     return False
+
+
+def _gone(work: Work, row: Due | None, loaded: Loaded, fault: Fault) -> None:
+    """End a link whose object is no longer there, unless too many are gone at once to be believed."""
+    if vanishing.held(work, loaded.link):
+        recording.put_state(work, loaded, mark_dirty(loaded.state))
+        if row is not None:
+            closing.give_back(work, row, _later(work, row), state="waiting", fault=fault)
+        return
+    gone = [Reason(rule="sync.gone", text=fault.cause)]
+    recording.put_state(work, loaded, replace_gone(loaded.state), reasons=gone)
+    closing.bury(work, row, fault)
 
 
 def replace_gone(state: LinkState) -> LinkState:

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from isthmus.hub import connections, health
 from isthmus.hub.lanes import levels
-from isthmus.hub.sync import loading, recording, synced
+from isthmus.hub.sync import loading, recording, synced, vanishing
 from isthmus.hub.sync.algorithm import (
     Admission,
     Adoption,
@@ -40,6 +40,9 @@ from isthmus.ledger.records import RecordModel, kind_of
 
 if TYPE_CHECKING:
     from isthmus.ledger.work import Work
+
+
+HELD = "Many objects of this connection were gone at once: a person looks before any counts as deleted."
 
 
 def links_of(record_id: str) -> list[Link]:
@@ -136,6 +139,9 @@ def admit(
     `wake` False: the caller is the link's lane and goes on by itself.
     """
     admission = admit_pure(loaded.state, seen, loaded.context.rules)
+    if admission.verdict == "merge" and seen.observation.deleted and vanishing.held(work, loaded.link):
+        # The practice must not hear of it either: it would cancel a change that was raised there.
+        admission = Admission(verdict="dirty", reason=HELD, link=mark_dirty(loaded.state))
     if admission.verdict == "drop":
         current = compare_versions(seen.observation.version, loaded.state.version) == 0
         return admission, _hear_evidence(work, loaded, seen) if current else []

@@ -46,6 +46,8 @@ class Card:
         """Return (tone, words): the worst thing first."""
         if self.fault is not None:
             return "bad", "cannot be used"
+        if self.state.vanished_held_at is not None:
+            return "bad", "many objects vanished"
         if self.state.paused:
             return "warn", "paused"
         if self.state.breaker == "open":
@@ -103,6 +105,21 @@ def resume(request: HttpRequest, name: str) -> HttpResponse:
         organisation=card.organisation,
         done=f"Calls to {name} go out again, oldest first.",
     )
+    return back(request, "/systems")
+
+
+@require_POST
+@screen("system:write")
+def confirm_gone(request: HttpRequest, name: str) -> HttpResponse:
+    """Confirm that objects which vanished were deleted there."""
+    card = found(_card(name))
+    reason = request.POST.get("reason", "").strip()
+
+    def do(work: Work) -> Any:
+        lanes.confirm_gone(work, name, reason)
+
+    done = f"What is gone at {name} counts as deleted for an hour; calls go out again."
+    act(request, do, permission="system:write", organisation=card.organisation, done=done)
     return back(request, "/systems")
 
 

@@ -94,6 +94,7 @@ urlpatterns = [
     path("systems", systems.index),
     path("systems/<str:name>/pause", systems.pause),
     path("systems/<str:name>/resume", systems.resume),
+    path("systems/<str:name>/confirm-gone", systems.confirm_gone),
     path("systems/<str:name>/probe", systems.probe),
     path("conflicts", conflicts.index),
     path("conflicts/<str:conflict_id>", conflicts.one),

@@ -24,7 +24,7 @@ router = Router(tags=["systems"])
 
 
 class Pause(Schema):
-    """Why calls to the system stop."""
+    """Why calls to the system stop, or how it is known that its objects are gone."""
 
     reason: str
 
@@ -58,6 +58,17 @@ def resume(request: HttpRequest, name: str) -> HttpResponse:
 
     def do(work: Work) -> view.Card:
         lanes.resume(work, name)
+        return card
+
+    return idempotency.act(request, do, out=lambda each: {"name": each.name, "paused": False})
+
+
+@router.post("/systems/{name}/confirm-gone", summary="Confirm that objects which vanished were deleted there")
+def confirm_gone(request: HttpRequest, name: str, payload: Pause) -> HttpResponse:
+    card = _allowed(request, name)
+
+    def do(work: Work) -> view.Card:
+        lanes.confirm_gone(work, name, payload.reason)
         return card
 
     return idempotency.act(request, do, out=lambda each: {"name": each.name, "paused": False})
@@ -108,6 +119,7 @@ def _out(card: view.Card) -> dict[str, Any]:
         "fault": None if card.fault is None else {"detail": card.fault.text, "remedy": card.fault.remedy},
         "paused": state.paused,
         "paused_reason": state.paused_reason,
+        "vanished_held_at": shapes.time(state.vanished_held_at),
         "breaker": state.breaker,
         "backlog": card.backlog,
         "oldest_due_at": shapes.time(card.oldest),
