@@ -281,3 +281,19 @@ def test_an_overdue_review_is_told_once_and_holds_the_incident_open(room, monkey
     assert Wait.objects.get(workflow="review").state == "escalated"
     with pytest.raises(Conflict, match="PIR-000001 is overdue"):
         act(room, room.ann, incident, service.close)
+
+
+def test_an_emergency_change_is_a_trigger_of_its_owner(room):
+    from isthmus.practices.change import service as changes
+
+    incident = declared(room)
+
+    def raised(who: Any, type_: str) -> Any:
+        values = {"title": "Swap the disk", "type": type_, "incident": incident.number}
+        return room.by(who, lambda work: changes.create(work, values, organisation=room.book.organisation))
+
+    with pytest.raises(Forbidden, match="operations owns the trigger “emergency change”"):
+        raised(room.ann, "emergency")
+    assert TriggerHandover.objects.get().trigger == "emergency_change"
+    assert raised(room.ann, "normal").type == "normal", "an ordinary change is no trigger"
+    assert raised(room.otto, "emergency").incident == incident.id

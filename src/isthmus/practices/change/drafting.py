@@ -70,6 +70,7 @@ def create(work: Work, values: Mapping[str, Any], *, organisation: str) -> Chang
     """Raise a change (state `new`); the actor is its requester. `Rejected` names each wrong field."""
     given = _tame(work, values, organisation, partial=False)
     whole = {**given, "type": given.get("type") or "normal"}
+    _require_trigger(work, whole)
     change = work.create(
         Change,
         organisation=organisation,
@@ -102,6 +103,8 @@ def update(work: Work, change: Change, values: Mapping[str, Any]) -> Change:
             "The type is settled when the change is submitted.", remedy="Cancel it and raise a new one."
         )
     _check_window({**{name: getattr(change, name) for name in ("window_start", "window_end")}, **given})
+    if {"type", "incident"} & different.keys():
+        _require_trigger(work, {name: getattr(change, name) for name in ("type", "incident")} | different)
     work.change(
         change,
         different,
@@ -261,6 +264,12 @@ def _incident(work: Work, reference: str, organisation: str, no: Any) -> str:
         no("incident", f"There is no incident {reference!r}.", "Cite an incident by number or id.")
         return ""
     return str(found.id)
+
+
+def _require_trigger(work: Work, values: Mapping[str, Any]) -> None:
+    """In a major incident one desk alone raises emergency changes for it."""
+    if values.get("type") == "emergency" and values.get("incident"):
+        incidents.require_own_trigger(work, incidents.get(work, values["incident"]), "emergency_change")
 
 
 def _note_gaps(work: Work, change: Change) -> None:
