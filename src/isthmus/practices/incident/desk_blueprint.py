@@ -95,6 +95,11 @@ Desks = dict[str, DeskSpec]
 Waits = dict[Workflow, WaitSpec]
 
 
+def _paths(parsed: Parsed) -> set[str]:
+    """Return what a path may name: an escalation path, or a ladder of on-call, which then tells its people."""
+    return {*parsed.section("incident").paths, *parsed.section("on_call").ladders}
+
+
 def _check_desks(desks: Desks, parsed: Parsed) -> list[Problem]:
     connections = parsed.section("connections")
     found = []
@@ -120,7 +125,7 @@ def _check_desks(desks: Desks, parsed: Parsed) -> list[Problem]:
 def _check_forwarding(section: ForwardingSection, parsed: Parsed) -> list[Problem]:
     desks: Desks = parsed.section("desks")
     known = {*desks, section.home}
-    paths = parsed.section("incident").paths
+    paths = _paths(parsed)
     found, names = [], set()
     for place, each in enumerate(section.contracts):
         path = f"/contracts/{place}"
@@ -152,7 +157,7 @@ def _check_forwarding(section: ForwardingSection, parsed: Parsed) -> list[Proble
 
 
 def _check_waits(waits: Waits, parsed: Parsed) -> list[Problem]:
-    paths = parsed.section("incident").paths
+    paths = _paths(parsed)
     spans, found = [], []
     for name, each in waits.items():
         spans += [(f"/{name}/limit", each.limit)]

@@ -30,6 +30,15 @@ class Stalled:
     since: Instant
     text: str
 
+    @property
+    def wait_id(self) -> str:
+        return self.wait.id if self.wait is not None else ""
+
+    @property
+    def organisation(self) -> str:
+        held = self.wait or self.incident
+        return held.organisation if held is not None else ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Escalated:

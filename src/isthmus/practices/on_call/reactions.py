@@ -12,7 +12,15 @@ from isthmus.identity.models import Person
 from isthmus.kernel.instant import Instant
 from isthmus.ledger import organisations, scope
 from isthmus.ledger.work import Work, register_preparer
-from isthmus.practices.on_call import directory, escalating, integrations, notifying, subjects, triggers
+from isthmus.practices.on_call import (
+    directory,
+    escalating,
+    integrations,
+    notifying,
+    stalled,
+    subjects,
+    triggers,
+)
 from isthmus.practices.on_call.models import ContactCard, Escalation, Notification
 from isthmus.practices.service_level import service as levels
 
@@ -111,3 +119,4 @@ def declare() -> None:
     due.register(notifying.PATIENCE, notifying.patience_over)
     due.register(notifying.RELEASE, notifying.release)
     levels.register_threshold(clock_told)
+    stalled.declare()

@@ -75,6 +75,16 @@ BUILT_IN: Mapping[str, Mapping[str, Template]] = {
         "en": Template(title="{number} needs you", text="{number}: {comment} {title}"),
         "de": Template(title="{number} braucht Sie", text="{number}: {comment} {title}"),
     },
+    "watchdog": {
+        "en": Template(
+            title="{number}: {policy} waits since {since}",
+            text="{number} (priority {priority}, {group}): {failure} {title}",
+        ),
+        "de": Template(
+            title="{number}: {policy} wartet seit {since}",
+            text="{number} (Priorität {priority}, {group}): {failure} {title}",
+        ),
+    },
     "digest": {
         "en": Template(title="{count} notifications in one", text="{list}"),
         "de": Template(title="{count} Benachrichtigungen in einer", text="{list}"),
