@@ -190,6 +190,36 @@ def deliveries_redrive(
     _post(f"/deliveries/parked/{message}/redrive", None, "It is taken up again now.", as_json=as_json)
 
 
+@deliveries.command("message")
+def deliveries_message(
+    message: str = typer.Argument(help="The parked message's id."), as_json: bool = JSON
+) -> None:
+    """Show a parked message as it came, and what may be given to complete it."""
+    found = Hub(as_json=as_json).call("GET", f"/deliveries/parked/{message}/message")
+    if as_json:
+        emit_json(found)
+        return
+    print(found["text"])
+    columns = [("name", "Field"), ("missing", "Missing"), ("choices", "Choices")]
+    table("What may be given", columns, found["fields"], empty="It cannot be completed.")
+
+
+@deliveries.command("complete")
+def deliveries_complete(
+    message: str = typer.Argument(help="The parked message's id."),
+    value: list[str] = typer.Option(..., "--value", help="A field and its value, such as impact=2."),
+    as_json: bool = JSON,
+) -> None:
+    """Give what a parked message does not say, and have it taken up again."""
+    values = dict(each.partition("=")[::2] for each in value)
+    _post(
+        f"/deliveries/parked/{message}/complete",
+        {"values": values},
+        "It is taken up now with what you gave.",
+        as_json=as_json,
+    )
+
+
 @deliveries.command("dismiss")
 def deliveries_dismiss(
     message: str = typer.Argument(help="The parked message's id."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from isthmus.hub import due
+from isthmus.hub import connections, due
 from isthmus.hub.lanes.models import Delivery
 from isthmus.kernel.instant import Instant
 
@@ -23,7 +23,7 @@ def converge(work: Work, link: Link, *, trace: str = "", at: Instant | None = No
     it succeeds.
     """
     asked: set[str] = work.__dict__.setdefault("asked_levels", set())
-    if link.id in asked or link.state != "active":
+    if link.id in asked or link.state != "active" or _only_tells(link.connection):
         return
     asked.add(link.id)
     wake_lane(work, link.connection)
@@ -37,6 +37,12 @@ def converge(work: Work, link: Link, *, trace: str = "", at: Instant | None = No
         },
     )  # fmt: skip
     due.schedule(work, CONVERGE, link.id, when, organisation=link.organisation, lane=link.connection)
+
+
+def _only_tells(connection: str) -> bool:
+    """Return whether a connection has no client: mail and the like are told, and can be neither read nor written."""
+    found = connections.in_force().get(connection)
+    return found is not None and found.connector.open is None
 
 
 def already_asked(work: Work, link_id: str) -> None:

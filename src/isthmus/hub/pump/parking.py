@@ -6,13 +6,14 @@ order in which things happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from isthmus.hub import due
 from isthmus.hub.connections import Connection
 from isthmus.hub.intake.message import Message
 from isthmus.hub.models import ParkedMessage
+from isthmus.hub.pump import completing
 from isthmus.hub.pump.stage_one import Item
 from isthmus.kernel.errors import IsthmusError, NotFound, Rejected
 from isthmus.kernel.record import Json, Reason
@@ -97,8 +98,11 @@ def told(fault: Exception | None) -> dict[str, Json]:
     }
 
 
-def redrive(work: Work, parked_id: str) -> ParkedMessage:
-    """Have a parked message, and those behind it, taken up again at once by the engine."""
+def redrive(work: Work, parked_id: str, given: Mapping[str, str] | None = None) -> ParkedMessage:
+    """Have a parked message, and those behind it, taken up again at once by the engine.
+
+    `given` are canonical values with which a person completes it; they wait sealed, like every text of people.
+    """
     row = ParkedMessage.objects.filter(id=parked_id, state=PARKED).first()
     if row is None:
         raise NotFound("There is no such parked message.")
@@ -109,6 +113,7 @@ def redrive(work: Work, parked_id: str) -> ParkedMessage:
         "id": actor.id,
         "label": actor.label,
         "roles": roles,
+        "given": completing.sealed(parked_id, given) if given else "",
     }
     due.schedule(work, REDRIVE, parked_id, work.now, organisation=row.organisation, payload=asked)
     return row

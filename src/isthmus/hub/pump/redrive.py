@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,11 +12,11 @@ from isthmus.hub.intake import shared
 from isthmus.hub.intake.log import IntakeLog
 from isthmus.hub.models import Due, ParkedMessage
 from isthmus.hub.observing import What
-from isthmus.hub.pump import events, parking
+from isthmus.hub.pump import completing, events, parking
 from isthmus.hub.pump.deciding import react
 from isthmus.hub.pump.stage_one import Item, take
 from isthmus.kernel.actor import Actor, ActorKind, Origin
-from isthmus.kernel.errors import NotFound, Rejected
+from isthmus.kernel.errors import NotFound
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Reason
 from isthmus.ledger.door import perform
@@ -31,10 +32,10 @@ class Redriven:
     cause: str = ""
 
 
-def redrive(log: IntakeLog, parked_id: str, actor: Actor) -> Redriven:
+def redrive(log: IntakeLog, parked_id: str, actor: Actor, given: Mapping[str, str] | None = None) -> Redriven:
     """Re-drive a parked message and everything parked about the same record, oldest first.
 
-    Stops at the first that fails again: what waits behind it keeps waiting.
+    Stops at the first that fails again: what waits behind it keeps waiting. `given` completes the message itself.
     """
     row = ParkedMessage.objects.filter(id=parked_id, state=parking.PARKED).first()
     if row is None:
@@ -52,7 +53,7 @@ def redrive(log: IntakeLog, parked_id: str, actor: Actor) -> Redriven:
     taken: list[str] = []
     for each in chain:
         try:
-            _again(log, each, actor)
+            _again(log, each, actor, given if each.id == parked_id else None)
         except Exception as fault:  # noqa: BLE001 - whatever it is, it is shown on the row
             _note(each, fault, actor)
             told = parking.told(fault)
@@ -91,12 +92,13 @@ def on_due(work: Work, row: Due, now: Instant) -> None:
         roles=frozenset(asked["roles"]),
     )
     with suppress(NotFound):
-        redrive(shared.log(), row.subject, actor)
+        waiting = asked.get("given", "")
+        redrive(shared.log(), row.subject, actor, completing.opened(waiting) if waiting else None)
 
 
-def _again(log: IntakeLog, row: ParkedMessage, actor: Actor) -> None:
+def _again(log: IntakeLog, row: ParkedMessage, actor: Actor, given: Mapping[str, str] | None = None) -> None:
     connection = connections.get(row.connection)
-    item = _item(log, connection, row)
+    item = _item(log, connection, row, given)
 
     def act(work: Work) -> None:
         seen = item.seen
@@ -125,8 +127,9 @@ def _again(log: IntakeLog, row: ParkedMessage, actor: Actor) -> None:
                 "position": row.position,
                 "what": what,
                 "records": list(records),
+                "given": [*sorted(given or {})],
             },
-            [Reason(rule="pump.redrive", text="A parked message was taken after all.")],
+            [Reason(rule="pump.redrive", text=_why(given))],
         )
 
     perform(
@@ -138,14 +141,17 @@ def _again(log: IntakeLog, row: ParkedMessage, actor: Actor) -> None:
     )
 
 
-def _item(log: IntakeLog, connection: Connection, row: ParkedMessage) -> Item:
-    messages = log.read(row.connection, row.position - 1, messages_max=1)
-    if not messages or messages[0].position != row.position:
-        raise Rejected(
-            "The message is no longer in the log: its retention has passed.",
-            remedy="Ask the sender to send it again, then dismiss this one.",
-        )
-    items = take(connection, connection.pure_context(), messages[0]).items
+def _why(given: Mapping[str, str] | None) -> str:
+    if not given:
+        return "A parked message was taken after all."
+    return f"A person read a parked message and gave {', '.join(sorted(given))}."
+
+
+def _item(
+    log: IntakeLog, connection: Connection, row: ParkedMessage, given: Mapping[str, str] | None
+) -> Item:
+    message, context = completing.raw(log, row), connection.pure_context()
+    items = take(connection, context, message, given).items
     item = items[row.place] if row.place < len(items) else Item(row.place, None, None)
     if item.fault is not None:
         raise item.fault

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 import structlog
 
@@ -9,6 +11,7 @@ from isthmus.connectors.kit.ports import Context, decode_observations
 from isthmus.hub.connections import Connection
 from isthmus.hub.intake.message import POLL, Message
 from isthmus.hub.observing import Seen
+from isthmus.hub.pump import completing
 from isthmus.kernel.errors import Bug, IsthmusError, Rejected
 from isthmus.kernel.observation import Observation
 
@@ -40,10 +43,15 @@ def subject_of(observation: Observation) -> str:
     return f"{observation.external.kind}:{observation.external.key}"[:128]
 
 
-def take(connection: Connection, context: Context, message: Message) -> Taken:
-    """Parse one message; a connector that refuses or fails yields one item with the fault."""
+def take(
+    connection: Connection, context: Context, message: Message, given: Mapping[str, str] | None = None
+) -> Taken:
+    """Parse one message; a connector that refuses or fails yields one item with the fault.
+
+    `given` are values with which a person completes what the message says.
+    """
     try:
-        observations = _observations(connection, context, message)
+        observations = _observations(connection, context, message, given)
     except IsthmusError as fault:
         return Taken(message, [Item(0, None, fault)])
     except Exception as cause:  # noqa: BLE001 - a fault of one connector parks its message
@@ -58,7 +66,11 @@ def take(connection: Connection, context: Context, message: Message) -> Taken:
     )
 
 
-def _observations(connection: Connection, context: Context, message: Message) -> list[Observation]:
+def _observations(
+    connection: Connection, context: Context, message: Message, given: Mapping[str, str] | None
+) -> list[Observation]:
+    if given:
+        return completing.observations(connection, context, message, given)
     if message.door == POLL:
         return decode_observations(message.body)
     source = connection.connector.source

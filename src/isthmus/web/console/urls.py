@@ -143,6 +143,8 @@ urlpatterns = [
     path("deliveries/many", deliveries.many),
     path("deliveries/retry", deliveries.retry),
     path("deliveries/retry-all", deliveries.retry_all),
+    path("deliveries/parked/<str:message_id>", parked.show),
+    path("deliveries/parked/<str:message_id>/complete", parked.complete),
     path("deliveries/parked/<str:message_id>/retry", parked.retry),
     path("deliveries/parked/<str:message_id>/dismiss", parked.dismiss),
 ]

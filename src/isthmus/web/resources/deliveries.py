@@ -10,10 +10,11 @@ from ninja import Router, Schema
 
 from isthmus.hub.http import actor as callers
 from isthmus.hub.http import idempotency, paging, problems
+from isthmus.hub.intake import shared
 from isthmus.hub.lanes import service
 from isthmus.hub.lanes.models import Delivery
 from isthmus.hub.models import ParkedMessage
-from isthmus.hub.pump import parking
+from isthmus.hub.pump import completing, parking
 from isthmus.identity import permissions
 from isthmus.kernel.actor import Actor
 from isthmus.kernel.errors import IsthmusError, NotFound
@@ -48,6 +49,12 @@ class Chosen(Schema):
     """Ids of deliveries."""
 
     ids: list[str]
+
+
+class Given(Schema):
+    """Canonical values with which a person completes a message."""
+
+    values: dict[str, str]
 
 
 class Discarded(Schema):
@@ -94,6 +101,39 @@ def parked(
     if connection:
         rows = rows.filter(connection=connection)
     return paging.listed(request, response, rows, out=_message, cursor=cursor, limit=limit)
+
+
+@router.get("/deliveries/parked/{message_id}/message", summary="The raw text of a parked message")
+def parked_message(request: HttpRequest, message_id: str) -> dict[str, Any]:
+    row = _parked_allowed(request, message_id)
+    message = completing.raw(shared.log(), row)
+    return {
+        "id": row.id,
+        "connection": row.connection,
+        "door": message.door,
+        "headers": [{"name": name, "value": value} for name, value in message.headers],
+        "bytes": len(message.body),
+        "text": completing.shown(message),
+        "fields": [
+            {"name": each.name, "choices": list(each.choices), "missing": each.asked}
+            for each in completing.fields_of(row)
+        ],
+    }
+
+
+@router.post(
+    "/deliveries/parked/{message_id}/complete",
+    summary="Complete a message that says too little, and take it up again",
+    response={202: dict[str, Any]},
+)
+def complete(request: HttpRequest, message_id: str, payload: Given) -> HttpResponse:
+    row = _parked_allowed(request, message_id)
+    return idempotency.act(
+        request,
+        lambda work: parking.redrive(work, message_id, completing.checked(row, payload.values)),
+        out=lambda row: {"id": row.id, "state": "taken up again"},
+        status=202,
+    )
 
 
 @router.post(
@@ -198,12 +238,13 @@ def _allowed(request: HttpRequest, delivery_id: str) -> Actor:
     return actor
 
 
-def _parked_allowed(request: HttpRequest, message_id: str) -> None:
+def _parked_allowed(request: HttpRequest, message_id: str) -> ParkedMessage:
     actor = callers.require(request, "delivery:retry")
-    row = visible.rows(ParkedMessage).filter(id=message_id).first()
+    row: ParkedMessage | None = visible.rows(ParkedMessage).filter(id=message_id).first()
     if row is None:
         raise NotFound("There is no such parked message, or none that you may see.")
     permissions.require(actor, "delivery:retry", row.organisation)
+    return row
 
 
 def _delivery(delivery_id: str) -> Any:

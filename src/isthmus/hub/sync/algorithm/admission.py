@@ -40,6 +40,8 @@ def admit(link: LinkState, seen: Sighting, rules: Rules) -> Admission:
     order = compare_versions(seen.observation.version, link.version)
     if seen.start is not None:
         return _admit_read(link, seen, seen.start, order)
+    if order is None and _only_comments(seen) and not link.version:
+        return Admission(verdict="merge", reason="Comments alone, each with a key of its own.", link=link)
     if order is None:
         return _dirty(link, "A hint without a comparable version; the object is read afresh.")
     if order > 0:
@@ -51,6 +53,11 @@ def admit(link: LinkState, seen: Sighting, rules: Rules) -> Admission:
         reason="A version that is already known." if order == 0 else "An older version.",
         link=link,
     )
+
+
+def _only_comments(seen: Sighting) -> bool:
+    """Return whether an observation says nothing of any field: a mail in a thread, which can never be read afresh."""
+    return bool(seen.observation.comments) and not seen.observation.values and not seen.observation.deleted
 
 
 def _admit_read(link: LinkState, seen: Sighting, start: int, order: int | None) -> Admission:

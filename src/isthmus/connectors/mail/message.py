@@ -1,0 +1,182 @@
+"""One mail, read: addresses, thread, text, attachments. Pure; the standard library does the parsing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import html.parser
+import re
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.errors import MessageError
+from email.headerregistry import AddressHeader
+from email.message import EmailMessage
+from email.utils import parsedate_to_datetime
+
+from isthmus.kernel.errors import Problem, Rejected
+
+TEXT_CHARACTERS_MAX = 32_000
+REFERENCES_MAX = 50
+_PARTS_MAX = 200
+_ID = re.compile(r"<([^<>\s]{1,250})>")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """A file of a mail, without its content."""
+
+    name: str
+    kind: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mail:
+    """What a mail says. `root` is the id of the mail that began the thread ("" = this one)."""
+
+    id: str
+    root: str
+    sender: str
+    sender_name: str
+    recipients: tuple[str, ...]
+    subject: str
+    text: str
+    sent_at: dt.datetime | None
+    attachments: tuple[Attachment, ...]
+    automatic: str
+    results: tuple[str, ...]
+
+
+def read(raw: bytes) -> Mail:
+    """Return a mail; raise `Rejected` if it is none."""
+    try:
+        message = message_from_bytes(raw, policy=policy.default)
+        senders = _addresses(message, "from")
+        if len(senders) != 1:
+            text = "is missing" if not senders else "names several senders"
+            raise Rejected(f"/from {text}.", problems=(Problem(path="/from", message=text),))
+        name, sender = senders[0]
+        return Mail(
+            id=_first_id(message, "message-id") or f"sha256:{hashlib.sha256(raw).hexdigest()}",
+            root=_root(message),
+            sender=sender,
+            sender_name=name,
+            recipients=tuple(
+                address
+                for header in ("delivered-to", "x-original-to", "to", "cc")
+                for _, address in _addresses(message, header)
+            ),
+            subject=" ".join(_header(message, "subject").split())[:500],
+            text=_text(message)[:TEXT_CHARACTERS_MAX],
+            sent_at=_date(message),
+            attachments=_attachments(message),
+            automatic=_automatic(message),
+            results=tuple(str(each) for each in message.get_all("authentication-results", []))[:20],
+        )
+    except (MessageError, UnicodeError, LookupError, ValueError, AttributeError, RecursionError) as cause:
+        problem = Problem(path="", message="is no mail that can be read")
+        raise Rejected("The body is no mail that can be read.", problems=(problem,)) from cause
+
+
+def _header(message: EmailMessage, name: str) -> str:
+    return str(message.get(name, "") or "")
+
+
+def _addresses(message: EmailMessage, name: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for header in message.get_all(name, []):
+        if isinstance(header, AddressHeader):
+            found += [(each.display_name, each.addr_spec.lower()) for each in header.addresses if each.domain]
+        elif "@" in str(header):
+            found.append(("", str(header).strip().strip("<>").lower()))
+    return found
+
+
+def _first_id(message: EmailMessage, name: str) -> str:
+    found = _ID.search(_header(message, name))
+    return found[1] if found else ""
+
+
+def _root(message: EmailMessage) -> str:
+    references = _ID.findall(_header(message, "references"))[:REFERENCES_MAX]
+    return references[0] if references else _first_id(message, "in-reply-to")
+
+
+def _date(message: EmailMessage) -> dt.datetime | None:
+    """Return when it was sent; a time without zone is none."""
+    try:
+        found = parsedate_to_datetime(_header(message, "date"))
+    except (ValueError, TypeError):
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def _automatic(message: EmailMessage) -> str:
+    """Return why a mail was not written by a person for us, "" if it was (RFC 3834 and common practice)."""
+    submitted = _header(message, "auto-submitted").partition(";")[0].strip().lower()
+    if submitted not in {"", "no"}:
+        return f"Auto-Submitted: {submitted[:40]}"
+    precedence = _header(message, "precedence").strip().lower()
+    if precedence in {"bulk", "junk", "list", "auto_reply"}:
+        return f"Precedence: {precedence}"
+    if _header(message, "return-path").strip() == "<>":
+        return "it has no return path, as bounces have"
+    for name in ("list-id", "x-autoreply", "x-autorespond"):
+        if message.get(name) is not None:
+            return f"it has {name}"
+    return ""
+
+
+def _text(message: EmailMessage) -> str:
+    body = message.get_body(("plain", "html"))
+    if body is None:
+        return ""
+    content = body.get_content()
+    text = content if isinstance(content, str) else content.decode("utf-8", "replace")
+    text = text.replace("\r\n", "\n").replace("\0", "")
+    return _plain(text) if body.get_content_subtype() == "html" else text.strip()
+
+
+def _attachments(message: EmailMessage) -> tuple[Attachment, ...]:
+    found = []
+    for count, part in enumerate(message.iter_attachments()):
+        if count >= _PARTS_MAX:
+            break
+        content = part.get_payload(decode=True)
+        found.append(
+            Attachment(
+                name=(part.get_filename() or "")[:200],
+                kind=part.get_content_type(),
+                size=len(content) if isinstance(content, bytes) else 0,
+            )
+        )
+    return tuple(found)
+
+
+class _Stripper(html.parser.HTMLParser):
+    """Keeps the text of HTML; blocks become lines, scripts and styles nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del attrs
+        self._hidden += tag in {"script", "style", "head"}
+        if tag in {"br", "p", "div", "tr", "li"}:
+            self.parts.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden -= self._hidden > 0 and tag in {"script", "style", "head"}
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.parts.append(data)
+
+
+def _plain(text: str) -> str:
+    stripper = _Stripper()
+    stripper.feed(text)
+    lines = "".join(stripper.parts).split("\n")
+    return "\n".join(" ".join(line.split()) for line in lines).strip()
