@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.policy
 import hashlib
 import html
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.record import Json
 
 SUBJECT_MAX = 200
+POLICY = email.policy.SMTP.clone(cte_type="7bit")
 
 
 def message_id(key: str, domain: str) -> str:
@@ -48,7 +50,8 @@ def _no_address() -> Rejected:
 
 def mail(message: Mapping[str, Json], key: str, config: SmtpConfig, *, at: float) -> EmailMessage:
     """Return the mail of a message."""
-    domain, found = domain_of(config), EmailMessage()
+    # Seven bits and CRLF: a server without 8BITMIME takes it as well, and no line is too long.
+    domain, found = domain_of(config), EmailMessage(policy=POLICY)
     found["From"] = Address(display_name=config.sender_name, addr_spec=address(config.sender))
     found["To"] = address(str(message.get("recipient") or ""))
     found["Subject"] = " ".join(str(message.get("title") or "").split())[:SUBJECT_MAX]
