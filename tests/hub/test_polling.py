@@ -117,7 +117,7 @@ def test_a_poll_can_be_asked_for_at_once(hub, poller):
 def test_a_removed_connection_is_not_polled_any_more(hub, poller):
     hub.apply("connections: {}")
     polling.ensure_scheduled(hub.book.clock.now())
-    assert not Due.objects.exists()
+    assert not Due.objects.filter(what=polling.WHAT).exists()
 
 
 def test_a_process_that_died_while_polling_is_followed_by_another(hub, poller, monkeypatch):
