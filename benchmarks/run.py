@@ -20,7 +20,7 @@ from rich.console import Console
 from benchmarks import figures, serving
 
 NAMES = ("intake", "visible", "processing", "flow", "chain", "pages", "board", "streams", "idle", "clocks")
-SECONDS_MAX = 1_800
+SECONDS_MAX = 900
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -20,6 +20,7 @@ from isthmus.kernel.expression import Program
 from isthmus.kernel.kinds import KINDS
 from isthmus.practices.change import service as changes
 from isthmus.practices.configuration import service as configuration
+from isthmus.practices.configuration.service import Snapshot
 from isthmus.practices.service_level.blueprint import (
     VARIABLES,
     DefinitionSpec,
@@ -178,9 +179,16 @@ def current() -> Definitions:
     return _held[0][1]
 
 
-def facts_of(values: Mapping[str, Any], organisation: str) -> dict[str, Any]:
-    """Return what conditions may ask about a record with these field values."""
-    snapshot = configuration.snapshot_of(organisation)
+def facts_of(
+    values: Mapping[str, Any], organisation: str, maps: dict[str, Snapshot] | None = None
+) -> dict[str, Any]:
+    """Return what conditions may ask about a record with these field values. `maps`: those that a batch has looked
+    up already, by organisation: each look asks the store whether the map has moved."""
+    snapshot = None if maps is None else maps.get(organisation)
+    if snapshot is None:
+        snapshot = configuration.snapshot_of(organisation)
+        if maps is not None:
+            maps[organisation] = snapshot
     ci, service_id = str(values.get("ci") or ""), str(values.get("service") or "")
     service = snapshot.cis.get(service_id)
     deciding = service or snapshot.cis.get(ci)

@@ -13,6 +13,7 @@ from isthmus.ledger import reading, shapes
 from isthmus.ledger.reading import FieldChange
 from isthmus.ledger.records import RecordModel, kind_of
 from isthmus.ledger.work import Work
+from isthmus.practices.configuration.service import Snapshot
 from isthmus.practices.service_level import definitions
 from isthmus.practices.service_level.definitions import Definitions
 from isthmus.practices.service_level.rules.clock import Clock, Happening, Terms, fold
@@ -61,7 +62,12 @@ def _created(work: Work, record_id: str) -> bool:
     return pending is not None and pending.created
 
 
-def told(record: RecordModel, changes: Iterable[FieldChange], known: Definitions) -> list[Told]:
+def told(
+    record: RecordModel,
+    changes: Iterable[FieldChange],
+    known: Definitions,
+    maps: dict[str, Snapshot] | None = None,
+) -> list[Told]:
     """Return the record's life in the order of occurrence, not of becoming known."""
     kind = kind_of(record).name
     watched = known.watched[kind]
@@ -76,7 +82,7 @@ def told(record: RecordModel, changes: Iterable[FieldChange], known: Definitions
                 at=change.occurred_at,
                 recorded_at=change.recorded_at,
                 cause=change.id,
-                facts=definitions.facts_of(values, record.organisation),
+                facts=definitions.facts_of(values, record.organisation, maps),
                 said=_said(kind, change),
             )
         )
@@ -125,9 +131,12 @@ def _begins(record: RecordModel, terms: Sequence[Terms | None]) -> int:
 
 
 def folded(
-    record: RecordModel, changes: Iterable[FieldChange], known: Definitions
+    record: RecordModel,
+    changes: Iterable[FieldChange],
+    known: Definitions,
+    maps: dict[str, Snapshot] | None = None,
 ) -> dict[str, Clock | None]:
-    """Return the clock of every target that records of this kind may have."""
+    """Return the clock of every target that records of this kind may have. `maps`: see `definitions.facts_of`."""
     kind = kind_of(record).name
-    life = told(record, changes, known)
+    life = told(record, changes, known, maps)
     return {target: fold(happenings(record, life, target, known)) for target in known.promises[kind]}

@@ -19,6 +19,7 @@ from isthmus.ledger.ids import source
 from isthmus.ledger.reading import FieldChange
 from isthmus.ledger.records import RecordModel, kind_of
 from isthmus.ledger.work import Work
+from isthmus.practices.configuration.service import Snapshot
 from isthmus.practices.service_level import definitions, history, timekeeping
 from isthmus.practices.service_level.definitions import Definitions
 from isthmus.practices.service_level.models import SlaClock
@@ -61,12 +62,13 @@ def recount(work: Work, records: Sequence[RecordModel], known: Definitions, *, b
     changes = history.changes_of(records, kind, known, work)
     held = _held(work, records)
     moved = 0
+    maps: dict[str, Snapshot] = {}
     for record in records:
         mine = changes[record.id]
         news = _news(mine, work, because)
-        clocks = history.folded(record, mine, known)
+        clocks = history.folded(record, mine, known, maps)
         # A late change may give older entries another effect: what they did before it is not told again.
-        earlier = history.folded(record, mine[:-1], known) if news.late and news.entry else {}
+        earlier = history.folded(record, mine[:-1], known, maps) if news.late and news.entry else {}
         kept: dict[str, SlaClock] = {}
         for target, clock in clocks.items():
             now_held = held.get((record.id, target))
