@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -81,6 +82,11 @@ def _outside(chosen: argparse.Namespace, scale: figures.Scale) -> int:
         if found is not None:
             shutil.rmtree(directory, ignore_errors=True)
     figures.show(rows, console)
+    short = [each["name"] for each in rows if each["met"] is False]
+    if short:
+        console.print(
+            f"{len(short)} SHORT; benchmarks/README.md, “What is short and why”, names the profiles."
+        )
     if chosen.json:
         chosen.json.write_text(json.dumps(rows, indent=1) + "\n")
     if chosen.directory is None and not failed:
@@ -101,13 +107,20 @@ def _one(
     ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ISTHMUS_")}
     with (directory / "stderr.log").open("wb") as log:
-        done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=log, check=False, timeout=SECONDS_MAX, env=environment
+        # A session of its own: what hangs is ended with everything that it started, and the others go on.
+        running = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, env=environment, start_new_session=True
         )
-    if done.returncode:
+        try:
+            said, _ = running.communicate(timeout=SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)
+            said, _ = running.communicate()
+            print(f"{name} did not end within {SECONDS_MAX} s", file=sys.stderr)
+    if running.returncode:
         print((directory / "stderr.log").read_text(errors="replace")[-1500:], file=sys.stderr)
         return None
-    return list(json.loads(done.stdout.splitlines()[-1]))
+    return list(json.loads(said.splitlines()[-1]))
 
 
 if __name__ == "__main__":
