@@ -10,11 +10,13 @@ from typer.testing import CliRunner
 
 from isthmus.cli import client as cli_client
 from isthmus.cli.main import app
+from isthmus.hub.models import ConnectionState
 from isthmus.hub.observing import Seen
 from isthmus.kernel.actor import system
 from isthmus.kernel.observation import ExternalRef, Observation
 from isthmus.practices.monitoring import index, service
 from isthmus.practices.monitoring.models import Alert, Silence
+from isthmus.web.console.systems import Card
 
 
 def text_of(answer):
@@ -248,3 +250,13 @@ def test_the_commands_say_what_the_pages_say(desk, isthmus):
     assert Silence.objects.get().state == "expired"
     assert json.loads(isthmus("sources", "--json").stdout) == []
     assert isthmus("alerts", "silence", alerts[0].id, "--comment", "x", "--label", "nope").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("silent", "status"), [("am was never heard", ("bad", "silent")), ("", ("quiet", "no traffic yet"))]
+)
+def test_the_card_of_a_silent_source_says_so(silent, status):
+    assert (
+        Card(name="am", organisation="o", state=ConnectionState(breaker="closed"), silent=silent).status()
+        == status
+    )

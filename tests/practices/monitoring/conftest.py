@@ -16,12 +16,13 @@ from isthmus.hub.observing import Outcome, Seen
 from isthmus.kernel.actor import Actor, ActorKind, system
 from isthmus.kernel.instant import HOUR, MINUTE, SECOND, Instant
 from isthmus.kernel.observation import ExternalRef, Observation
+from isthmus.practices.change import schedule
 from isthmus.practices.change import service as changes
 from isthmus.practices.change.models import Change
 from isthmus.practices.configuration import service as configuration
 from isthmus.practices.configuration import snapshot
 from isthmus.practices.incident.models import Incident
-from isthmus.practices.monitoring import index, service
+from isthmus.practices.monitoring import index, service, watch
 from isthmus.practices.monitoring.models import Alert
 
 
@@ -146,16 +147,18 @@ class Monitor:
         return list(Incident.objects.filter(**where).order_by("id"))
 
 
+def _forget() -> None:
+    """Drop what the process holds of another test's book."""
+    for each in (index, snapshot, running, watch, schedule):
+        each.forget()
+
+
 @pytest.fixture
 def monitor(book: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Monitor]:
-    index.forget()
-    snapshot.forget()
-    running.forget()
+    _forget()
     with book.clock.stopped():
         yield Monitor(book=book, monkeypatch=monkeypatch)
-    index.forget()
-    snapshot.forget()
-    running.forget()
+    _forget()
 
 
 class World:

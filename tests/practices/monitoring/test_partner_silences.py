@@ -147,7 +147,7 @@ def test_ours_is_set_at_the_sources_of_its_organisation_and_ended_with_it(monito
 def test_ours_that_comes_back_is_not_theirs_before_or_after_its_key_is_known(monitor: Any) -> None:
     create(monitor)
     (sent,) = Delivery.objects.all()
-    mark = mirroring._mark(sent.key)
+    mark = mirroring.mark_of(sent.key)
     assert hold(monitor, "there-1", correlation=mark).what == "repeat"
     conclude(monitor, sent, "there-1")
     assert hold(monitor, "there-1").what == "repeat"

@@ -20,6 +20,7 @@ from isthmus.hub.lanes import files, terms, turns
 from isthmus.hub.lanes.calls import Result, Turn, execute
 from isthmus.hub.lanes.limits import Breaker, restored
 from isthmus.hub.lanes.metering import Metered
+from isthmus.hub.sync.dialect import Paths
 from isthmus.kernel.actor import Origin, system
 from isthmus.kernel.errors import IsthmusError
 from isthmus.kernel.instant import Instant
@@ -43,6 +44,10 @@ BREATH_SECONDS = 0.01
 FAULT_SECONDS = 15.0
 
 _log = structlog.get_logger(__name__)
+
+
+def _no_way(_kind: str, _from_state: str, _to_state: str) -> list[str] | None:
+    return None
 
 
 class Lane:
@@ -251,7 +256,12 @@ class Lane:
             return []
         busy = {name for each in (*self._tasks.values(), *following) for name in (each.subject, each.key)}
         rows = due.take(work, seconds=CLAIM_SECONDS, lane=self.name, limit=limit, without=busy)
-        return turns.begin(work, rows, self._opened().path) if rows else []
+        return turns.begin(work, rows, self._paths()) if rows else []
+
+    def _paths(self) -> Paths:
+        """Return how the partner's states lead to each other; one that holds no tickets has no states to pass."""
+        found: Paths = getattr(self._opened(), "path", None) or _no_way
+        return found
 
     def _recorded(self, results: list[Result]) -> list[Turn]:
         """Record results together; if that fails, one by one."""
@@ -276,7 +286,7 @@ class Lane:
     def _concluded(self, work: Work, results: Sequence[Result]) -> list[Turn]:
         jitter = random.random()  # noqa: S311 - spreads retries, guards nothing
         self._note(work, results)
-        return turns.conclude(work, results, self._opened().path, jitter)
+        return turns.conclude(work, results, self._paths(), jitter)
 
     def _note(self, work: Work, results: Sequence[Result]) -> None:
         """Keep health, breaker and spent calls where pages and a restart find them."""

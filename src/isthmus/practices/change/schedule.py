@@ -249,3 +249,9 @@ def _planned(row: tuple[Any, ...]) -> Planned:
         change=record, number=number, type=kind, state=state, risk=risk, authorisation=authorisation, starts_at=starts, ends_at=ends,
         finished_at=finished, environment=environment, cis=tuple(cis or ()), version=version,
     )  # fmt: skip
+
+
+def forget() -> None:
+    """Drop what is held: between tests, and after a restore."""
+    with _lock:
+        _held.clear()

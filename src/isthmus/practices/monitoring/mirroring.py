@@ -36,7 +36,7 @@ def set_there(work: Work, silence: Silence, *, by: str, alert: Alert | None = No
             "by": by, "comment": silence.comment, "alert": about,
         }  # fmt: skip
         effects.once(work, name, "silence", payload, key=key, record=silence)
-        mirrors[name] = {"state": ASKED, "mark": _mark(key)}
+        mirrors[name] = {"state": ASKED, "mark": mark_of(key)}
     if mirrors:
         text = f"It is set at {', '.join(sorted(mirrors))} too."
         work.change(silence, {"mirrors": mirrors}, why=[Reason(rule="monitoring.silence.mirror", text=text)])
@@ -88,6 +88,6 @@ def concluded(work: Work, delivery: Delivery, written: Written | None, fault: Fa
         end_there(work, silence, by=telling.SOMEBODY)
 
 
-def _mark(key: str) -> str:
+def mark_of(key: str) -> str:
     """Return the short form of an effect's key that connectors leave in the partner's record."""
     return blake2b(key.encode(), digest_size=8).hexdigest()

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from isthmus.hub import due
+from isthmus.hub.lanes.models import Delivery
 from isthmus.hub.observing import Outcome, Seen, outcome
 from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.instant import DAY, Instant, to_rfc3339
@@ -18,7 +19,7 @@ from isthmus.ledger.work import Work
 from isthmus.practices.incident.loading import chunks, many
 from isthmus.practices.monitoring import plan as plans
 from isthmus.practices.monitoring import service, silences, telling
-from isthmus.practices.monitoring.mirroring import SET
+from isthmus.practices.monitoring.mirroring import SET, mark_of
 from isthmus.practices.monitoring.models import Silence
 from isthmus.practices.monitoring.rules.telling import ASTRAY
 from isthmus.practices.monitoring.surroundings import matchers_of
@@ -33,7 +34,13 @@ def take(work: Work, seens: Sequence[Seen], now: Instant) -> list[Outcome]:
     """Take what sources hold as silences and downtimes; one outcome per observation, in their order."""
     known = _known(seens)
     ours = _ours(work, {each.organisation for each in seens})
-    return [_one(work, each, known, ours, now) for each in seens]
+    told = _told(seens)
+    return [
+        outcome(each, "repeat", reason="The hub set it in place of an acknowledgement.")
+        if told & set(_names(each))
+        else _one(work, each, known, ours, now)
+        for each in seens
+    ]
 
 
 def _one(
@@ -46,9 +53,7 @@ def _one(
     observation, name = seen.observation, seen.connection
     key = observation.external.key
     meant = plans.current().partner_silences(name)
-    mine = ours.get(f"{name}\0{key}") or ours.get(
-        f"{name}\0#{observation.correlation}" if observation.correlation else ""
-    )
+    mine = next((ours[each] for each in _names(seen) if each in ours), None)
     if mine is not None:
         return _of_ours(work, seen, mine, now)
     held = known.get((seen.organisation, name, key))
@@ -156,6 +161,24 @@ def _known(seens: Sequence[Seen]) -> dict[tuple[str, str, str], Silence]:
         for chunk in chunks(keys):
             rows = Silence.objects.filter(organisation=organisation, connection=name, external_key__in=chunk)
             found |= {(organisation, name, each.external_key): each for each in rows}
+    return found
+
+
+def _names(seen: Seen) -> tuple[str, ...]:
+    """Return the names under which a silence of ours may be known: its key, and the mark of the effect that set it."""
+    observation = seen.observation
+    found = (f"{seen.connection}\0{observation.external.key}",)
+    return (*found, f"{seen.connection}\0#{observation.correlation}") if observation.correlation else found
+
+
+def _told(seens: Sequence[Seen]) -> set[str]:
+    """Return the names of silences that were set about single alerts, in place of an acknowledgement."""
+    found: set[str] = set()
+    rows = Delivery.objects.filter(
+        connection__in={each.connection for each in seens}, verb="silence", record_kind="alert"
+    )
+    for name, key, said in rows.order_by("-id").values_list("connection", "key", "outcome")[:OURS_MAX]:
+        found |= {f"{name}\0#{mark_of(key)}", f"{name}\0{said}"}
     return found
 
 

@@ -27,6 +27,11 @@ def begin(work: Work, organisation: str) -> None:
     work.after_commit(lambda: _watched.add(key))
 
 
+def forget() -> None:
+    """Drop what is held about running waits: between tests, and after a restore."""
+    _watched.clear()
+
+
 def again(work: Work, organisation: str) -> None:
     """Set the next look."""
     at = Instant(work.now + STALE_SWEEP_MINUTES * MINUTE)

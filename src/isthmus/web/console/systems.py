@@ -20,6 +20,7 @@ from isthmus.ledger import scope
 from isthmus.ledger.door import perform
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
+from isthmus.practices.monitoring import expecting
 from isthmus.web import probing, visible
 from isthmus.web.console.screen import act, back, found, me, page, screen
 
@@ -41,6 +42,8 @@ class Card:
     received_at: int | None = None
     called: bool = True
     fault: Any = None
+    silent: str = ""
+    """In words, where something is expected of it that stays away."""
 
     def status(self) -> tuple[str, str]:
         """Return (tone, words): the worst thing first."""
@@ -52,6 +55,8 @@ class Card:
             return "warn", "paused"
         if self.state.breaker == "open":
             return "bad", "not answering"
+        if self.silent:
+            return "bad", "silent"
         if self.state.breaker == "half_open":
             return "warn", "being tried again"
         if self.state.failures:
@@ -145,9 +150,9 @@ def probe(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def cards(now: Instant) -> list[Card]:
-    """Return the connections that the open scope shows; four queries however many there are."""
-    del now
+    """Return the connections that the open scope shows; a few queries however many there are."""
     seen = scope.current()
+    silent = {each.connection: each.silent for each in expecting.visible(now)}
     states = {(each.organisation, each.connection): each for each in visible.rows(ConnectionState)}
     waiting = {
         each["lane"]: each
@@ -176,6 +181,7 @@ def cards(now: Instant) -> list[Card]:
                 backlog=queue["count"],
                 oldest=queue["oldest"],
                 received_at=taken.get(name),
+                silent=silent.get(name, ""),
                 called=connection.connector.open is not None
                 and getattr(connection.config, "url", None) != "",
             )
