@@ -24,7 +24,7 @@ from isthmus.kernel.kinds.installation import (
     SHARE,
     SYSTEM_EVENT,
 )
-from isthmus.kernel.kinds.monitoring import ALERT, SILENCE
+from isthmus.kernel.kinds.monitoring import ACCURACY_SAMPLE, ALERT, AUTOMATION_MODE, SILENCE
 from isthmus.kernel.kinds.on_call import (
     ACKNOWLEDGEMENT,
     CONTACT_CARD,
@@ -50,6 +50,8 @@ KINDS: dict[str, RecordKind] = {
         SYSTEM_EVENT,
         ALERT,
         SILENCE,
+        ACCURACY_SAMPLE,
+        AUTOMATION_MODE,
         INCIDENT,
         COMMENT,
         ATTACHMENT,

@@ -12,7 +12,7 @@ ALERT_STATES = ("firing", "resolved", "stale")
 ALERT_DECISIONS = (
     "opened", "joined", "attached_to_parent", "storm", "suppressed_maintenance", "suppressed_silence",
     "suppressed_inhibited", "recorded_only", "drafted", "below_threshold", "informational", "flapping",
-    "waiting", "cleared_while_waiting", "heartbeat",
+    "waiting", "cleared_while_waiting", "heartbeat", "draft_rejected",
 )  # fmt: skip
 BINDINGS = ("id", "key", "name", "alias", "address", "short_name", "topology", "ambiguous", "none")
 
@@ -76,5 +76,38 @@ SILENCE = RecordKind(
         # Where one of the hub's own is mirrored: connection → its key there, and what did not stick.
         Field(name="mirrors", type=FieldType.JSON, data_class=_MACHINE, policy=_HUB),
         Field(name="astray", type=FieldType.BOOLEAN, policy=_HUB),
+    ),
+)
+
+VERDICTS = ("open", "right", "wrong")
+
+ACCURACY_SAMPLE = RecordKind(
+    name="accuracy_sample",
+    table="monitoring_accuracy_sample",
+    fields=(
+        Field(name="alert", type=FieldType.REFERENCE, policy=_HUB, required=True),
+        Field(name="service", type=FieldType.REFERENCE, policy=_HUB),
+        Field(name="alert_class", data_class=_MACHINE, policy=_HUB),
+        Field(name="seed", data_class=_MACHINE, policy=_HUB),
+        # What the hub had decided when the person judged it.
+        Field(name="decision", type=FieldType.CHOICE, choices=ALERT_DECISIONS, policy=_HUB),
+        Field(name="verdict", type=FieldType.CHOICE, choices=VERDICTS, policy=_HUB),
+        Field(name="note", data_class=DataClass.FREE_TEXT, policy=_HUB),
+        Field(name="judged_by", type=FieldType.REFERENCE, policy=_HUB),
+        Field(name="judged_at", type=FieldType.INSTANT, policy=_HUB),
+    ),
+)
+
+AUTOMATION_MODE = RecordKind(
+    name="automation_mode",
+    table="monitoring_automation_mode",
+    fields=(
+        Field(name="service", type=FieldType.REFERENCE, policy=_HUB),
+        Field(name="alert_class", data_class=_MACHINE, policy=_HUB),
+        Field(name="full_permitted", type=FieldType.BOOLEAN, policy=_HUB),
+        Field(name="verdicts", type=FieldType.INTEGER, policy=_HUB),
+        Field(name="wrong", type=FieldType.INTEGER, policy=_HUB),
+        Field(name="said", data_class=_MACHINE, policy=_HUB),
+        Field(name="since", type=FieldType.INSTANT, policy=_HUB),
     ),
 )

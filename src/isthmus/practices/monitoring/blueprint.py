@@ -163,12 +163,29 @@ class CorrelationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     storm: StormSpec = StormSpec()
 
 
+class AccuracySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Full automation of a class (service and `class_label`) holds while people find at least `threshold` (0 to 1;
+    0: not governed) of a random sample of its decisions right. `per_mille` of the alerts are drawn, by `seed`, those
+    kept quiet included; `verdicts_min` verdicts of the last `window` are needed; `strict`: the lower end of the
+    interval (at `confidence`) counts instead of the share itself."""
+
+    threshold: float = 0.0
+    per_mille: int = 50
+    seed: str = "isthmus"
+    verdicts_min: int = 20
+    window: dt.timedelta = dt.timedelta(days=90)
+    confidence: float = 0.95
+    strict: bool = False
+    class_label: str = "alertname"
+
+
 class AutomationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """record, draft or full; by service name, else by severity, else the default."""
+    """record, draft or full; by service name, else by severity, else the default. `accuracy` governs full."""
 
     default: str = "full"
     services: dict[str, str] = {}
     severities: dict[str, str] = {}
+    accuracy: AccuracySpec = AccuracySpec()
 
 
 class TimesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

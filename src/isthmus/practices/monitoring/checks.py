@@ -25,6 +25,7 @@ _FIELDS: Final = frozenset({"labels.*", "summary", "severity", "external_key"})
 
 
 SIMILARITY_LEAST: Final = 50
+LEAST_CONFIDENCE: Final = 0.5
 PARTNER_SILENCES: Final = ("own", "all", "ignore")
 
 
@@ -159,6 +160,22 @@ def _check_words(section: MonitoringSection) -> list[Problem]:
     return problems
 
 
+def _check_accuracy(section: MonitoringSection) -> list[Problem]:
+    spec = section.automation.accuracy
+    bounds = {
+        "threshold": (0 <= spec.threshold <= 1, "Give 0 to 1."),
+        "per_mille": (1 <= spec.per_mille <= 1000, "Give 1 to 1000."),
+        "verdicts_min": (spec.verdicts_min >= 1, "Give 1 or more."),
+        "confidence": (LEAST_CONFIDENCE <= spec.confidence < 1, "Give 0.5 to below 1, such as 0.95."),
+        "class_label": (bool(spec.class_label), "Name a label."),
+    }
+    return [
+        Problem(path=f"/automation/accuracy/{name}", message="out of bounds", remedy=remedy)
+        for name, (fits, remedy) in bounds.items()
+        if not fits
+    ] + duration.check([("/automation/accuracy/window", spec.window)])
+
+
 def check(section: MonitoringSection, _: Any) -> list[Problem]:
     """Find unknown fields, bad patterns and expressions, rules without a condition, full automation without a net."""
     problems = _check_identity("/identity", section.identity)
@@ -184,7 +201,11 @@ def check(section: MonitoringSection, _: Any) -> list[Problem]:
         if each not in PARTNER_SILENCES
     ]
     return (
-        problems + _check_rules(section.correlation.rules) + _check_words(section) + _check_durations(section)
+        problems
+        + _check_rules(section.correlation.rules)
+        + _check_words(section)
+        + _check_accuracy(section)
+        + _check_durations(section)
     )
 
 

@@ -17,7 +17,7 @@ from isthmus.practices.monitoring.grouping import Grouping
 from isthmus.practices.monitoring.models import Alert
 from isthmus.practices.monitoring.plan import Plan
 from isthmus.practices.monitoring.reading import hints
-from isthmus.practices.monitoring.rules import automation, suppression
+from isthmus.practices.monitoring.rules import accuracy, automation, suppression
 from isthmus.practices.monitoring.rules.automation import Level
 from isthmus.practices.monitoring.rules.matching import all_fit
 from isthmus.practices.monitoring.rules.suppression import SourceAlert, Subject
@@ -215,9 +215,19 @@ class Decider:
         level, why = automation.decide(self.plan.automation, self.around.name_of(case.service), case.severity)
         if level is Level.RECORD:
             return _said("recorded_only", why)
+        level, held_back = accuracy.governed(
+            level, policy=self.plan.accuracy, full_permitted=self._full_permitted(case)
+        )
         if level is Level.DRAFT:
-            return _said("drafted", why)
+            return _said("drafted", held_back or why)
         return None
+
+    def _full_permitted(self, case: Case) -> bool | None:
+        """Return what the verdicts about this class of alerts say, None if there are none yet."""
+        if self.plan.accuracy.threshold <= 0:
+            return True
+        name = accuracy.alert_class(self.plan.accuracy, case.labels, case.severity)
+        return self.around.permitted.get((case.service, name))
 
     def _again(self, case: Case, incident: Any) -> Verdict:
         """The alert fires again while its incident is open, or was resolved a short time ago: the same incident."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
-from isthmus.kernel.kinds.monitoring import ALERT, SILENCE
+from isthmus.kernel.kinds.monitoring import ACCURACY_SAMPLE, ALERT, AUTOMATION_MODE, SILENCE
 from isthmus.ledger.columns import JsonColumn, SealedText
 from isthmus.ledger.records import RecordModel
 
@@ -126,5 +126,55 @@ class Silence(RecordModel):
                 fields=["organisation", "connection", "external_key"],
                 condition=~models.Q(external_key=""),
                 name="monitoring_silence_partner",
+            ),
+        ]
+
+
+class AccuracySample(RecordModel):
+    """One alert drawn at random, and what a person said about the hub's decision."""
+
+    kind: ClassVar[str] = ACCURACY_SAMPLE.name
+
+    alert = models.CharField(max_length=26, default="", blank=True)
+    service = models.CharField(max_length=26, default="", blank=True)
+    alert_class = models.TextField(default="", blank=True)
+    seed = models.TextField(default="", blank=True)
+    decision = models.CharField(max_length=24, default="", blank=True)
+    verdict = models.CharField(max_length=8, default="", blank=True)
+    note = SealedText()
+    judged_by = models.CharField(max_length=64, default="", blank=True)
+    judged_at = models.BigIntegerField(null=True)
+
+    class Meta:
+        db_table = ACCURACY_SAMPLE.table
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "alert"], name="monitoring_sample_once"),
+        ]
+        indexes = [
+            models.Index(fields=["organisation", "verdict", "id"], name="monitoring_sample_verdict"),
+            models.Index(
+                fields=["organisation", "service", "alert_class", "judged_at"], name="monitoring_sample_class"
+            ),
+        ]
+
+
+class AutomationMode(RecordModel):
+    """What the verdicts of one class permit now; its history is the history of this record."""
+
+    kind: ClassVar[str] = AUTOMATION_MODE.name
+
+    service = models.CharField(max_length=26, default="", blank=True)
+    alert_class = models.TextField(default="", blank=True)
+    full_permitted = models.BooleanField(default=False)
+    verdicts = models.BigIntegerField(null=True)
+    wrong = models.BigIntegerField(null=True)
+    said = models.TextField(default="", blank=True)
+    since = models.BigIntegerField(null=True)
+
+    class Meta:
+        db_table = AUTOMATION_MODE.table
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "service", "alert_class"], name="monitoring_mode_once"
             ),
         ]

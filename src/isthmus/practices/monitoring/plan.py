@@ -14,7 +14,7 @@ from isthmus.practices.monitoring.blueprint import (
     MatcherSpec,
     MonitoringSection,
 )
-from isthmus.practices.monitoring.rules import automation, identity, telling
+from isthmus.practices.monitoring.rules import accuracy, automation, identity, telling
 from isthmus.practices.monitoring.rules.groups import GroupRule, Policy
 from isthmus.practices.monitoring.rules.matching import Matcher
 from isthmus.practices.monitoring.rules.stability import Times
@@ -33,6 +33,7 @@ class Plan:
     policy: Policy
     times: Times
     automation: automation.Automation
+    accuracy: accuracy.Policy
     heartbeats: dict[str, tuple[Matcher, ...]]
     reports: tuple[int, int]
     _specs: dict[str, identity.IdentitySpec]
@@ -148,6 +149,16 @@ def compiled(section: MonitoringSection) -> Plan:
             severities={
                 name: automation.Level(level) for name, level in section.automation.severities.items()
             },
+        ),
+        accuracy=accuracy.Policy(
+            threshold=section.automation.accuracy.threshold,
+            per_mille=section.automation.accuracy.per_mille,
+            seed=section.automation.accuracy.seed,
+            verdicts_min=section.automation.accuracy.verdicts_min,
+            window=microseconds(section.automation.accuracy.window),
+            confidence=section.automation.accuracy.confidence,
+            strict=section.automation.accuracy.strict,
+            class_label=section.automation.accuracy.class_label,
         ),
         heartbeats={
             name: _matchers(each.heartbeat) for name, each in section.expected.items() if each.heartbeat

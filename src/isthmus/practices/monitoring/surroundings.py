@@ -9,7 +9,7 @@ from isthmus.kernel.instant import Instant
 from isthmus.practices.configuration import service as configuration
 from isthmus.practices.configuration.service import Binding
 from isthmus.practices.incident.nearby import ChangesNear
-from isthmus.practices.monitoring.models import Alert
+from isthmus.practices.monitoring.models import Alert, AutomationMode
 from isthmus.practices.monitoring.models import Silence as SilenceRecord
 from isthmus.practices.monitoring.plan import Plan
 from isthmus.practices.monitoring.rules.matching import Matcher
@@ -17,6 +17,7 @@ from isthmus.practices.monitoring.rules.suppression import Silence, SourceAlert,
 
 SILENCES_MAX = 1_000
 SOURCES_MAX = 5_000
+CLASSES_MAX = 10_000
 
 
 def matchers_of(stored: Iterable[Mapping[str, str]] | None) -> tuple[Matcher, ...]:
@@ -111,6 +112,13 @@ class Surroundings:
             for each in rows.defer("comment").order_by("id")[:SILENCES_MAX]
             if each.id not in self._ended
         )
+
+    @cached_property
+    def permitted(self) -> dict[tuple[str, str], bool]:
+        """Return (service, alert class) → whether sampled accuracy permits full automation."""
+        rows = AutomationMode.objects.filter(organisation=self.organisation)
+        columns = ("service", "alert_class", "full_permitted")
+        return {(row[0], row[1]): row[2] for row in rows.values_list(*columns)[:CLASSES_MAX]}
 
     def sources(self, *, without: Iterable[str] = ()) -> list[SourceAlert]:
         """Return the firing alerts that may inhibit others, except those given (by id)."""

@@ -10,7 +10,7 @@ from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import service as incidents
 from isthmus.practices.incident.loading import many
-from isthmus.practices.monitoring import group_wait, index, service, silences, watch, windows
+from isthmus.practices.monitoring import accuracy, group_wait, index, service, silences, watch, windows
 from isthmus.practices.monitoring.batch import SUPPRESSED, TIMER
 from isthmus.practices.monitoring.models import Alert, Silence
 from isthmus.practices.monitoring.plan import current as current_plan
@@ -148,3 +148,4 @@ def register() -> None:
     due.register(group_wait.WAIT, wait_over)
     due.register(silences.SILENCE_EXPIRY, expire_silence)
     due.register(watch.STALE_SWEEP, sweep_stale)
+    due.register(watch.SAMPLE, accuracy.sample)

@@ -1,4 +1,7 @@
-"""The wait that looks for alerts whose source fell silent: one per organisation, set when its first alert comes."""
+"""The waits that go on as long as there are alerts: one per organisation and kind, set when its first alert comes.
+
+One looks for alerts whose source fell silent, one draws samples for people's verdicts.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from isthmus.ledger.work import Work
 
 STALE_SWEEP: Final = "monitoring.stale"
 STALE_SWEEP_MINUTES: Final = 5
+SAMPLE: Final = "monitoring.sample"
 
 _watched: set[tuple[str, str]] = set()
 
@@ -22,8 +26,12 @@ def begin(work: Work, organisation: str) -> None:
     key = (str(connection.settings_dict["NAME"]), organisation)
     if key in _watched:
         return
-    if not Due.objects.filter(organisation=organisation, what=STALE_SWEEP, subject=organisation).exists():
-        again(work, organisation)
+    rows = Due.objects.filter(organisation=organisation, what__in=(STALE_SWEEP, SAMPLE), subject=organisation)
+    running = set(rows.values_list("what", flat=True))
+    at = Instant(work.now + STALE_SWEEP_MINUTES * MINUTE)
+    for what in (STALE_SWEEP, SAMPLE):
+        if what not in running:
+            due.schedule(work, what, organisation, at, organisation=organisation)
     work.after_commit(lambda: _watched.add(key))
 
 
