@@ -8,6 +8,7 @@ import typer
 
 import isthmus
 from isthmus.cli import (
+    accuracy,
     alerts,
     audit,
     configuration,
@@ -50,6 +51,7 @@ alerts.add_to(app)
 on_call.add_to(app)
 incidents.add_to(app)
 desks.add_to(app)
+accuracy.add_to(app)
 audit.add_to(app)
 app.add_typer(gate.app, name="gate")
 app.add_typer(sla.app, name="sla")

@@ -24,6 +24,7 @@ READ: Final = {
     "conflict": "conflict:read", "link": "link:read", "sla_clock": "sla:read", "sla_partner_clock": "sla:read", "approval": "approval:read",
     "escalation": "oncall:read", "notification": "oncall:read", "acknowledgement": "oncall:read", "rota_override": "oncall:read",
     "contact_card": "people:read",
+    "accuracy_sample": "alert:read", "automation_mode": "alert:read",
     "person": "people:read", "role_grant": "people:read", "service_account": "token:read", "generation": "configuration:read",
 }  # fmt: skip
 _NOT_BY_TRACE: Final = ("contact_card", "person", "role_grant", "service_account", "generation")

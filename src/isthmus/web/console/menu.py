@@ -28,6 +28,7 @@ SCREENS: Final[tuple[Screen, ...]] = (
     Screen(
         name="Waiting", path="/waiting", permission="incident:read", question="What waits for whom, how long already?"
     ),
+    Screen(name="Drafts", path="/drafts", permission="alert:read", question="Is this an incident?"),
     Screen(name="Changes", path="/changes", permission="change:read", question="What will touch what, and may it?"),
     Screen(name="On call", path="/on-call", permission="oncall:read", question="Who is on call, and who was told?"),
     Screen(name="Map", path="/map", permission="ci:read", question="What depends on this?"),
@@ -41,6 +42,10 @@ SCREENS: Final[tuple[Screen, ...]] = (
         name="Conflicts", path="/conflicts", permission="conflict:read", question="Which value is right?", group="Hub"
     ),
     Screen(name="Sources", path="/sources", permission="alert:read", question="Is every source heard from?", group="Hub"),
+    Screen(
+        name="Accuracy", path="/accuracy", permission="alert:read", question="How far may the hub decide alone?",
+        group="Proof",
+    ),
     Screen(name="Trace", path="/trace", permission="trace:read", question="How did this come to be?", group="Proof"),
     Screen(name="Audit", path="/audit", permission="audit:read", question="Can I believe this?", group="Proof"),
     Screen(

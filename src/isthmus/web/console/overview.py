@@ -67,6 +67,9 @@ def _needs(actor: Actor, cards: Iterable[systems.Card], now: Instant) -> list[Ne
     found += [_sick(card) for card in cards if card.status()[0] == "bad"]
     if permissions.allowed(actor, "approval:read"):
         found += _approvals(actor)
+    if permissions.allowed(actor, "alert:read"):
+        found += _drafts()
+        found += _fallen()
     if permissions.allowed(actor, "conflict:read"):
         found += _conflicts()
     if permissions.allowed(actor, "delivery:read"):
@@ -159,6 +162,31 @@ def _dead() -> list[Need]:
             why=f"{rows[0].cause} {rows[0].remedy}", href=f"/deliveries?connection={name}&state=dead", at=rows[0].updated_at,
         )
         for name, rows in lanes.items()
+    ]  # fmt: skip
+
+
+def _drafts() -> list[Need]:
+    rows = records.of("alert").filter(decision="drafted", open=True, state="firing").order_by("created_at")
+    return [
+        Need(
+            rank="soon", tone="warn", label="Draft", text=each.summary or each.identity, why="Is this an incident?",
+            href="/drafts", at=each.created_at,
+        )
+        for each in rows[:PER_KIND_MAX]
+    ]  # fmt: skip
+
+
+def _fallen() -> list[Need]:
+    """Classes of alerts that lost full automation lately: somebody should know why."""
+    rows = records.of("automation_mode").filter(
+        full_permitted=False, wrong__gt=0, since__gt=source.now() - LOOK_BACK
+    )
+    return [
+        Need(
+            rank="conflict", tone="warn", label="Accuracy", text=f"{each.alert_class} is drafted", why=each.said,
+            href="/accuracy", at=each.since,
+        )
+        for each in rows.order_by("since")[:PER_KIND_MAX]
     ]  # fmt: skip
 
 

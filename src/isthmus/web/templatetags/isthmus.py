@@ -46,6 +46,12 @@ def humane(name: object) -> str:
     return words(name)
 
 
+@register.filter
+def share(part: float | None) -> str:
+    """Return a share of one as a percentage with one decimal: `91.2 %`."""
+    return "–" if part is None else f"{part * 100:.1f} %"
+
+
 @register.simple_tag
 def badge(state: object, label: str = "", tone: str = "") -> SafeString | str:
     """A state as a mark, a colour and a word."""
