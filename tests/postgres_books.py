@@ -64,6 +64,10 @@ class Books:
         if self.uses >= USES_MAX or not self._emptied():
             self.session.execute(f"DROP DATABASE IF EXISTS {self.held} WITH (FORCE)")
             self.held = ""
+            return
+        # Processes remember things by the name of their database: the next test's is another one.
+        before, self.held = self.held, f"book_{uuid4().hex[:12]}"
+        self.session.execute(f"ALTER DATABASE {before} RENAME TO {self.held}")
 
     def _connected(self) -> Any:
         return psycopg.connect(self.server.get_uri(database=self.held), autocommit=True)

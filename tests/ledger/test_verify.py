@@ -320,3 +320,21 @@ def test_many_changes_stay_verifiable(told):
     seal(told.book)
     report = audit.verify_store()
     assert report.ok, [str(each) for each in report.findings]
+
+
+def test_an_entry_with_any_byte_changed_is_a_finding_and_never_the_end_of_the_verifier(told):
+    """A verifier that stops at a broken entry would hide every other one."""
+    from isthmus.ledger.verify.findings import Report
+
+    from isthmus.ledger.verify import replay
+
+    entry = Entry.objects.get(record=told.first.id, version=1)
+    columns = tuple(getattr(entry, name) for name in replay._COPIES)
+    raw = bytes(entry.body)
+    for place in range(len(raw)):
+        for other in (raw[place] ^ 1, 0, ord("7"), ord("]")):
+            body = raw[:place] + bytes([other]) + raw[place + 1 :]
+            report, state = Report(), {}
+            held = replay._compare_columns(report, columns, body)
+            if held is not None:
+                replay._apply(report, state, held)

@@ -137,17 +137,17 @@ def postpone(work: Work, row: Due, at: Instant, *, error: str = "", attempts: in
     work.advance(Due, where={"id": row.id, "epoch": row.epoch}, values={**values, "epoch": row.epoch + 1})
 
 
-def release(now: Instant) -> int:
-    """Give back what lanes and polls of a dead process had claimed; return how many rows.
+def release(now: Instant, *, lane: str = "") -> int:
+    """Give back what lanes and polls (or one lane) of a dead process had claimed; return how many rows.
 
-    For a caller that knows every claimer to be dead (the data directory's lock proves it): a restart then
-    goes on at once instead of when the claims run out. A row that was claimed `RELEASE_ATTEMPTS_MAX` times
-    in a row keeps its claim: it may be what kills the process.
+    For a caller that knows every claimer to be dead (the data directory's lock proves it, or the lane's lease that
+    was just taken over): a restart then goes on at once instead of when the claims run out. A row that was
+    claimed `RELEASE_ATTEMPTS_MAX` times in a row keeps its claim: it may be what kills the process.
     """
     rows = list(
-        Due.objects.filter(claimed_until__gt=now, attempts__lt=RELEASE_ATTEMPTS_MAX).exclude(lane="")[
-            :RELEASE_MAX
-        ]
+        (Due.objects.filter(lane=lane) if lane else Due.objects.exclude(lane=""))
+        .filter(claimed_until__gt=now, attempts__lt=RELEASE_ATTEMPTS_MAX)
+        .order_by("due_at")[:RELEASE_MAX]
     )
 
     def act(work: Work) -> None:

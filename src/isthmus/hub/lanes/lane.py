@@ -156,7 +156,7 @@ class Lane:
             self._tasks[asyncio.create_task(self._call(turn))] = turn
 
     async def _call(self, turn: Turn) -> Result:
-        metered = Metered(self._opened(), self.terms.bucket, self._seconds_max)
+        metered = Metered(self._opened(), self.terms, self._seconds_max)
         return await execute(metered, turn)
 
     def _judge(self, results: Sequence[Result]) -> None:
@@ -205,6 +205,10 @@ class Lane:
         self._lease_sure_until = int(now) + HELD_FOR // 3 if self._lease is not None else 0
         if before is not None and self._lease != before:
             self._loaded = False
+        if self._lease is not None and self._lease != before and not self._tasks:
+            # Whoever drove the lane before is gone, or fenced off: what it had under way is an unknown outcome,
+            # which is looked up after the wait-out, and need not wait for the end of its claim as well.
+            due.release(now, lane=self.name)
         return self._lease is not None
 
     def _restore(self) -> None:

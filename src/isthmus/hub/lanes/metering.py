@@ -1,4 +1,5 @@
-"""A client that keeps the lane's terms: every request takes its turn in the bucket, every verb is bounded."""
+"""A client that keeps the lane's terms: every request takes its turn in the bucket and waits out a `Retry-After`,
+every verb is bounded."""
 
 from __future__ import annotations
 
@@ -7,8 +8,8 @@ from typing import Any
 
 from isthmus.connectors.kit import pacing
 from isthmus.connectors.kit.ports import TicketSystem
-from isthmus.hub.lanes.limits import Bucket
-from isthmus.kernel.errors import Retryable, UnknownOutcome
+from isthmus.hub.lanes.terms import Terms
+from isthmus.kernel.errors import IsthmusError, Retryable, UnknownOutcome
 from isthmus.kernel.instant import SECOND
 from isthmus.ledger.ids import source
 
@@ -20,8 +21,8 @@ class Metered:
     """Stands before a client. Waiting for a turn does not count as the partner's time: a request that never
     left has no unknown outcome."""
 
-    def __init__(self, client: TicketSystem, bucket: Bucket, seconds_max: float) -> None:
-        self._client, self._bucket, self._seconds_max = client, bucket, seconds_max
+    def __init__(self, client: TicketSystem, terms: Terms, seconds_max: float) -> None:
+        self._client, self._terms, self._seconds_max = client, terms, seconds_max
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._client, name)
@@ -31,8 +32,12 @@ class Metered:
         async def call(*args: Any, **more: Any) -> Any:
             try:
                 async with asyncio.timeout(self._seconds_max) as limit:
-                    pacing.pace(_Turns(self._bucket, limit))
+                    pacing.pace(_Turns(self._terms, limit))
                     return await found(*args, **more)
+            except IsthmusError as fault:
+                # At once, not when the result is recorded: other calls of this lane are about to go out.
+                self._terms.hold(getattr(fault, "after_seconds", None))
+                raise
             except TimeoutError:
                 kind = Retryable if name in _READS else UnknownOutcome
                 raise kind(
@@ -46,14 +51,19 @@ class Metered:
 class _Turns:
     """Hands out the turns of one verb, and gives the time spent waiting back to its limit."""
 
-    def __init__(self, bucket: Bucket, limit: asyncio.Timeout) -> None:
-        self._bucket, self._limit = bucket, limit
+    def __init__(self, terms: Terms, limit: asyncio.Timeout) -> None:
+        self._terms, self._limit = terms, limit
 
     async def __call__(self) -> None:
         now = source.now()
-        seconds = (self._bucket.reserve(now) - now) / SECOND
-        if seconds > 0:
-            until = self._limit.when()
-            if until is not None:
-                self._limit.reschedule(until + seconds)
-            await asyncio.sleep(seconds)
+        await self._wait((self._terms.bucket.reserve(now) - now) / SECOND)
+        while (left := (self._terms.hold_until - source.now()) / SECOND) > 0:
+            await self._wait(left)
+
+    async def _wait(self, seconds: float) -> None:
+        if seconds <= 0:
+            return
+        until = self._limit.when()
+        if until is not None:
+            self._limit.reschedule(until + seconds)
+        await asyncio.sleep(seconds)

@@ -6,7 +6,7 @@ import base64
 import json
 import sqlite3
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from isthmus.ledger.verify.findings import Report
 from isthmus.ledger.verify.sources import has_table
@@ -85,6 +85,9 @@ def _compare_columns(report: Report, columns: tuple[Any, ...], raw: bytes) -> di
     except (ValueError, KeyError, TypeError):
         report.find(COLUMNS, where, "its body is not an entry: it was edited")
         return None
+    if not _readable(body):
+        report.find(COLUMNS, where, "its body is not an entry: it was edited")
+        return None
     if body["format"] not in _FORMATS:
         report.find(COLUMNS, where, f"its format {body['format']!r} is unknown to this verifier")
         return None
@@ -93,6 +96,19 @@ def _compare_columns(report: Report, columns: tuple[Any, ...], raw: bytes) -> di
             if inside != column:
                 report.find(COLUMNS, where, f"column {name} says {column!r}, the sealed body says {inside!r}")
     return body
+
+
+_TYPES: Final[dict[str, type]] = {
+    "format": int, "version": int, "record": str, "kind": str, "organisation": str, "recorded_at": int, "occurred_at": int,
+    "channel": str, "synthetic": bool, "trace": str, "changes": dict,
+}  # fmt: skip
+
+
+def _readable(body: dict[str, Any]) -> bool:
+    """Return whether a body has what the replay reads: an edited one must be a finding, not the end of it."""
+    return all(isinstance(body.get(name), wanted) for name, wanted in _TYPES.items()) and all(
+        isinstance(pair, list) and len(pair) == 2 for pair in body["changes"].values()
+    )
 
 
 def _apply(report: Report, state: dict[str, Any], body: dict[str, Any]) -> None:
