@@ -324,9 +324,8 @@ def test_many_changes_stay_verifiable(told):
 
 def test_an_entry_with_any_byte_changed_is_a_finding_and_never_the_end_of_the_verifier(told):
     """A verifier that stops at a broken entry would hide every other one."""
-    from isthmus.ledger.verify.findings import Report
-
     from isthmus.ledger.verify import replay
+    from isthmus.ledger.verify.findings import Report
 
     entry = Entry.objects.get(record=told.first.id, version=1)
     columns = tuple(getattr(entry, name) for name in replay._COPIES)
