@@ -34,6 +34,7 @@ def check(section: OnCallSection, parsed: Parsed) -> list[Problem]:
         *_check_shares(section, parsed),
         *_check_references(section, parsed),
         *_check_words(section),
+        *_check_names(section),
         *_check_spans(section),
     ]
 
@@ -305,6 +306,17 @@ def _check_words(section: OnCallSection) -> Iterator[Problem]:
                         message=f"There is no place {{{place}}}.",
                         remedy=f"Places are: {', '.join(wording.NAMES)}.",
                     )
+
+
+def _check_names(section: OnCallSection) -> Iterator[Problem]:
+    """Names are kept with every record that mentions them: they have a length."""
+    given = [
+        *((f"/channels/{name}", name, 48) for name in section.channels),
+        *((f"/policies/{index}/name", each.name, 100) for index, each in enumerate(section.policies)),
+    ]
+    for path, name, most in given:
+        if not 1 <= len(name) <= most:
+            yield Problem(path=path, message=f"A name has 1 to {most} characters.", remedy="Shorten it.")
 
 
 def _check_spans(section: OnCallSection) -> list[Problem]:
