@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import string
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from isthmus.kernel.actor import Actor, ActorKind
 from isthmus.kernel.errors import Conflict, Forbidden, NotFound, Rejected
@@ -313,3 +315,30 @@ def test_the_book_of_a_forwarded_case_verifies(two):
     sealer.seal_once(two.book.clock.now())
     report = audit.verify_store()
     assert report.ok, report.findings
+
+
+@pytest.mark.skipif(
+    os.environ.get("ISTHMUS_TEST_STORE") != "postgres", reason="row-level security is PostgreSQL's"
+)
+def test_row_level_security_lets_a_contract_write_on_both_sides_and_nothing_else(two):
+    with connection.cursor() as cursor:
+        for statement in (
+            "DROP ROLE IF EXISTS ordinary", "CREATE ROLE ordinary", "GRANT ALL ON ALL TABLES IN SCHEMA public TO ordinary",
+            "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO ordinary", "SET ROLE ordinary",
+        ):  # fmt: skip
+            cursor.execute(statement)
+    connection.isthmus_may_copy = None
+    try:
+        incident = two.open()
+        two.on(incident, service.update, {"root_cause": "x"})
+        row = offer(two, incident, "vendor")
+        answer(two, row, two.vic, custody.accept)
+        with scope.within({two.vendor}):
+            assert [each.id for each in Incident.objects.all()] == [row.counterpart]
+            assert Custody.objects.count() == 0, "the line stands in the giver's organisation"
+        answer(two, row, two.vic, custody.hand_back, reason="Done.")
+        assert ledger.of(two.again(incident)).holder == "service-desk"
+    finally:
+        with connection.cursor() as cursor:
+            for statement in ("RESET ROLE", "DROP OWNED BY ordinary", "DROP ROLE ordinary"):
+                cursor.execute(statement)
