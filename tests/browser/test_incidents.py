@@ -176,6 +176,30 @@ def test_a_major_incident_is_declared_and_stood_down(hub, browser):
     assert hub.ada.get(f"/incidents/{incident['id']}")["major"] is False
 
 
+def test_the_war_room_is_read_at_a_glance_on_a_phone_and_tells_those_concerned(hub, browser):
+    incident, keys = hub.new_incident("All tills of the north are down")
+    page = browser.open("ada", f"/incidents/{incident['id']}")
+    opened(page, "Declare major")
+    page.fill("#major-owner", "Incident command")
+    page.click("button:has-text('Declare a major incident')")
+    done(page)
+    page = browser.open("ada", f"/incidents/{incident['id']}/war-room", phone=True)
+    height = page.evaluate("window.innerHeight")
+    for what in ("Holds it", "Next update"):
+        box = page.locator("#glance .card", has_text=what).bounding_box()
+        assert box["y"] + box["height"] <= height, f"{what} is below the fold"
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("window.innerWidth")
+    page.fill("#tell", "We know the cause.")
+    page.click("button:has-text('Tell them')")
+    done(page)
+    until(
+        "the update at snow",
+        lambda: "We know the cause." in str(hub.desks.ticket("snow", keys["snow"]).comments),
+    )
+    page.reload()
+    assert page.locator("#updates .bubble").all_inner_texts() == ["We know the cause."]
+
+
 def test_a_suspect_change_is_judged_on_the_incident(hub, browser):
     incident = hub.incident_of("QueueBacklog")
     page = browser.open("ada", f"/incidents/{incident['id']}")

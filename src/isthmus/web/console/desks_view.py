@@ -82,13 +82,15 @@ def held(incident: Incident, actor: Actor, now: Instant) -> Held:
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """The procedure of a major incident: triggers by owner, parts, refused triggers."""
+    """The procedure of a major incident: triggers by owner, parts, refused triggers. `enforced`: somebody is known
+    to belong to one of the owners, so that others can be refused."""
 
     procedure: Any
     triggers: list[tuple[str, str, str, bool]]
     people: list[tuple[str, str]]
     asked: list[Any]
     names: dict[str, str]
+    enforced: bool
 
 
 def room(incident: Incident, actor: Actor) -> Room | None:
@@ -112,11 +114,12 @@ def room(incident: Incident, actor: Actor) -> Room | None:
         people=[(name, (procedure.people or {}).get(name, "")) for name in major.PARTS],
         asked=asked,
         names=people.labels(each.asked_by for each in asked),
+        enforced=any(desks.closed(each) for each in {procedure.owner, *table.values()}),
     )
 
 
 def _mine(actor: Actor, desk: str, incident: Incident) -> bool:
-    return not desks.closed(desk) or desks.acts_for(actor, desk, incident.organisation)
+    return desks.closed(desk) and desks.acts_for(actor, desk, incident.organisation)
 
 
 def waits_of(incident: Incident) -> list[Wait]:
