@@ -373,10 +373,3 @@ ALERTS = {
     "fields": {"labels": "/labels", "severity": "/severity", "summary": "/summary", "state": "/state"},
 }
 """What a monitoring system of the stories sends."""
-TICKETS = {
-    "kind": "incident",
-    "key": "/id",
-    "event_id": "/event",
-    "fields": {"title": "/title", "description": "/text", "priority": "/priority"},
-}
-"""What a desk without an API sends: one incident per body."""

@@ -22,6 +22,7 @@ from isthmus.hub import live
 from isthmus.hub.lanes.models import Delivery
 from isthmus.hub.models import ConnectionState, Due, ParkedMessage
 from isthmus.hub.tail import Change, Tail
+from isthmus.identity import people
 from isthmus.identity.roles import NEVER_BY_TOKEN, PERMISSIONS, ROLES
 from isthmus.kernel.instant import DAY, HOUR
 from isthmus.kernel.kinds import KINDS
@@ -425,6 +426,28 @@ def test_no_page_of_the_console_shows_anything_of_the_other_organisation(world):
                 leaks.append((question, found))
     assert leaks == []
     assert answered > 150
+
+
+def test_who_may_read_a_kind_here_and_only_other_kinds_there_sees_that_kind_of_here_only(world):
+    """Every role in A, a viewer in B: people, tokens, the journal and the blueprint of B are not theirs to read."""
+    both = world.desk.add_person("amber-both", *ROLES, organisation=world.a.organisation)
+    world.desk.book.perform(
+        lambda work: people.grant(work, holder=both, role="viewer", organisation=world.b.organisation)
+    )
+    people.forget()
+    client = world.desk.client()
+    world.desk.sign_in(client, "amber-both")
+    unread = ["/people", "/tokens", "/audit", "/api/v1/people", "/api/v1/tokens", "/api/v1/journal"]
+    assert not {"people:read", "token:read", "audit:read"} & ROLES["viewer"]
+    read = ["/incidents", "/changes", "/alerts", "/api/v1/incidents", "/api/v1/changes", "/api/v1/alerts"]
+    with scope.within(()):
+        answers = {url: client.get(url) for url in [*unread, *read]}
+        story = client.get(f"/api/v1/traces/{world.b.ids['person']}")
+    assert {each.status_code for each in answers.values()} == {200}
+    shown = [url for url, answer in answers.items() if world.traces_of_b(text_of(answer))]
+    assert shown == read, "the twin: what a viewer may read there is shown"
+    assert all(world.a.word in text_of(answers[url]) for url in unread)
+    assert story.status_code == 404
 
 
 def test_the_same_walk_as_the_owner_does_see_it_all(world):

@@ -60,6 +60,12 @@ def everywhere(why: str) -> Iterator[None]:
         yield
 
 
+def narrow(organisations: Iterable[str]) -> None:
+    """See these organisations only, of those that are visible, until the open scope ends."""
+    seen, wanted = current(), frozenset(organisations)
+    _scope.set(_Scope(wanted if seen is None else seen & wanted))
+
+
 def current() -> frozenset[str] | None:
     """Return the visible organisations, or None where everything is visible; raise outside any scope."""
     found = _scope.get()

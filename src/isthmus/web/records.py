@@ -41,9 +41,9 @@ def models() -> dict[str, type[RecordModel]]:
     }
 
 
-def hidden_from(actor: Actor) -> frozenset[str]:
-    """Return the kinds that a trace does not show to this actor."""
-    return frozenset(kind for kind in _NOT_BY_TRACE if not permissions.allowed(actor, READ[kind]))
+def hidden_from(actor: Actor, kind: str, organisation: str) -> bool:
+    """Return whether a trace does not show records of this kind of this organisation to the actor."""
+    return kind in _NOT_BY_TRACE and not permissions.allowed(actor, READ[kind], organisation)
 
 
 def of(kind: str) -> Any:

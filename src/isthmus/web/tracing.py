@@ -68,17 +68,15 @@ class Story:
 def story(wanted: str, actor: Actor) -> Story:
     """Return the story around any id, as far as `actor` may see it; `NotFound` if nothing visible answers to it."""
     wanted = wanted.strip()
-    hidden = records.hidden_from(actor)
-    starts = [each for each in resolve(wanted) if each[0] not in hidden]
     entries = reading.by_trace(wanted) if _TRACE.match(wanted) else []
-    entries = [each for each in entries if each.kind not in hidden]
-    if not starts and not entries:
+    entries = [each for each in entries if not records.hidden_from(actor, each.kind, each.organisation)]
+    found = Story(asked=wanted)
+    _gather(found, [*resolve(wanted), *((each.kind, each.record) for each in entries)], actor)
+    if not found.members and not entries:
         raise NotFound(
             f"Nothing that you may see answers to “{wanted[:80]}”.",
             remedy="Check the id, or ask who may see it.",
         )
-    found = Story(asked=wanted)
-    _gather(found, [*starts, *((each.kind, each.record) for each in entries)], hidden)
     _read(found, entries)
     _find_gaps(found)
     return found
@@ -101,17 +99,21 @@ def resolve(wanted: str) -> list[tuple[str, str]]:
     return found
 
 
-def _gather(found: Story, starts: Iterable[tuple[str, str]], hidden: frozenset[str]) -> None:
+def _gather(found: Story, starts: Iterable[tuple[str, str]], actor: Actor) -> None:
     """Follow references both ways until nothing new turns up or the story is too long."""
     seen: dict[str, str] = {}
     wave = {record: kind for kind, record in starts if kind in records.models()}
     members: dict[str, tuple[str, Any]] = {}
     while wave and len(members) < RECORDS_MAX:
         seen.update(wave)
-        loaded = _load(wave)
+        loaded = {
+            key: (kind, each)
+            for key, (kind, each) in _load(wave).items()
+            if not records.hidden_from(actor, kind, each.organisation)
+        }
         members.update(loaded)
         near = _forward(loaded) | _backward(loaded)
-        wave = {key: kind for key, kind in near.items() if key not in seen and kind not in hidden}
+        wave = {key: kind for key, kind in near.items() if key not in seen}
     found.cut = bool(wave)
     found.members = sorted(members.values(), key=lambda each: (each[1].created_at, each[1].id))
 

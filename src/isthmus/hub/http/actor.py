@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 
 from isthmus.identity import permissions
-from isthmus.kernel.actor import Actor, Origin
+from isthmus.kernel.actor import Actor, ActorKind, Origin
 from isthmus.kernel.errors import IsthmusError, Rejected
+from isthmus.ledger import scope
+
+READ = ":read"
 
 
 class Unauthenticated(IsthmusError):
@@ -59,9 +62,15 @@ def of(request: HttpRequest) -> Actor:
 
 
 def require(request: HttpRequest, permission: str, organisation: str = "") -> Actor:
-    """Return the actor if it holds `permission` (in `organisation`, or anywhere), else raise."""
+    """Return the actor if it holds `permission` (in `organisation`, or anywhere), else raise.
+
+    Asked for reading anywhere, the rest of the request sees those organisations only in which the actor may
+    read this: whoever reads people here and incidents there does not read the people of there.
+    """
     actor = of(request)
     permissions.require(actor, permission, organisation)
+    if not organisation and permission.endswith(READ) and actor.kind is not ActorKind.SYSTEM:
+        scope.narrow(permissions.organisations_with(actor, permission))
     return actor
 
 

@@ -36,7 +36,7 @@ def screen(permission: str) -> Callable[[View[P]], View[P]]:
             if actor is None:
                 return redirect_to_login(request.get_full_path())
             try:
-                permissions.require(actor, permission)
+                callers.require(request, permission)
                 return view(request, *args, **kwargs)
             except IsthmusError as error:
                 return refused(request, error)
