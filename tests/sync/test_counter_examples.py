@@ -207,8 +207,9 @@ def test_r7_a_write_that_never_takes_is_parked_in_sight(kind):
     rested, flag, writes = ends(ON)
     assert (rested, flag) == (True, "divergent")
     assert writes <= 4
-    if kind != "refuses":  # a refusal is parked at once; repeated silence needs the bound
-        assert ends(without(park=False))[0] is False
+    # A refusal is parked at once; repeated silence needs the bound.
+    off = without(park_refused=False) if kind == "refuses" else without(park=False)
+    assert ends(off)[0] is False
 
 
 def test_r8_two_rewriters_in_a_chain_come_to_an_end():

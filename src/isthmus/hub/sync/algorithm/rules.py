@@ -26,6 +26,7 @@ class Rules:
     wait_out: bool = True  # R6b: a late request lands after the look-up and makes a twin
     wait_from_unknown: bool = True  # R6b: counted from the intent, the wait is too short
     park: bool = True  # R7: a refusing or ignoring partner is written for ever
+    park_refused: bool = True  # R7: what a partner refuses is sent again without end
     hop_bound: bool = True  # R8: non-idempotent rewriters in a chain never end
     set_deltas: bool = True  # R9: an element added in between is deleted
     park_unexplained: bool = True  # R10: rewriting partners grow a set without end

@@ -91,7 +91,8 @@ def refused(
     elif not named and len(operation.sent) > 1 and operation.kind == "patch":
         draft.link = structs.replace(draft.link, singly=tuple(operation.sent))
     else:
-        for name in named or (operation.sent if operation.kind == "patch" else ()):
+        wrong = named or (operation.sent if operation.kind == "patch" else ())
+        for name in wrong if context.rules.park_refused else ():
             sent = operation.sent[name]
             park(
                 draft,
