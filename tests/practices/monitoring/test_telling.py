@@ -291,3 +291,17 @@ def test_a_view_inside_a_repeated_event_counts_too(monitor: Any) -> None:
     assert (alert.silenced, alert.occurrences, alert.notifications) == (True, 1, 2)
     monitor.book.perform(lambda work: service.count_repeats(work, [seen], work.now))
     assert monitor.alerts()[0].version == alert.version, "the same view again adds no entry"
+
+
+@pytest.mark.parametrize(("seconds", "astray"), [(10, False), (120, True)])
+def test_a_closing_that_the_source_answers_and_does_not_keep_is_said(
+    monitor: Any, partner: Partner, *, seconds: int, astray: bool
+) -> None:
+    fire(monitor)
+    act(monitor, "resolve")
+    partner.work()
+    monitor.book.clock.forward(seconds=seconds)
+    fire(monitor)
+    (alert,) = monitor.alerts()
+    assert alert.astray == astray
+    assert ("still fires" in alert.told["resolve"].get("why", "")) == astray

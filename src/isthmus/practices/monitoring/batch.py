@@ -158,6 +158,8 @@ class Batch:
             draft.why.append(Reason(rule="monitoring.changed", text=text))
         elif draft.alert is not None or len(draft.sightings) > 1:
             draft.notes[(seen.message_position, seen.place)] = ("repeat", "It says nothing new.")
+        if draft.alert is not None and draft.alert.told and sighting.event.firing and not folded.turn:
+            draft.values |= partner.fires_still(draft.alert, seen.received_at)
         if draft.alert is not None and draft.alert.told and sighting.event.view is not None:
             draft.values |= partner.read_back(draft.alert, sighting.event.view, seen.received_at)
         if draft.alert is not None and occurrence.worse(draft.held.severity, draft.alert.severity):

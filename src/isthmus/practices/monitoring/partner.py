@@ -31,6 +31,12 @@ def read_back(alert: Alert, view: View, received_at: Instant) -> dict[str, Any]:
     return {} if told is None else told_fields(told)
 
 
+def fires_still(alert: Alert, received_at: Instant) -> dict[str, Any]:
+    """Return the fields that say that a closing did not stick, where the source says that the alert fires."""
+    told = telling.still_firing(alert.told or {}, alert.connection, received_at)
+    return {} if told is None else told_fields(told)
+
+
 def told_fields(told: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of an alert that hold what its source was told."""
     return {"told": dict(told) or None, "astray": telling.astray(told)}

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from isthmus.kernel.instant import Instant
+from isthmus.kernel.instant import MINUTE, Instant
 from isthmus.practices.monitoring.rules.occurrence import FIRING, View
 
 Wish = Literal["acknowledge", "unacknowledge", "annotate", "resolve"]
@@ -55,6 +55,7 @@ class Told:
     why: str
 
 
+SETTLING: Final = MINUTE
 _NOTHING: Final = "nothing is said"
 
 
@@ -149,6 +150,22 @@ def seen(
             # It did stick and somebody took it back there: their decision, no failure of ours.
             del found[verb]
     return None if found == {verb: dict(each) for verb, each in told.items()} else found
+
+
+def still_firing(
+    told: Mapping[str, Mapping[str, Any]], name: str, received_at: Instant
+) -> dict[str, Any] | None:
+    """Return what is known once a source that answered "closed" says again that the alert fires; None: nothing new.
+
+    What it had said before it was told may still be on its way, so that a while passes before that counts.
+    """
+    held = told.get("resolve")
+    if held is None or held["state"] != DONE or received_at <= held.get("done_at", held["at"]) + SETTLING:
+        return None
+    return {
+        **told,
+        "resolve": {**held, "state": ASTRAY, "why": f"{name} answered, but says that it still fires."},
+    }
 
 
 def astray(told: Mapping[str, Mapping[str, Any]]) -> bool:
