@@ -59,7 +59,7 @@ def test_forty_malformed_payloads_and_more_are_kept_as_named_fixtures():
             'reason = ""',
             "needs a reason",
         ),
-        ("requests_per_minute = 60", "requests_per_minute = 0", "/limits/requests_per_minute"),
+        ("requests_per_minute = 600", "requests_per_minute = 0", "/limits/requests_per_minute"),
     ],
 )
 def test_a_wrong_manifest_names_file_and_place(tmp_path, old, new, says):

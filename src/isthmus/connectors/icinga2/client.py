@@ -98,13 +98,18 @@ class Icinga2Client:
             yield Page(observations=found[start : start + size], watermark=following if last else watermark)
 
     async def _problems(self, listing: Listing) -> list[Observation]:
-        objects = await self.objects(PROBLEMS, {})
+        objects = [each for each in await self.objects(PROBLEMS, {}) if mapping.fires(each)]
         seen = [listing.seen(each) for each in await self.observed(objects)]
         gone = listing.ended()
         now = Instant(int(time.time() * SECOND))
         if gone:
             recovered = await self.objects("{}.__name in names", {"names": sorted(gone)})
-            seen += [each for each in await self.observed(recovered) if each.values["state"] == "resolved"]
+            checked = [each for each in recovered if not mapping.pending(each)]
+            seen += [each for each in await self.observed(checked) if each.values["state"] == "resolved"]
+            for each in recovered:
+                if mapping.pending(each):
+                    # Icinga has lost its memory of it and has not looked yet.
+                    listing.keep(each.name, now)
             # An object that was deleted while it was a problem cannot recover any more.
             deleted = gone.keys() - {each.name for each in recovered}
             seen += [self._deleted(key, gone[key].values, now) for key in sorted(deleted)]

@@ -53,8 +53,11 @@ class Following:
             await self._read(events)
         for event in events:
             held = self._held.get(_key(event))
-            if held is not None:
-                found.append(self._apply(event, held))
+            if held is None:
+                continue
+            seen = self._apply(event, held)
+            if not mapping.pending(self._held[held.name]):
+                found.append(seen)
         return found
 
     async def _all(self) -> list[Observation]:

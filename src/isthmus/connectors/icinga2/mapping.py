@@ -132,9 +132,14 @@ def instant(seconds: float) -> Instant:
     return Instant(round(seconds * 1_000_000))
 
 
+def pending(found: Object) -> bool:
+    """Return whether an object was never checked: until then Icinga shows DOWN or UNKNOWN, which nobody has found."""
+    return found.attrs.last_check_result is None
+
+
 def fires(found: Object) -> bool:
     """Return whether an object is in a hard state that is not OK."""
-    return found.attrs.last_hard_state != 0
+    return found.attrs.last_hard_state != 0 and not pending(found)
 
 
 def from_object(

@@ -172,6 +172,41 @@ def test_a_host_that_is_down_is_an_alert_of_its_own():
     assert found.values["summary"] == f"{HOST}: PING CRITICAL"
 
 
+def test_an_object_that_was_never_checked_is_no_problem_whatever_icinga_shows():
+    """Found with a real Icinga: until its first check a host is shown as DOWN, a service as UNKNOWN."""
+
+    async def act(simulator, client):
+        simulator.add(HOST, last_hard_state=1, state=1)
+        simulator.add(QUEUE, last_hard_state=3, state=3)
+        polled, _ = await poll(client)
+        async with aclosing(client.stream("alert")) as pages:
+            opened = list((await anext(pages)).observations)
+            simulator.downtime(QUEUE, "grace")
+            simulator.check(HOST, 1)
+            return polled, opened, await told(pages, 1)
+
+    polled, opened, after = play(act)
+    assert (polled, opened) == ([], [])
+    assert states(after) == [(HOST, "firing", "critical")], (
+        "a downtime of what is pending says nothing of its state"
+    )
+
+
+def test_a_problem_whose_object_is_pending_again_has_not_ended():
+    async def act(simulator, client):
+        simulator.add(QUEUE)
+        simulator.check(QUEUE, 2)
+        _, mark = await poll(client)
+        simulator.add(QUEUE, last_hard_state=3, state=3)
+        lost, mark = await poll(client, mark)
+        simulator.check(QUEUE, 0)
+        return lost, (await poll(client, mark))[0]
+
+    lost, over = play(act)
+    assert lost == []
+    assert states(over) == [(QUEUE, "resolved", None)]
+
+
 def test_a_state_that_nobody_has_heard_of_is_kept_and_reported():
     async def act(simulator, client):
         simulator.add(QUEUE)
