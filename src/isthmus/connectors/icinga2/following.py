@@ -6,6 +6,7 @@ whose downtimes changed, is read again. Soft states change nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -19,6 +20,8 @@ from isthmus.kernel.errors import Retryable
 from isthmus.kernel.observation import Observation
 
 HELD_MAX = 200_000
+LATELY_SECONDS = 86_400
+"""What recovered earlier is the poll's, which remembers the problems that it saw."""
 
 
 class Reader(Protocol):
@@ -61,16 +64,22 @@ class Following:
         return found
 
     async def _all(self) -> list[Observation]:
-        """Read everything; return the problems. What recovered unseen is the poll's, which remembers the problems."""
+        """Read everything; return the problems, and what has recovered lately: perhaps while nobody listened."""
         for each in await self._reader.objects("", {}):
             if len(self._held) < HELD_MAX:
                 self._held[each.name] = each
         self._who = await self._reader.acknowledgements()
-        listing = Listing("")
+        listing, since = Listing(""), time.time() - LATELY_SECONDS
         return [
             listing.seen(mapping.from_object(each, self._connection, self._config, self._who.get(each.name)))
             for each in self._held.values()
             if mapping.fires(each)
+        ] + [
+            mapping.from_object(each, self._connection, self._config)
+            for each in self._held.values()
+            if not mapping.pending(each)
+            and not mapping.fires(each)
+            and each.attrs.last_hard_state_change >= since
         ]
 
     async def _read(self, events: Sequence[Event]) -> None:

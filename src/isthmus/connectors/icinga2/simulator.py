@@ -80,7 +80,10 @@ class Icinga2Simulator(Simulator):
         for _ in range(times):
             held = self._object(name)
             if "last_check_result" not in held:
-                held |= {"state": 0, "last_hard_state": 0}  # Never checked: whatever it shows, nobody has found it.
+                held |= {
+                    "state": 0,
+                    "last_hard_state": 0,
+                }  # Never checked: whatever it shows, nobody has found it.
             soft = state != 0 and held["last_hard_state"] == 0 and held["check_attempt"] < _ATTEMPTS
             attempt = held["check_attempt"] + 1 if soft else 1
             before, now = (held["state"], held["state_type"]), time.time()

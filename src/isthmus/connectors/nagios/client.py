@@ -129,7 +129,7 @@ class NagiosClient:
     ) -> Written:
         """Acknowledge a problem, unless it is acknowledged already or has recovered."""
         del labels
-        _, shown = await self._one(alert)
+        shown = await self._settled(alert, lambda each: not each.firing)
         if shown.firing and not shown.acknowledged:
             await self._command(
                 "acknowledge", alert, by, comment + mapping.mark(idempotency_key),
@@ -143,7 +143,7 @@ class NagiosClient:
     ) -> Written:
         """Take an acknowledgement back; Nagios keeps neither who did it nor why."""
         del labels, idempotency_key
-        _, shown = await self._one(alert)
+        shown = await self._settled(alert, lambda each: not each.acknowledged)
         if shown.acknowledged:
             await self._command("unacknowledge", alert, by, comment)
             await self._shows(alert, lambda each: not each.acknowledged)
@@ -229,6 +229,16 @@ class NagiosClient:
             if each.name == alert:
                 return standing, each
         raise NotFound("Nagios has no such host or service (any more).", remedy="It was deleted or renamed.")
+
+    async def _settled(self, alert: str, over: Callable[[Shown], bool]) -> Shown:
+        """Return an object as it stands. That nothing is to be done is believed only once the status was written
+        anew: a notification is faster than the file, which would show the problem that it tells of as none."""
+        standing, shown = await self._one(alert)
+        first, deadline = standing.created, time.monotonic() + self._config.confirm_seconds
+        while over(shown) and standing.created <= first and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS)
+            standing, shown = await self._one(alert)
+        return shown
 
     async def _shows(self, alert: str, wanted: Callable[[Shown], bool]) -> None:
         await self._until(

@@ -265,6 +265,19 @@ def test_a_short_outage_is_told_by_the_stream_although_no_poll_could_see_it():
     assert polled == []
 
 
+def test_what_recovered_while_no_stream_was_open_is_told_when_the_next_one_opens():
+    async def act(simulator, client):
+        simulator.add(QUEUE)
+        simulator.check(QUEUE, 2)
+        async with aclosing(client.stream("alert")) as pages:
+            before = await told(pages, 1)
+        simulator.check(QUEUE, 0)
+        async with aclosing(client.stream("alert")) as pages:
+            return before + await told(pages, 1)
+
+    assert states(play(act)) == [(QUEUE, "firing", "critical"), (QUEUE, "resolved", None)]
+
+
 def test_an_object_that_is_new_to_the_stream_is_read_and_told():
     async def act(simulator, client):
         async with aclosing(client.stream("alert")) as pages:

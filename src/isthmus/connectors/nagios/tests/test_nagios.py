@@ -195,6 +195,23 @@ def test_what_has_recovered_needs_no_acknowledgement_and_what_is_gone_is_said():
     assert (over.observation.values["state"], commands) == ("resolved", [])
 
 
+def test_a_status_that_is_older_than_the_notification_does_not_look_like_a_recovery():
+    """Found with a real Nagios: the file is written every few seconds, a notification is sent at once."""
+
+    async def act(simulator, client):
+        simulator.add(QUEUE)
+        status = simulator._file
+        old = status()
+        simulator.check(QUEUE, 2)
+        looks = iter([old])
+        simulator._file = lambda: next(looks, "") or status()
+        return await acknowledge(client), simulator.commands
+
+    made, commands = play(act, confirm_seconds=10.0)
+    assert made.observation.values["acknowledged"] is True
+    assert [each.partition(";")[0] for each in commands] == ["ACKNOWLEDGE_SVC_PROBLEM"]
+
+
 def silence(client, **more):
     now = int(time.time() * SECOND)
     asked = {"matchers": [], "starts_at": now, "ends_at": now + HOUR, "by": "Ada", "comment": "CHG-1", "alert": QUEUE,
