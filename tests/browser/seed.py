@@ -47,6 +47,13 @@ def sections(given: dict) -> dict:
     found["routes"] = [
         {**each, "to": [name for name in each["to"] if name in partners]} for each in found["routes"]
     ]
+    # A rota with a turn and one that nobody fills: the calendar shows both.
+    found["on_call"] = {
+        "rotas": {
+            "desk": {"layers": [{"name": "week", "participants": sorted(given["people"])}]},
+            "night": {"layers": [{"name": "none", "participants": ["nobody-yet"]}]},
+        }
+    }
     return found
 
 

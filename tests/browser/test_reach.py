@@ -26,6 +26,7 @@ def pages(hub):
             "/changes/calendar?view=week", "/changes/gate", f"/map/{incident['ci']}", "/deliveries?lane=parked",
             "/deliveries?state=any", "/conflicts?state=any", f"/trace/{incident['number']}", "/configuration/1",
             "/incidents?state=cancelled&priority=4", "/find?q=queue", "/me", "/nowhere",
+            "/on-call?view=week", "/on-call?mine=1", "/on-call/escalations", "/on-call/notifications", "/on-call/contact",
         ],
         "root": [*sorted(admin), "/accounts/2fa/", "/accounts/password/change/"],
     }  # fmt: skip
