@@ -20,7 +20,6 @@ from isthmus.kernel.expression import Program
 from isthmus.kernel.kinds import KINDS
 from isthmus.practices.change import service as changes
 from isthmus.practices.configuration import service as configuration
-from isthmus.practices.configuration.service import Snapshot
 from isthmus.practices.service_level.blueprint import (
     VARIABLES,
     DefinitionSpec,
@@ -99,7 +98,7 @@ class Definitions:
 
 
 def _holds(program: Program, facts: Facts) -> bool:
-    return program.holds({name: facts[name] for name in VARIABLES})
+    return program.holds(facts["values"])
 
 
 def made(parsed: Parsed) -> Definitions:
@@ -179,27 +178,43 @@ def current() -> Definitions:
     return _held[0][1]
 
 
-def facts_of(
-    values: Mapping[str, Any], organisation: str, maps: dict[str, Snapshot] | None = None
-) -> dict[str, Any]:
-    """Return what conditions may ask about a record with these field values. `maps`: those that a batch has looked
-    up already, by organisation: each look asks the store whether the map has moved."""
-    snapshot = None if maps is None else maps.get(organisation)
-    if snapshot is None:
-        snapshot = configuration.snapshot_of(organisation)
-        if maps is not None:
-            maps[organisation] = snapshot
-    ci, service_id = str(values.get("ci") or ""), str(values.get("service") or "")
-    service = snapshot.cis.get(service_id)
-    deciding = service or snapshot.cis.get(ci)
-    facts: dict[str, Any] = {
-        "record": values,
-        "tier": deciding.criticality if deciding is not None else "",
-        "service": service.name if service is not None else "",
-        "service_id": service_id,
-        "service_key": service.external_key if service is not None else "",
-    }
-    shared = expression.compile("true", VARIABLES).environment.facts(
-        {name: facts[name] for name in VARIABLES}
-    )
-    return {**facts, "values": shared, "said": {}}
+class FactsMaker:
+    """Makes what conditions may ask about records of one organisation, with one look at its map.
+
+    Records of a storm are alike: facts, and what conditions said about them, are made once per distinct values.
+    """
+
+    def __init__(self, organisation: str) -> None:
+        self._cis = configuration.snapshot_of(organisation).cis
+        self._made: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    def __call__(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the facts of a record with these field values."""
+        key = tuple(values.values())
+        try:
+            found = self._made.get(key)
+        except TypeError:  # a list or a map among them
+            return self._new(values)
+        if found is None:
+            found = self._made[key] = self._new(values)
+        return found
+
+    def _new(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        ci, service_id = str(values.get("ci") or ""), str(values.get("service") or "")
+        service = self._cis.get(service_id)
+        deciding = service or self._cis.get(ci)
+        facts: dict[str, Any] = {
+            "record": values,
+            "tier": deciding.criticality if deciding is not None else "",
+            "service": service.name if service is not None else "",
+        }
+        return {
+            **facts,
+            "service_id": service_id,
+            "service_key": service.external_key if service is not None else "",
+            "values": _ENVIRONMENT.facts(facts),
+            "said": {},
+        }
+
+
+_ENVIRONMENT = expression.compile("true", VARIABLES).environment

@@ -13,9 +13,7 @@ from isthmus.ledger import reading, shapes
 from isthmus.ledger.reading import FieldChange
 from isthmus.ledger.records import RecordModel, kind_of
 from isthmus.ledger.work import Work
-from isthmus.practices.configuration.service import Snapshot
-from isthmus.practices.service_level import definitions
-from isthmus.practices.service_level.definitions import Definitions
+from isthmus.practices.service_level.definitions import Definitions, FactsMaker
 from isthmus.practices.service_level.rules.clock import Clock, Happening, Terms, fold
 
 NAMED_MAX = 3
@@ -63,10 +61,7 @@ def _created(work: Work, record_id: str) -> bool:
 
 
 def told(
-    record: RecordModel,
-    changes: Iterable[FieldChange],
-    known: Definitions,
-    maps: dict[str, Snapshot] | None = None,
+    record: RecordModel, changes: Iterable[FieldChange], known: Definitions, facts: FactsMaker
 ) -> list[Told]:
     """Return the record's life in the order of occurrence, not of becoming known."""
     kind = kind_of(record).name
@@ -82,7 +77,7 @@ def told(
                 at=change.occurred_at,
                 recorded_at=change.recorded_at,
                 cause=change.id,
-                facts=definitions.facts_of(values, record.organisation, maps),
+                facts=facts(values),
                 said=_said(kind, change),
             )
         )
@@ -134,9 +129,9 @@ def folded(
     record: RecordModel,
     changes: Iterable[FieldChange],
     known: Definitions,
-    maps: dict[str, Snapshot] | None = None,
+    facts: FactsMaker | None = None,
 ) -> dict[str, Clock | None]:
-    """Return the clock of every target that records of this kind may have. `maps`: see `definitions.facts_of`."""
+    """Return the clock of every target that records of this kind may have."""
     kind = kind_of(record).name
-    life = told(record, changes, known, maps)
+    life = told(record, changes, known, facts or FactsMaker(record.organisation))
     return {target: fold(happenings(record, life, target, known)) for target in known.promises[kind]}

@@ -19,9 +19,8 @@ from isthmus.ledger.ids import source
 from isthmus.ledger.reading import FieldChange
 from isthmus.ledger.records import RecordModel, kind_of
 from isthmus.ledger.work import Work
-from isthmus.practices.configuration.service import Snapshot
 from isthmus.practices.service_level import definitions, history, timekeeping
-from isthmus.practices.service_level.definitions import Definitions
+from isthmus.practices.service_level.definitions import Definitions, FactsMaker
 from isthmus.practices.service_level.models import SlaClock
 from isthmus.practices.service_level.rules import story
 from isthmus.practices.service_level.rules.clock import Clock
@@ -62,13 +61,16 @@ def recount(work: Work, records: Sequence[RecordModel], known: Definitions, *, b
     changes = history.changes_of(records, kind, known, work)
     held = _held(work, records)
     moved = 0
-    maps: dict[str, Snapshot] = {}
+    makers: dict[str, FactsMaker] = {}
     for record in records:
         mine = changes[record.id]
+        facts = makers.get(record.organisation)
+        if facts is None:
+            facts = makers[record.organisation] = FactsMaker(record.organisation)
         news = _news(mine, work, because)
-        clocks = history.folded(record, mine, known, maps)
+        clocks = history.folded(record, mine, known, facts)
         # A late change may give older entries another effect: what they did before it is not told again.
-        earlier = history.folded(record, mine[:-1], known, maps) if news.late and news.entry else {}
+        earlier = history.folded(record, mine[:-1], known, facts) if news.late and news.entry else {}
         kept: dict[str, SlaClock] = {}
         for target, clock in clocks.items():
             now_held = held.get((record.id, target))

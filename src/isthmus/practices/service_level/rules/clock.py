@@ -256,15 +256,13 @@ def _onto(before: Clock, terms: Terms, at: Happening) -> Clock:
 
 def _step(clock: Clock, happening: Happening) -> Clock:
     says = clock.terms.says(happening.facts)
-    was_held, clock = clock.reset_held, replace(clock, reset_held=says.reset)
+    was_held, clock = clock.reset_held, _noted(clock, says)
     if clock.status == "cancelled":
         return clock
     if clock.status == "waiting":
         if not says.start or says.stop or says.cancel:
             return clock
-        clock = replace(clock, status="paused", started_at=happening.at)
-        clock = _moved(clock, happening, "start")
-        return _moved(clock, happening, "pause") if says.pause else _open(clock, happening.at)
+        return _started(clock, happening, says)
     if says.cancel:
         return _close(clock, happening, "cancel")
     if clock.status == "stopped":
@@ -289,6 +287,27 @@ def _step(clock: Clock, happening: Happening) -> Clock:
     if not says.pause and clock.status == "paused":
         return _open(_moved(clock, happening, "resume"), happening.at)
     return clock
+
+
+def _noted(clock: Clock, says: Says) -> Clock:
+    """Remember whether the reset condition holds: it counts when it becomes true."""
+    return clock if clock.reset_held == says.reset else replace(clock, reset_held=says.reset)
+
+
+def _started(clock: Clock, happening: Happening, says: Says) -> Clock:
+    """Begin to count, or to wait: nothing has counted before, so nothing is to be worked out."""
+    what: tuple[What, ...] = ("start", "pause") if says.pause else ("start",)
+    moves = tuple(
+        Move(at=happening.at, what=each, cause=happening.cause, elapsed=0, said=happening.said)
+        for each in what
+    )
+    return replace(
+        clock,
+        status="paused" if says.pause else "running",
+        started_at=happening.at,
+        runs=() if says.pause else ((happening.at, None),),
+        moves=(*clock.moves, *moves),
+    )
 
 
 def _reopened(clock: Clock, happening: Happening, says: Says) -> Clock:
