@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
+
 import typer
 
 from isthmus.cli.client import Hub
@@ -76,6 +79,36 @@ def systems_probe(name: str = typer.Argument(help="The connection's name."), as_
         console.print(found["detail"], found["remedy"], markup=False, soft_wrap=True)
     if not found["ok"]:
         raise typer.Exit(int(Exit.FAILED))
+
+
+@systems.command("try")
+def systems_try(
+    name: str = typer.Argument(help="The connection's name."),
+    sample: Path = typer.Argument(
+        help="A file with one message, as its sender sends it.", exists=True, dir_okay=False
+    ),
+    header: list[str] = typer.Option([], "--header", help="A header of it, such as 'ce-type: x'."),
+    as_json: bool = JSON,
+) -> None:
+    """Show what a connection sees in a sample message: a dry run, nothing is stored."""
+    headers = {
+        key.strip().lower(): value.strip() for key, _, value in (each.partition(":") for each in header)
+    }
+    body = {"body": base64.b64encode(sample.read_bytes()).decode(), "base64": True, "headers": headers}
+    found = Hub(as_json=as_json).call("POST", f"/systems/{name}/try", body)
+    if as_json:
+        emit_json(found)
+        return
+    for each in found["items"]:
+        external = each["external"]
+        console.print(f"{each['kind']} {external['key']}", each["fault"], markup=False, soft_wrap=True)
+        rows = [{"field": field, "value": value} for field, value in sorted(each["values"].items())]
+        rows += [
+            {"field": f"unknown: {field}", "value": value} for field, value in sorted(each["unknown"].items())
+        ]
+        table("", [("field", "Field"), ("value", "Value")], rows, empty="It says nothing of any field.")
+    if not found["items"]:
+        console.print("It is understood, and nothing in it concerns us.")
 
 
 @deliveries.command("list")

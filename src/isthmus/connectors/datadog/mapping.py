@@ -80,14 +80,15 @@ def from_notification(found: Notification, connection: str, config: DatadogConfi
         problem = Problem(path="/transition", message="is not known", remedy=remedy)
         raise Rejected("/transition is not known.", remedy=remedy, problems=(problem,))
     at = Instant(_micros(found.date))
-    tags = _given(found.tags)
     labels = {
-        **_tags(tags.split(",")),
+        **_tags(_given(found.tags).split(",")),
         **_tags(_given(found.scope).split(",")),
         "alertname": found.title,
         "monitor": found.monitor,
-        "host": _given(found.host),
-        "metric": _given(found.metric),
+    }
+    # A variable without value says nothing: it must not hide what the scope says.
+    labels |= {
+        name: text for name, text in (("host", _given(found.host)), ("metric", _given(found.metric))) if text
     }
     return alerts.alert(
         connection=connection,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 
+from isthmus.hub import connections, trying
 from isthmus.hub.http import actor as callers
 from isthmus.hub.http import idempotency
 from isthmus.hub.lanes import service as lanes
 from isthmus.hub.sync import comparing
 from isthmus.hub.sync.models import Comparison
 from isthmus.identity import permissions
-from isthmus.kernel.errors import NotFound
+from isthmus.kernel.errors import NotFound, Problem, Rejected
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
 from isthmus.web import probing
@@ -27,6 +29,14 @@ class Pause(Schema):
     """Why calls to the system stop, or how it is known that its objects are gone."""
 
     reason: str
+
+
+class Sample(Schema):
+    """A message as a sender would send it; `base64` if it is not text."""
+
+    body: str
+    base64: bool = False
+    headers: dict[str, str] = {}
 
 
 @router.get("/systems", summary="All connections with their health")
@@ -79,6 +89,18 @@ def probe(request: HttpRequest, name: str) -> HttpResponse:
     card = _allowed(request, name)
     found = probing.probe(name, card.organisation)
     return idempotency.act(request, lambda work: probing.note(work, found), out=_finding, repeatable=False)
+
+
+@router.post("/systems/{name}/try", summary="Show what a connection sees in a sample message; no effect")
+def try_message(request: HttpRequest, name: str, payload: Sample) -> dict[str, Any]:
+    _allowed(request, name)
+    try:
+        body = base64.b64decode(payload.body, validate=True) if payload.base64 else payload.body.encode()
+    except (ValueError, UnicodeError) as cause:
+        raise Rejected(
+            "The sample is not base64.", problems=(Problem(path="/body", message="is not base64"),)
+        ) from cause
+    return {"items": trying.read(connections.get(name), body, payload.headers), "next": ""}
 
 
 def _finding(found: probing.Finding) -> dict[str, Any]:
