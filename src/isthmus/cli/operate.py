@@ -84,9 +84,7 @@ def systems_probe(name: str = typer.Argument(help="The connection's name."), as_
 @systems.command("try")
 def systems_try(
     name: str = typer.Argument(help="The connection's name."),
-    sample: Path = typer.Argument(
-        help="A file with one message, as its sender sends it.", exists=True, dir_okay=False
-    ),
+    sample: Path = typer.Argument(help="A file with one message, as its sender sends it."),
     header: list[str] = typer.Option([], "--header", help="A header of it, such as 'ce-type: x'."),
     as_json: bool = JSON,
 ) -> None:
@@ -94,7 +92,11 @@ def systems_try(
     headers = {
         key.strip().lower(): value.strip() for key, _, value in (each.partition(":") for each in header)
     }
-    body = {"body": base64.b64encode(sample.read_bytes()).decode(), "base64": True, "headers": headers}
+    try:
+        raw = sample.read_bytes()
+    except OSError as cause:
+        raise typer.BadParameter(f"{sample} cannot be read.") from cause
+    body = {"body": base64.b64encode(raw).decode(), "base64": True, "headers": headers}
     found = Hub(as_json=as_json).call("POST", f"/systems/{name}/try", body)
     if as_json:
         emit_json(found)
