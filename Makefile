@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
+# What meets the store; the rest says the same on either.
+STORED := $(addprefix tests/,blueprint hub identity ledger practices sync web)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
@@ -31,9 +33,9 @@ serve: $(STAMP) ## Run the hub on ./data (make it first with `isthmus init`)
 system-programs: # Chromium and strace for the tests that need them, where this machine lets us install them
 	@sh tests/system-programs.sh
 
-test: $(STAMP) system-programs check ## What CI runs: checks, both stores, stories (SQLite), chaos (short), browser
+test: $(STAMP) system-programs check ## What CI runs: checks, both stores (stories and commands on SQLite; make postgres runs all), chaos (short), browser
 	$(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos and not real_monitoring"
-	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos and not real_monitoring" --ignore tests/stories tests
+	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos and not real_monitoring" $(STORED)
 	$(PYTEST) -m "chaos"
 	$(PYTEST) -m "browser"
 
