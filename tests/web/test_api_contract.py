@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -248,3 +249,15 @@ def test_a_nul_is_refused_wherever_it_stands_and_its_spelling_is_not(desk, calle
         body = json.dumps({"title": title, "impact": "3", "urgency": "3"})
         answer = send(caller, "post", path, body, **{"Idempotency-Key": title.encode().hex()})
         assert answer.status_code == wanted, (title, answer.content[:300])
+
+
+def test_no_two_bodies_share_a_name_in_the_document():
+    """django-ninja publishes one schema per class name: a second class of the same name would silently lie."""
+    from ninja import Schema
+
+    def below(kind):
+        return {each for sub in kind.__subclasses__() for each in (sub, *below(sub))}
+
+    ours = [each for each in below(Schema) if each.__module__.startswith("isthmus.")]
+    names = Counter(each.__name__ for each in ours)
+    assert [name for name, count in names.items() if count > 1] == []

@@ -29,7 +29,7 @@ NOUNS = {
     "freezes": {"change"}, "change-calendar": {"change"}, "gate": {"gate", "change"}, "approvals": {"approval"},
     "systems": {"system"}, "deliveries": {"delivery"}, "links": {"link"}, "conflicts": {"conflict"}, "traces": {"trace"},
     "journal": {"audit"}, "audit": {"audit"}, "blueprint": {"configuration", "approval"}, "tokens": {"token"}, "people": {"people"},
-    "sla": {"sla"},
+    "sla": {"sla"}, "drafts": {"incident"}, "accuracy": {"alert"},
     "on-call": {"oncall"}, "escalations": {"oncall"}, "notifications": {"oncall"},
 }  # fmt: skip
 """First word of a path → nouns of the permissions that may guard it."""
@@ -144,6 +144,7 @@ def furnished(desk: Any) -> Any:
     wanted: dict[str, tuple[str, dict[str, Any]]] = {
         "alerts": ("alert", {"identity": "a", "state": "firing", "decision": "drafted"}),
         "silences": ("silence", {"state": "active"}),
+        "accuracy": ("accuracy_sample", {"alert": "a", "verdict": "open"}),
         "relations": ("ci_relation", {"source_ci": desk.cis["shop"], "target_ci": desk.cis["db1"], "type": "runs_on", "state": "live"}),
         "changes": ("change", {"title": "t", "state": "new", "type": "normal"}),
         "freezes": ("freeze", {"name": "f", "effect": "freeze", "state": "active"}),

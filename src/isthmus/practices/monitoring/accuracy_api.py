@@ -46,7 +46,7 @@ class ModeFilter(Schema):
     limit: int = paging.LIMIT_DEFAULT
 
 
-class VerdictIn(Schema):
+class SampleVerdictIn(Schema):
     """`note` says what was wrong; it is needed then."""
 
     verdict: Literal["right", "wrong"]
@@ -147,7 +147,7 @@ def get_sample(request: HttpRequest, response: HttpResponse, sample_id: str) -> 
 
 
 @router.post("/accuracy/samples/{sample_id}/judge", summary="Say whether the hub decided rightly")
-def judge_sample(request: HttpRequest, sample_id: str, payload: VerdictIn) -> HttpResponse:
+def judge_sample(request: HttpRequest, sample_id: str, payload: SampleVerdictIn) -> HttpResponse:
     """Record a verdict; what the class has earned is counted anew at once."""
 
     def do(work: Work) -> AccuracySample:

@@ -64,7 +64,7 @@ class Discarded(Schema):
     reason: str
 
 
-class Reason(Schema):
+class DiscardIn(Schema):
     """Why."""
 
     reason: str
@@ -154,7 +154,7 @@ def redrive(request: HttpRequest, message_id: str) -> HttpResponse:
 @router.post(
     "/deliveries/parked/{message_id}/dismiss", summary="Give a parked message up for good, with a reason"
 )
-def dismiss(request: HttpRequest, message_id: str, payload: Reason) -> HttpResponse:
+def dismiss(request: HttpRequest, message_id: str, payload: DiscardIn) -> HttpResponse:
     _parked_allowed(request, message_id)
     return idempotency.act(
         request,
@@ -177,7 +177,7 @@ def discard_many(request: HttpRequest, payload: Discarded) -> dict[str, Any]:
 
 
 @router.post("/deliveries/{delivery_id}/discard", summary="Give a dead letter up for good, with a reason")
-def discard(request: HttpRequest, delivery_id: str, payload: Reason) -> HttpResponse:
+def discard(request: HttpRequest, delivery_id: str, payload: DiscardIn) -> HttpResponse:
     _allowed(request, delivery_id)
 
     def do(work: Work) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class NewLink(Schema):
     reason: str = ""
 
 
-class Reason(Schema):
+class UnlinkIn(Schema):
     reason: str
 
 
@@ -95,7 +95,7 @@ def create(request: HttpRequest, payload: NewLink) -> HttpResponse:
 
 
 @router.post("/links/{link_id}/unlink", summary="Stop following; both objects stay")
-def unlink(request: HttpRequest, link_id: str, payload: Reason) -> HttpResponse:
+def unlink(request: HttpRequest, link_id: str, payload: UnlinkIn) -> HttpResponse:
     _allowed(request, link_id)
 
     def do(work: Work) -> Any:
