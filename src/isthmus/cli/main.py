@@ -11,6 +11,7 @@ from isthmus.cli import (
     accuracy,
     alerts,
     audit,
+    backtest,
     configuration,
     desks,
     documentation,
@@ -53,6 +54,7 @@ incidents.add_to(app)
 desks.add_to(app)
 accuracy.add_to(app)
 audit.add_to(app)
+backtest.add_to(app)
 app.add_typer(gate.app, name="gate")
 app.add_typer(sla.app, name="sla")
 app.add_typer(token.app, name="token")

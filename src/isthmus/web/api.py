@@ -25,6 +25,7 @@ from isthmus.kernel.errors import Forbidden
 MOUNTED: Final[tuple[str, ...]] = (
     "isthmus.practices.monitoring.api",
     "isthmus.practices.monitoring.accuracy_api",
+    "isthmus.practices.monitoring.backtest.api",
     "isthmus.practices.incident.api",
     "isthmus.practices.incident.attachments_api",
     "isthmus.practices.incident.custody_api",

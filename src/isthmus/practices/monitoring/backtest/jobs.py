@@ -1,0 +1,181 @@
+"""Back-tests as operations: asked for, running, done or failed, with a result that expires.
+
+An operation is a file of the data directory (`backtests/`, private), not a record: trying a rule says nothing about
+the past and changes nothing in the book. Every process of an installation that shares the directory sees it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import structlog
+from django.db import connections as databases
+
+from isthmus import django_settings
+from isthmus.hub.intake import shared
+from isthmus.kernel.actor import Actor
+from isthmus.kernel.errors import Conflict, IsthmusError, NotFound
+from isthmus.kernel.instant import HOUR, MINUTE, Instant
+from isthmus.ledger import scope
+from isthmus.ledger.ids import source
+from isthmus.practices.monitoring.backtest import gathering, running
+from isthmus.practices.monitoring.backtest.candidate import Wanted
+
+_log = structlog.get_logger(__name__)
+
+KEPT_HOURS: Final = 24
+KEPT_MAX: Final = 50
+LOST_AFTER: Final = 2 * MINUTE
+"""An operation that said nothing for so long has lost its process: whoever runs one writes more often."""
+STAGES: Final = {"waiting": 0, "reading": 0, "preparing": 10, "in_force": 20, "candidate": 60}
+BEAT_SECONDS: Final = 15
+_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+_guard = threading.Lock()
+_threads: dict[str, threading.Thread] = {}
+
+
+class Job(msgspec.Struct, kw_only=True):
+    """One back-test. Only its owner's organisation is named; `progress` is in per cent."""
+
+    id: str
+    organisation: str
+    owner: str
+    owner_label: str
+    since: int
+    until: int
+    created_at: int
+    told_at: int
+    expires_at: int
+    state: str = "running"
+    stage: str = "waiting"
+    progress: int = 0
+    problem: str = ""
+    remedy: str = ""
+    result: dict[str, Any] | None = None
+
+
+def start(wanted: Wanted, actor: Actor) -> Job:
+    """Begin a back-test in the background; one at a time, so that trying never starves deciding."""
+    with _guard:
+        now = source.now()
+        held = _held(now)
+        if any(each.state == "running" for each in held):
+            raise Conflict(
+                "A back-test is running already.", remedy="Wait until it is done: a few minutes at most."
+            )
+        job = Job(
+            id=source.new_id(),
+            organisation=wanted.organisation,
+            owner=actor.id,
+            owner_label=actor.label,
+            since=wanted.since,
+            until=wanted.until,
+            created_at=now,
+            told_at=now,
+            expires_at=now + KEPT_HOURS * HOUR,
+        )
+        _write(job)
+        # Whatever organisations the asker sees, the thread opens the scopes that it needs itself.
+        thread = threading.Thread(target=_run, args=(job, wanted), name=f"backtest-{job.id}", daemon=True)
+        _threads[job.id] = thread
+        thread.start()
+    return job
+
+
+def get(job_id: str) -> Job:
+    """Return an operation, whoever owns it: the caller checks the organisation."""
+    now = source.now()
+    found = _read(_folder() / f"{job_id}.json") if _ID.fullmatch(job_id) else None
+    if found is None or found.expires_at <= now:
+        raise NotFound("There is no such back-test, or its result has expired.", remedy="Start it again.")
+    return _judged(found, now)
+
+
+def wait(job_id: str, seconds: float) -> None:
+    """Wait for an operation of this process: before it ends, and in tests."""
+    thread = _threads.get(job_id)
+    if thread is not None:
+        thread.join(seconds)
+
+
+def _run(job: Job, wanted: Wanted) -> None:
+    lock, over = threading.Lock(), threading.Event()
+
+    def told(stage: str, share: float) -> None:
+        with lock:
+            width = 40 if stage in {"in_force", "candidate"} else 10
+            job.stage, job.progress = stage, STAGES.get(stage, 0) + int(width * min(1.0, share))
+            job.told_at = source.now()
+            _write(job)
+
+    def beat() -> None:
+        while not over.wait(BEAT_SECONDS):
+            with lock:
+                job.told_at = source.now()
+                _write(job)
+
+    threading.Thread(target=beat, name=f"backtest-beat-{job.id}", daemon=True).start()
+    try:
+        with scope.everywhere(
+            "a back-test reads the log of connections; only its organisation's alerts are kept"
+        ):
+            given = gathering.gather(wanted, shared.log(), told)
+        job.result = running.run(given, told)
+        job.state = "done"
+    except IsthmusError as fault:
+        job.state, job.problem, job.remedy = "failed", fault.text, fault.remedy
+    except Exception as fault:  # noqa: BLE001 - whatever it is, the asker is told
+        _log.exception("backtest_failed", id=job.id)
+        job.state, job.problem = "failed", f"The back-test failed ({type(fault).__name__})."
+    finally:
+        over.set()
+        databases.close_all()
+        with lock:
+            job.stage, job.progress, job.told_at = "", 100, source.now()
+            _write(job)
+        _threads.pop(job.id, None)
+
+
+def _judged(job: Job, now: Instant) -> Job:
+    if job.state == "running" and job.told_at < now - LOST_AFTER:
+        job.state, job.problem, job.remedy = "failed", "The process that ran it has ended.", "Start it again."
+    return job
+
+
+def _held(now: Instant) -> list[Job]:
+    """Return what is kept, and forget what is expired or too much."""
+    found: list[Job] = []
+    for path in sorted(_folder().glob("*.json"), reverse=True):
+        job = _read(path)
+        if job is None or job.expires_at <= now or len(found) >= KEPT_MAX - 1:
+            path.unlink(missing_ok=True)
+        else:
+            found.append(_judged(job, now))
+    return found
+
+
+def _folder() -> Path:
+    folder = django_settings.ISTHMUS.data_dir / "backtests"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def _read(path: Path) -> Job | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Job)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _write(job: Job) -> None:
+    """Replace the file whole: a reader sees the one before or this one."""
+    path = _folder() / f"{job.id}.json"
+    new = path.with_suffix(f".{threading.get_ident()}.new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(job))
+    new.replace(path)

@@ -1,0 +1,164 @@
+"""Back-tests: the child replays through the real decisions, and nothing of the live book moves."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isthmus.connectors.kit.ports import encode_observations
+from isthmus.kernel.instant import MINUTE, SECOND, Instant
+from isthmus.practices.monitoring.backtest import running
+from isthmus.practices.monitoring.backtest.shapes import Event, Handover
+
+RULE = {"name": "per site", "by": ["site"], "topology": False}
+
+
+def event_of(seen: Any) -> Event:
+    return Event(
+        connection=seen.connection,
+        position=seen.message_position,
+        place=seen.place,
+        received_at=seen.received_at,
+        message_id=seen.message_id,
+        trace=seen.trace,
+        door=seen.door,
+        body=encode_observations([seen.observation]),
+    )
+
+
+def handover(
+    book: Any,
+    seens: list[Any],
+    *,
+    candidate: dict[str, Any],
+    in_force: dict[str, Any] | None = None,
+    **more: Any,
+) -> Handover:
+    times = [each.received_at for each in seens]
+    return Handover(
+        organisation=book.organisation,
+        since=min(times) - MINUTE,
+        until=more.pop("until", max(times) + MINUTE),
+        rows=[],
+        events=[event_of(each) for each in seens],
+        in_force=in_force or {},
+        candidate=candidate,
+        **more,
+    )
+
+
+def with_rule(**more: Any) -> dict[str, Any]:
+    return {"monitoring": {"correlation": {"rules": [{**RULE, **more}]}}}
+
+
+def quiet(stage: str, share: float) -> None:
+    assert 0 <= share <= 1, (stage, share)
+
+
+def scratches() -> set[Path]:
+    import tempfile
+
+    return set(Path(tempfile.gettempdir()).glob("isthmus-backtest-*"))
+
+
+def stream(monitor: Any, seed: int) -> list[Any]:
+    """Live processing of a random stream over a day; return what was taken."""
+    chance = random.Random(seed)
+    seens = []
+    for _ in range(40):
+        monitor.pass_time(seconds=chance.choice([1, 20, 90, 400, 1_500]))
+        seen = monitor.event(
+            chance.choice(["Down", "Slow"]),
+            state=chance.choice(["firing", "firing", "resolved"]),
+            severity=chance.choice(["critical", "warning"]),
+            host=chance.choice(["a", "b", "c"]),
+            site=chance.choice(["north", "south"]),
+        )
+        monitor.send(seen)
+        seens.append(seen)
+    monitor.pass_time(minutes=30)
+    return seens
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_replaying_the_rules_in_force_gives_the_incidents_of_live_processing(monitor, seed):
+    in_force = {
+        "monitoring": {
+            "correlation": {"rules": [{**RULE, "window": "PT20M", "threshold": 2}]},
+            "times": {"stable": "PT2M", "reopen": "PT10M"},
+        }
+    }
+    monitor.configure(**in_force)
+    seens = stream(monitor, seed)
+    until = monitor.book.clock.now()
+    found = running.run(
+        handover(monitor.book, seens, in_force=in_force, candidate=in_force, until=until), quiet
+    )
+
+    live = [(each.title, each.state, each.correlation_key) for each in monitor.incidents()]
+    told = [(each["title"], each["state"], each["correlation_key"]) for each in found["same"]]
+    assert live
+    assert sorted(told) == sorted(live)
+    assert found["counts"] == {
+        "in_force": len(live),
+        "candidate": len(live),
+        "same": len(live),
+        "only_in_force": 0,
+        "only_candidate": 0,
+        "regrouped": 0,
+    }
+    decisions: dict[str, int] = defaultdict(int)
+    for each in monitor.alerts():
+        decisions[each.decision] += 1
+    assert found["decisions"]["in_force"] == dict(decisions)
+    assert found["faults"] == []
+
+
+def test_a_rule_that_groups_by_a_label_makes_one_of_three_and_a_rule_that_matches_nothing_changes_nothing(
+    monitor,
+):
+    seens = []
+    for host, site in (("a", "north"), ("b", "north"), ("c", "north"), ("d", "")):
+        monitor.pass_time(seconds=20)
+        seens.append(monitor.event("Down", host=host, **({"site": site} if site else {})))
+    before = scratches()
+    candidate = with_rule(match={"site": "north"})
+    found = running.run(handover(monitor.book, seens, candidate=candidate), quiet)
+    assert found["counts"] == {
+        "in_force": 4,
+        "candidate": 2,
+        "same": 1,
+        "only_in_force": 0,
+        "only_candidate": 0,
+        "regrouped": 1,
+    }
+    group = found["regrouped"][0]
+    names = {"Down on a", "Down on b", "Down on c"}
+    assert [len(each["alerts"]) for each in group["before"]] == [1, 1, 1]
+    assert {each["alerts"][0]["summary"] for each in group["before"]} == names
+    assert [{alert["summary"] for alert in each["alerts"]} for each in group["after"]] == [names]
+    assert "per site" in group["after"][0]["reason"]
+    assert found["same"][0]["title"] == "Down on d"
+    assert scratches() == before
+
+    found = running.run(handover(monitor.book, seens, candidate=with_rule(match={"site": "nowhere"})), quiet)
+    assert found["counts"]["same"] == 4
+    assert found["only_in_force"] == found["only_candidate"] == found["regrouped"] == []
+
+
+def test_the_live_book_stays_as_it_is_and_a_replay_that_takes_too_long_is_ended(monitor):
+    from isthmus.ledger.models import Entry
+
+    seens = [monitor.event("Down", host=str(each)) for each in range(3)]
+    before, directories = Entry.objects.count(), scratches()
+    files = sorted(str(each) for each in monitor.book.directory.rglob("*"))
+    with pytest.raises(running.Failed, match="longer than 0 seconds"):
+        running.run(handover(monitor.book, seens, candidate=with_rule(), seconds_max=0), quiet)
+    assert Entry.objects.count() == before
+    assert sorted(str(each) for each in monitor.book.directory.rglob("*")) == files
+    assert scratches() == directories
+    assert Instant(seens[0].received_at) > SECOND
