@@ -29,7 +29,7 @@ NOUNS = {
     "freezes": {"change"}, "change-calendar": {"change"}, "gate": {"gate", "change"}, "approvals": {"approval"},
     "systems": {"system"}, "deliveries": {"delivery"}, "links": {"link"}, "conflicts": {"conflict"}, "traces": {"trace"},
     "journal": {"audit"}, "audit": {"audit"}, "blueprint": {"configuration", "approval"}, "tokens": {"token"}, "people": {"people"},
-    "sla": {"sla"}, "drafts": {"incident"}, "accuracy": {"alert"},
+    "sla": {"sla"}, "backtests": {"configuration"}, "drafts": {"incident"}, "accuracy": {"alert"},
     "on-call": {"oncall"}, "escalations": {"oncall"}, "notifications": {"oncall"},
 }  # fmt: skip
 """First word of a path → nouns of the permissions that may guard it."""

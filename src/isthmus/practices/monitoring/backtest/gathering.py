@@ -109,7 +109,7 @@ def _read(wanted: Wanted, connection: Connection, log: IntakeLog, found: _Found)
     context = connection.pure_context()
     start = _before(log, connection.name, oldest[0].position, durable, wanted.since)
     unreadable = 0
-    for message in _messages(log, connection.name, start, wanted.until):
+    for message in _messages(log, connection.name, start, wanted):
         for item in take(connection, context, message).items:
             unreadable += item.fault is not None
             if _about(wanted, item):
@@ -174,17 +174,16 @@ def _before(log: IntakeLog, connection: str, low: int, high: int, since: int) ->
     return max(0, low - 1 - AT_ONCE)
 
 
-def _messages(log: IntakeLog, connection: str, after: int, until: int) -> Iterator[Message]:
+def _messages(log: IntakeLog, connection: str, after: int, wanted: Wanted) -> Iterator[Message]:
     past = 0
     while past < AT_ONCE:
         messages = log.read(connection, after, messages_max=AT_ONCE)
         if not messages:
             return
         for each in messages:
-            if each.received_at <= until:
+            past += each.received_at > wanted.until
+            if wanted.since <= each.received_at <= wanted.until:
                 yield each
-            else:
-                past += 1
         after = messages[-1].position
 
 

@@ -173,7 +173,7 @@ class Replay:
                 starts_at=each.starts_at or each.created_at,
             )
         made = [
-            self._made(each, sorted(keys[alert] for alert in self._members[each.id] if alert in keys))
+            self._made(each, [keys[alert] for alert in sorted(self._members[each.id]) if alert in keys])
             for each in Incident.objects.order_by("id").iterator(AT_ONCE)
         ]
         decisions = Counter(each.decision for each in alerts.values())
