@@ -11,7 +11,18 @@ _TEXT = DataClass.FREE_TEXT
 
 ESCALATION_STATES = ("running", "acknowledged", "finished", "stopped")
 """`finished`: every step has been taken and nobody acknowledged. `stopped`: its subject needs nobody any more."""
-TRIGGERS = ("sla", "priority", "major", "age", "stall", "approval", "integration", "manual", "watchdog")
+TRIGGERS = (
+    "sla",
+    "priority",
+    "major",
+    "age",
+    "stall",
+    "approval",
+    "integration",
+    "manual",
+    "watchdog",
+    "accuracy",
+)
 NOTIFICATION_STATES = ("queued", "held", "sent", "failed", "withdrawn", "digested")
 """`held`: until quiet hours or a flood are over. `digested`: told as part of another notification."""
 PURPOSES = ("step", "digest", "test")

@@ -16,7 +16,8 @@ from isthmus.hub.models import Due
 from isthmus.kernel.errors import Conflict, Problem, Rejected
 from isthmus.kernel.instant import MINUTE, Instant
 from isthmus.kernel.record import Reason
-from isthmus.practices.incident.loading import chunks, one
+from isthmus.practices.configuration import service as configuration
+from isthmus.practices.incident.loading import chunks, many, one
 from isthmus.practices.monitoring.models import AccuracySample, Alert, AutomationMode
 from isthmus.practices.monitoring.plan import current as current_plan
 from isthmus.practices.monitoring.rules import accuracy
@@ -44,6 +45,17 @@ def register_fallen(handler: Fallen) -> None:
     """Have `handler(work, mode)` called when a class loses full automation; once, from `ready`."""
     if handler not in _fallen:
         _fallen.append(handler)
+
+
+def mode(work: Work, mode_id: str) -> AutomationMode | None:
+    """Return what a class has earned, as this Work holds it; None if there is no such class."""
+    return many(work, AutomationMode, [mode_id]).get(mode_id)
+
+
+def service_name(held: AutomationMode) -> str:
+    """Return what people call the service of a class, "" if it has none."""
+    facts = configuration.snapshot_of(held.organisation).cis.get(held.service)
+    return facts.name if facts is not None else ""
 
 
 def sample(work: Work, row: Due, now: Instant) -> None:
@@ -146,7 +158,7 @@ def _keep(
     work: Work,
     organisation: str,
     key: tuple[str, str],
-    mode: AutomationMode | None,
+    held: AutomationMode | None,
     verdicts: int,
     wrong: int,
 ) -> None:
@@ -154,16 +166,16 @@ def _keep(
     found = accuracy.measured(policy, verdicts=verdicts, wrong=wrong)
     permitted, why = accuracy.permits_full(policy, found)
     values = {"verdicts": verdicts, "wrong": wrong, "full_permitted": permitted, "said": why.text}
-    if mode is None:
+    if held is None:
         start = {"service": key[0], "alert_class": key[1], "since": work.now, **values}
         work.create(AutomationMode, organisation=organisation, values=start, why=[why])
         return
-    if all(getattr(mode, name) == value for name, value in values.items()):
+    if all(getattr(held, name) == value for name, value in values.items()):
         return
-    fell = mode.full_permitted and not permitted
-    if mode.full_permitted != permitted:
+    fell = held.full_permitted and not permitted
+    if held.full_permitted != permitted:
         values["since"] = work.now
-    work.change(mode, values, why=[why])
+    work.change(held, values, why=[why])
     if fell:
         for handler in _fallen:
-            handler(work, mode)
+            handler(work, held)

@@ -167,7 +167,7 @@ class AccuracySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Full automation of a class (service and `class_label`) holds while people find at least `threshold` (0 to 1;
     0: not governed) of a random sample of its decisions right. `per_mille` of the alerts are drawn, by `seed`, those
     kept quiet included; `verdicts_min` verdicts of the last `window` are needed; `strict`: the lower end of the
-    interval (at `confidence`) counts instead of the share itself."""
+    interval (at `confidence`) counts instead of the share itself. `ladder`: who is told when a class loses it."""
 
     threshold: float = 0.0
     per_mille: int = 50
@@ -177,6 +177,7 @@ class AccuracySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     confidence: float = 0.95
     strict: bool = False
     class_label: str = "alertname"
+    ladder: str = ""
 
 
 class AutomationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

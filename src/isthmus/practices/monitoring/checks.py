@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from isthmus.blueprint.sections import Parsed
 from isthmus.kernel import duration
 from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.kinds.monitoring import SEVERITIES
@@ -160,7 +161,7 @@ def _check_words(section: MonitoringSection) -> list[Problem]:
     return problems
 
 
-def _check_accuracy(section: MonitoringSection) -> list[Problem]:
+def _check_accuracy(section: MonitoringSection, parsed: Parsed | None) -> list[Problem]:
     spec = section.automation.accuracy
     bounds = {
         "threshold": (0 <= spec.threshold <= 1, "Give 0 to 1."),
@@ -169,6 +170,10 @@ def _check_accuracy(section: MonitoringSection) -> list[Problem]:
         "confidence": (LEAST_CONFIDENCE <= spec.confidence < 1, "Give 0.5 to below 1, such as 0.95."),
         "class_label": (bool(spec.class_label), "Name a label."),
     }
+    if spec.ladder and parsed is not None:
+        known = sorted(parsed.section("on_call").ladders)
+        there = f"There are: {', '.join(known) or 'none'} (section on_call)."
+        bounds["ladder"] = (spec.ladder in known, there)
     return [
         Problem(path=f"/automation/accuracy/{name}", message="out of bounds", remedy=remedy)
         for name, (fits, remedy) in bounds.items()
@@ -176,7 +181,7 @@ def _check_accuracy(section: MonitoringSection) -> list[Problem]:
     ] + duration.check([("/automation/accuracy/window", spec.window)])
 
 
-def check(section: MonitoringSection, _: Any) -> list[Problem]:
+def check(section: MonitoringSection, parsed: Parsed | None) -> list[Problem]:
     """Find unknown fields, bad patterns and expressions, rules without a condition, full automation without a net."""
     problems = _check_identity("/identity", section.identity)
     for name, spec in section.sources.items():
@@ -204,7 +209,7 @@ def check(section: MonitoringSection, _: Any) -> list[Problem]:
         problems
         + _check_rules(section.correlation.rules)
         + _check_words(section)
-        + _check_accuracy(section)
+        + _check_accuracy(section, parsed)
         + _check_durations(section)
     )
 

@@ -20,6 +20,7 @@ from isthmus.practices.on_call import (
     stalled,
     subjects,
     triggers,
+    trust,
 )
 from isthmus.practices.on_call.models import ContactCard, Escalation, Notification
 from isthmus.practices.service_level import service as levels
@@ -120,3 +121,4 @@ def declare() -> None:
     due.register(notifying.RELEASE, notifying.release)
     levels.register_threshold(clock_told)
     stalled.declare()
+    trust.declare()

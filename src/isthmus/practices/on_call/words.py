@@ -85,6 +85,15 @@ BUILT_IN: Mapping[str, Mapping[str, Template]] = {
             text="{number} (Priorität {priority}, {group}): {failure} {title}",
         ),
     },
+    "accuracy": {
+        "en": Template(
+            title="{subject} is only drafted now", text="Alerts {subject} of {service} wait for a person's word: {failure}"
+        ),
+        "de": Template(
+            title="{subject} wird nur noch vorgeschlagen",
+            text="Alarme {subject} von {service} warten auf das Wort eines Menschen: {failure}",
+        ),
+    },
     "digest": {
         "en": Template(title="{count} notifications in one", text="{list}"),
         "de": Template(title="{count} Benachrichtigungen in einer", text="{list}"),
