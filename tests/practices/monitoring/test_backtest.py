@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from isthmus.connectors.kit.ports import encode_observations
@@ -162,3 +163,49 @@ def test_the_live_book_stays_as_it_is_and_a_replay_that_takes_too_long_is_ended(
     assert sorted(str(each) for each in monitor.book.directory.rglob("*")) == files
     assert scratches() == directories
     assert Instant(seens[0].received_at) > SECOND
+
+
+def test_windows_silences_and_the_map_hold_in_the_replay_as_they_did(monitor, world):
+    """The twin without them shows that they are what kept the alerts quiet."""
+    from isthmus.practices.monitoring import silences
+    from isthmus.practices.monitoring.backtest import gathering
+    from isthmus.practices.monitoring.backtest.candidate import Wanted
+
+    began = monitor.book.clock.now()
+    world.authorised()
+    monitor.book.perform(
+        lambda work: silences.create(
+            work,
+            organisation=monitor.book.organisation,
+            matchers=[{"label": "host", "value": "leaf"}],
+            starts_at=work.now,
+            ends_at=Instant(work.now + 20 * MINUTE),
+            comment="known, called Zebedee",
+        )
+    )
+    seens = []
+    for host in ("db", "leaf", "shop-app"):
+        monitor.pass_time(seconds=30)
+        seens.append(monitor.event("Down", host=host))
+        monitor.send(seens[-1])
+    live = sorted(each.decision for each in monitor.alerts())
+    assert live == ["suppressed_maintenance", "suppressed_maintenance", "suppressed_silence"]
+
+    monitor.pass_time(minutes=40)
+    until = monitor.book.clock.now()
+    rows = gathering._rows(
+        Wanted(organisation=monitor.book.organisation, since=began, until=until, in_force={}, candidate={})
+    )
+    assert "Zebedee" not in repr(rows)
+    assert "New release" not in repr(rows)
+    given = handover(monitor.book, seens, candidate=with_rule(match={"site": "x"}), until=until)
+    found = running.run(msgspec.structs.replace(given, rows=rows), quiet)
+    decisions: dict[str, int] = defaultdict(int)
+    for each in monitor.alerts():
+        decisions[each.decision] += 1
+    assert found["decisions"]["in_force"] == dict(decisions)
+    assert [each["title"] for each in found["same"]] == [each.title for each in monitor.incidents()]
+    assert len(found["same"]) == 1  # the silence's end was replayed as well
+    assert found["faults"] == []
+    bare = running.run(given, quiet)
+    assert bare["counts"]["in_force"] == 3

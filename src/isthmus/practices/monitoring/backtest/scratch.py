@@ -21,6 +21,7 @@ from isthmus.ledger.models import Organisation
 from isthmus.ledger.records import RecordModel
 from isthmus.ledger.work import Work
 from isthmus.practices.change.models import Change
+from isthmus.practices.change.rules.content import content_hash
 from isthmus.practices.configuration.models import Ci, Relation
 from isthmus.practices.monitoring.backtest.shapes import Handover, Row
 from isthmus.practices.monitoring.models import AutomationMode, Silence
@@ -89,9 +90,11 @@ def prepare(given: Handover, clock: Clock) -> None:
 
 def _copy(work: Work, organisation: str, rows: Sequence[Row]) -> None:
     for row in rows:
-        work.create(
-            MODELS[row.kind], organisation=organisation, record_id=row.id, values=row.values, why=_WHY
-        )
+        values = row.values
+        if row.kind == "change":
+            # The approval stands for what was copied: without its sealed texts the content has another hash.
+            values = {**values, "content_hash": content_hash(values)}
+        work.create(MODELS[row.kind], organisation=organisation, record_id=row.id, values=values, why=_WHY)
 
 
 def put_in_force(organisation: str, sections: dict[str, Any]) -> None:
