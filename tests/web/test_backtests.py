@@ -147,3 +147,70 @@ def test_a_window_with_too_many_events_fails_in_words_and_a_second_back_test_wai
     lost = client.get(f"/api/v1/backtests/{found['id']}").json()
     assert (lost["state"], lost["problem"]) == ("failed", "The process that ran it has ended.")
     assert path.stat().st_mode & 0o077 == 0 or path.parent.stat().st_mode & 0o077 == 0
+
+
+FORM = {
+    "name": "per site", "match": "alertname=Down", "when": "", "by": "site", "window": "PT0S", "threshold": "1",
+    "wait": "PT0S", "similarity": "0", "days": "1",
+}  # fmt: skip
+
+
+def test_the_page_edits_a_rule_tries_it_and_hands_the_blueprint_to_the_plan(past):
+    client = past.client("administrator")
+    assert "No rule of your own yet" in client.get("/rules").content.decode()
+    assert client.get("/rules/edit").status_code == 200
+    before = Entry.objects.count()
+    started = client.post("/rules/try", {**FORM, "do": "try"})
+    assert started.status_code == 303, started.content
+    path = started["Location"]
+    jobs.wait(path.rsplit("/", 1)[1], 200)
+    text = client.get(path).content.decode()
+    for said in (
+        "Grouped differently (1)",
+        "a is down",
+        "b is down",
+        "For the blueprint",
+        "- name: per site",
+    ):
+        assert said in text, said
+    assert "basalt-host" not in text
+    shown = client.post("/rules/try", {**FORM, "do": "yaml"})
+    whole = shown.content.decode().split('<textarea name="text" hidden>')[1].split("</textarea>")[0]
+    assert Entry.objects.count() == before
+
+    planned = client.post("/configuration/plan", {"text": whole})
+    assert "/monitoring" in planned.content.decode()
+    client.post("/configuration/apply", {"text": whole})
+    assert "/rules/edit?name=per%20site" in client.get("/rules").content.decode()
+    again = client.get("/rules/edit?name=per%20site").content.decode()
+    assert "alertname=Down" in again
+    assert 'value="site"' in again
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("when", "labels.site ==", "r-when-wrong"),
+        ("threshold", "many", "r-threshold-wrong"),
+        ("threshold", "0", "positive"),
+        ("similarity", "7", "r-similarity-wrong"),
+        ("window", "soon", "r-window-wrong"),
+        ("match", "Down", "r-match-wrong"),
+        ("name", "", "r-name-wrong"),
+    ],
+)
+def test_the_page_says_at_the_field_what_the_blueprint_would_refuse(past, field, value, said):
+    answer = past.client("administrator").post("/rules/try", {**FORM, field: value, "do": "try"})
+    assert answer.status_code == 422
+    text = answer.content.decode()
+    assert f'id="{said}"' in text or (said == "positive" and said in text)
+    assert not list((past.book.directory / "backtests").glob("*.json"))
+
+
+def test_who_may_not_read_the_blueprint_has_no_page_of_rules(past):
+    past.add_person("bea", "administrator", organisation=past.other)
+    for who in ("agent", "bea"):
+        client = past.client(who)
+        for path in ("/rules", "/rules/edit", "/rules/tests/01ARZ3NDEKTSV4RRFFQ69G5FAV"):
+            assert client.get(path).status_code == 403, (who, path)
+        assert client.post("/rules/try", FORM).status_code == 403

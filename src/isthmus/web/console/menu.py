@@ -52,6 +52,10 @@ SCREENS: Final[tuple[Screen, ...]] = (
         name="Configuration", path="/configuration", permission="configuration:read", question="What rules are in force?",
         group="Admin",
     ),
+    Screen(
+        name="Correlation", path="/rules", permission="configuration:read", question="Which alerts belong together?",
+        group="Admin",
+    ),
     Screen(name="People", path="/people", permission="people:read", question="Who may do what?", group="Admin"),
     Screen(name="Tokens", path="/tokens", permission="token:read", question="Which programs may call?", group="Admin"),
 )  # fmt: skip

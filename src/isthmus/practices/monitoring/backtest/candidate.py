@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from isthmus.blueprint import service
@@ -25,6 +25,7 @@ class Wanted:
     until: Instant
     in_force: dict[str, Any]
     candidate: dict[str, Any]
+    rules: list[dict[str, Any]] = field(default_factory=list)
 
 
 def wanted(
@@ -55,7 +56,14 @@ def wanted(
     if problems:
         raise Rejected("There is no such window.", problems=tuple(problems))
     service.checked(Source(sections=candidate))
-    return Wanted(organisation=organisation, since=since, until=until, in_force=in_force, candidate=candidate)
+    return Wanted(
+        organisation=organisation,
+        since=since,
+        until=until,
+        in_force=in_force,
+        candidate=candidate,
+        rules=[dict(each) for each in rules or ()],
+    )
 
 
 def merged(

@@ -40,7 +40,7 @@ _threads: dict[str, threading.Thread] = {}
 
 
 class Job(msgspec.Struct, kw_only=True):
-    """One back-test. Only its owner's organisation is named; `progress` is in per cent."""
+    """One back-test; `progress` is in per cent, `rules` the correlation rules that are tried."""
 
     id: str
     organisation: str
@@ -57,6 +57,7 @@ class Job(msgspec.Struct, kw_only=True):
     problem: str = ""
     remedy: str = ""
     result: dict[str, Any] | None = None
+    rules: list[dict[str, Any]] = []
 
 
 def start(wanted: Wanted, actor: Actor) -> Job:
@@ -78,6 +79,7 @@ def start(wanted: Wanted, actor: Actor) -> Job:
             created_at=now,
             told_at=now,
             expires_at=now + KEPT_HOURS * HOUR,
+            rules=wanted.rules,
         )
         _write(job)
         # Whatever organisations the asker sees, the thread opens the scopes that it needs itself.
