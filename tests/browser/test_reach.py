@@ -24,7 +24,7 @@ def pages(hub):
             *(each.path for each in SCREENS if each.path not in admin), f"/incidents/{incident['id']}", f"/alerts/{alert['id']}",
             f"/changes/{change['id']}", f"/changes/{change['id']}/edit", "/changes/new", "/changes/calendar",
             "/changes/calendar?view=week", "/changes/gate", f"/map/{incident['ci']}", "/deliveries?lane=parked",
-            "/deliveries?state=any", "/conflicts?state=any", f"/trace/{incident['number']}", "/configuration/1",
+            "/deliveries?state=any", "/conflicts?state=any", f"/trace/{incident['number']}", "/configuration/1", "/rules/edit",
             "/incidents?state=cancelled&priority=4", "/find?q=queue", "/me", "/nowhere",
             "/on-call?view=week", "/on-call?mine=1", "/on-call/escalations", "/on-call/notifications", "/on-call/contact",
         ],
