@@ -156,3 +156,24 @@ def test_backup_and_restore_round_trip(installation, tmp_path):
     back = isthmus("restore", str(tmp_path / "book"), "--why", "drill", "--yes", data_dir=data)
     assert back.returncode == 0, back.stderr
     assert isthmus("history", "--json", data_dir=data).returncode == 0
+
+
+def test_rules_are_tried_on_the_past_before_anything_matches_them(installation, tmp_path):
+    data = installation / "data"
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules:\n- name: one per site\n  match: {alertname: Down}\n  by: [site]\n")
+    done = isthmus("backtest", str(rules), "--json", data_dir=data)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["state"], said["result"]["events"], said["result"]["counts"]["candidate"]) == ("done", 0, 0)
+    shown = isthmus("backtest", str(rules), data_dir=data)
+    assert shown.returncode == 0, shown.stderr
+    assert "Grouped differently: 0" in shown.stdout
+
+    rules.write_text("rules:\n- name: one per site\n  when: 'labels.site =='\n")
+    refused = isthmus("backtest", str(rules), data_dir=data)
+    assert refused.returncode == 1
+    assert "/monitoring/correlation/rules/0/when" in refused.stderr
+    assert isthmus("backtest", str(tmp_path / "nothing.yaml"), data_dir=data).returncode == 2
+    rules.write_text("rules: [")
+    assert isthmus("backtest", str(rules), data_dir=data).returncode == 2

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -209,3 +212,26 @@ def test_windows_silences_and_the_map_hold_in_the_replay_as_they_did(monitor, wo
     assert found["faults"] == []
     bare = running.run(given, quiet)
     assert bare["counts"]["in_force"] == 3
+
+
+def test_a_child_whose_asker_is_gone_removes_its_directory_and_one_without_a_directory_of_its_own_refuses(
+    monitor, tmp_path
+):
+    folder = tmp_path / "scratch"
+    folder.mkdir(mode=0o700)
+    (folder / "handover").write_bytes(
+        msgspec.msgpack.encode(handover(monitor.book, [monitor.event("Down")], candidate={}))
+    )
+    environment = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "isthmus.django_settings"}
+    command = [sys.executable, "-m", running.MODULE, str(folder)]
+
+    live = {**environment, "ISTHMUS_DATA_DIR": str(monitor.book.directory)}
+    refused = subprocess.run(command, env=live, capture_output=True, text=True, check=False, timeout=60)
+    assert refused.returncode == 2
+    assert "a directory of its own" in refused.stdout
+
+    own = {**environment, "ISTHMUS_DATA_DIR": str(folder / "data")}
+    child = subprocess.Popen(command, env=own, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    child.stdout.close()
+    assert child.wait(60) == 1
+    assert not folder.exists()

@@ -70,14 +70,12 @@ def _numbers(given: Mapping[str, str], rule: dict[str, Any], wrong: dict[str, li
 def at_fields(problems: Sequence[Problem], place: int) -> dict[str, list[str]]:
     """Return the problems of the rule at `place` by the field that they name; what names none is under ""."""
     found: dict[str, list[str]] = {}
-    prefix = f"/monitoring/correlation/rules/{place}"
+    prefix = f"/monitoring/correlation/rules/{place}/"
     for each in problems:
-        rest = each.path.removeprefix(prefix)
-        field = rest.strip("/").split("/")[0] if each.path.startswith(prefix) else ""
+        named = each.path.removeprefix(prefix).split("/")[0] if each.path.startswith(prefix) else ""
+        field = named if named in FIELDS else ""
         text = f"{each.message} {each.remedy}".strip()
-        found.setdefault(field if field in FIELDS else "", []).append(
-            text if field else f"{each.path}: {text}"
-        )
+        found.setdefault(field, []).append(text if field else f"{each.path}: {text}")
     return found
 
 

@@ -111,4 +111,10 @@ def _one(folder: Path, given: Any, side: str, clock: Any) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    try:
+        code = main(Path(sys.argv[1]))
+    except BrokenPipeError:
+        # Whoever asked is gone, and nobody else would remove what was copied.
+        shutil.rmtree(sys.argv[1], ignore_errors=True)
+        code = 1
+    sys.exit(code)

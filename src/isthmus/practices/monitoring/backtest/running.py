@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -94,4 +95,5 @@ def _listen(child: subprocess.Popen[bytes], folder: Path, told: Told) -> dict[st
 def _end(child: subprocess.Popen[bytes]) -> None:
     """End the child and the replay that it forked: they are one process group."""
     if child.poll() is None:
-        os.killpg(child.pid, 9)
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, 9)
