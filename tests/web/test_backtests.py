@@ -10,9 +10,11 @@ from isthmus.blueprint import service
 from isthmus.blueprint.source import Source
 from isthmus.hub.intake import shared
 from isthmus.hub.intake.message import WEBHOOK, Draft
+from isthmus.hub.lanes.models import Delivery
 from isthmus.kernel.instant import DAY, MINUTE, to_rfc3339
 from isthmus.ledger.ids import source
 from isthmus.ledger.models import Entry
+from isthmus.practices.incident.models import Incident
 from isthmus.practices.monitoring.backtest import gathering, jobs
 
 RULE = {"name": "per site", "match": {"alertname": "Down"}, "by": ["site"], "topology": False}
@@ -147,6 +149,18 @@ def test_a_window_with_too_many_events_fails_in_words_and_a_second_back_test_wai
     lost = client.get(f"/api/v1/backtests/{found['id']}").json()
     assert (lost["state"], lost["problem"]) == ("failed", "The process that ran it has ended.")
     assert path.stat().st_mode & 0o077 == 0 or path.parent.stat().st_mode & 0o077 == 0
+
+
+def test_sections_replace_those_in_force_and_nothing_is_queued_for_anybody(past):
+    client = past.client("administrator")
+    deliveries = Delivery.objects.count()
+    sections = {"monitoring": {"automation": {"default": "record"}}, "incident": {}}
+    result = finished(client, post(client, sections=sections)).json()["result"]
+    assert result["decisions"] == {"in_force": {"opened": 2}, "candidate": {"recorded_only": 2}}
+    assert result["counts"]["candidate"] == 0
+    assert [each["title"] for each in result["only_in_force"]] == ["a is down", "b is down"]
+    assert Delivery.objects.count() == deliveries
+    assert [each.id for each in Incident.objects.all()] == [past.incident.id]
 
 
 FORM = {
