@@ -295,7 +295,8 @@ def served(
             )
             terms = {
                 "polling": dict(polling or {"seconds_min": 2, "seconds_max": 4}),
-                "limits": {"request_seconds_max": REQUEST_SECONDS},
+                # Stories make more calls a minute than anybody's day: the default allowance would hold them up.
+                "limits": {"request_seconds_max": REQUEST_SECONDS, "requests_per_minute": 6_000},
             }
             connections = {name: {**each, **terms} for name, each in partners.connections().items()}
             connections |= {

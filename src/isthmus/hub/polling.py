@@ -215,6 +215,9 @@ def _settle(connection: Connection, row: Due, result: Result) -> None:
             health.failed(work, connection.organisation, connection.name, result.error, now)
         else:
             health.succeeded(work, connection.organisation, connection.name, now)
+        # A restart finds what polls have spent of the allowance, not only what the lane noted.
+        spent = terms_of(connection).bucket.dump()
+        health.observed(work, connection.organisation, connection.name, tokens=spent)
         due.postpone(work, row, Instant(now + wait), attempts=0)
 
     try:

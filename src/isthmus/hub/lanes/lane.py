@@ -18,7 +18,7 @@ from isthmus.hub import connections, due, health, leases
 from isthmus.hub.connections import Connection
 from isthmus.hub.lanes import files, terms, turns
 from isthmus.hub.lanes.calls import Result, Turn, execute
-from isthmus.hub.lanes.limits import Breaker, restored
+from isthmus.hub.lanes.limits import Breaker, Bucket, restored
 from isthmus.hub.lanes.metering import Metered
 from isthmus.hub.sync.dialect import Paths
 from isthmus.kernel.actor import Origin, system
@@ -58,7 +58,9 @@ class Lane:
     the store belongs to this process alone.
     """
 
-    def __init__(self, connection: Connection, store: Store[Any], *, holder: str = "") -> None:
+    def __init__(
+        self, connection: Connection, store: Store[Any], *, holder: str = "", spent: Bucket | None = None
+    ) -> None:
         self.name = connection.name
         self.organisation = connection.organisation
         self.generation = connection.generation
@@ -67,6 +69,10 @@ class Lane:
         self._seconds_max = 2 * connection.limits.request_seconds_max
         asked = connection.entry.limits.requests_per_minute
         self.terms = terms.opened(self.name, asked or connection.manifest.limits.requests_per_minute)
+        self._spent = spent is not None
+        if spent is not None:
+            # The very same calls, not a copy: a poll that is under way still counts into them.
+            self.terms.bucket = Bucket(per_minute=self.terms.bucket.per_minute, calls=spent.calls)
         self._client: TicketSystem | None = None
         self._loaded = False
         self._holder = holder
@@ -213,8 +219,12 @@ class Lane:
 
     def _restore(self) -> None:
         held = health.state_of(self.organisation, self.name)
-        kept = [int(each) for each in held.tokens or ()]
-        self.terms.bucket = restored(self.terms.bucket.per_minute, kept, source.now(), unaccounted=CALLS_MAX)
+        if not self._spent:
+            kept = [int(each) for each in held.tokens or ()]
+            self.terms.bucket = restored(
+                self.terms.bucket.per_minute, kept, source.now(), unaccounted=CALLS_MAX
+            )
+        self._spent = False
         if held.breaker == "open":
             self.terms.breaker = Breaker(
                 state="open", failures=held.failures, until=held.breaker_until, opened=1

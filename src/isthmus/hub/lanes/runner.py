@@ -15,6 +15,7 @@ from isthmus import django_settings
 from isthmus.hub import connections
 from isthmus.hub.lanes import levels
 from isthmus.hub.lanes.lane import Lane
+from isthmus.hub.lanes.limits import Bucket
 from isthmus.hub.sync import comparing
 from isthmus.ledger import door, lease, scope
 from isthmus.ledger.ids import source
@@ -90,13 +91,17 @@ class Lanes:
         if generation != self._compared:
             await self.store(lambda: comparing.ensure_scheduled(source.now()))
             self._compared = generation
+        spent: dict[str, Bucket] = {}
         for name, (lane, _, task) in list(self._running.items()):
             changed = name not in wanted or wanted[name].generation != lane.generation
             if changed or task.done():
+                spent[name] = lane.terms.bucket
                 await self._end(name)
         for name, connection in wanted.items():
             if name not in self._running:
-                lane, stop = Lane(connection, self.store, holder=self._holder), asyncio.Event()
+                # New terms, the same calls: a partner does not forget them because our blueprint changed.
+                lane = Lane(connection, self.store, holder=self._holder, spent=spent.get(name))
+                stop = asyncio.Event()
                 self._running[name] = (lane, stop, asyncio.create_task(lane.run(stop)))
 
     async def _end(self, name: str) -> None:
