@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 # What meets the store; the rest says the same on either.
-STORED := $(addprefix tests/,blueprint hub identity ledger practices sync web)
+STORED := $(addprefix tests/,blueprint hub identity ledger practices sync web/test_isolation.py web/test_api.py web/test_api_contract.py)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
@@ -34,7 +34,7 @@ system-programs: # Chromium and strace for the tests that need them, where this 
 	@sh tests/system-programs.sh
 
 test: $(STAMP) system-programs check ## What CI runs: checks, both stores (stories and commands on SQLite; make postgres runs all), chaos (short), browser
-	$(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos and not real_monitoring"
+	$(PYTEST) -n 3 --dist loadfile -m "not browser and not chaos and not real_monitoring"
 	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos and not real_monitoring" $(STORED)
 	$(PYTEST) -m "chaos"
 	$(PYTEST) -m "browser"

@@ -148,15 +148,22 @@ def test_the_board_costs_the_same_number_of_queries_for_any_number_of_clocks(
 ) -> None:
     client = promised.client("viewer")
     client.get("/sla")
-    with queries() as few:
-        client.get("/sla")
+
+    def cost() -> int:
+        """The least of a few visits: what the page remembers for a second may be due, or not."""
+        counted = []
+        for _ in range(4):
+            with queries() as asked:
+                client.get("/sla")
+            counted.append(sum("set_config" not in each["sql"] for each in asked))
+        return min(counted)
+
+    few = cost()
     for _ in range(6):
         promised.book.perform(
             lambda work: incidents.create(work, promised.book.organisation, {"title": "more"})
         )
-    with queries() as many:
-        client.get("/sla")
-    assert len(many) == len(few)
+    assert cost() == few
 
 
 def test_a_breach_within_the_minute_is_announced_by_the_sweep(promised: Any) -> None:

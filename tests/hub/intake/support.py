@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import uuid4
 
 from isthmus.hub.intake.message import WEBHOOK, Draft
 from isthmus.kernel.errors import Conflict
@@ -22,7 +23,12 @@ class FileKeys:
         path = self._directory / f"{connection}-{day}"
         if path.with_suffix(".gone").exists():
             raise Conflict("The key was destroyed.")
-        path.write_bytes(f"{connection}-{day}".encode().ljust(32, b".")[:32])
+        key = f"{connection}-{day}".encode().ljust(32, b".")[:32]
+        if not path.exists():
+            # Whole or not at all: several appenders ask at the same time.
+            whole = path.with_suffix(f".{uuid4().hex}")
+            whole.write_bytes(key)
+            whole.replace(path)
         return path.read_bytes()
 
     def destroy(self, connection: str, day: int) -> None:
