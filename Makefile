@@ -33,8 +33,8 @@ serve: $(STAMP) ## Run the hub on ./data (make it first with `isthmus init`)
 system-programs: # Chromium and strace for the tests that need them, where this machine lets us install them
 	@sh tests/system-programs.sh
 
-test: $(STAMP) system-programs check ## What CI runs: checks, both stores (stories and commands on SQLite; make postgres runs all), chaos (short), browser
-	$(PYTEST) -n 3 --dist loadfile -m "not browser and not chaos and not real_monitoring"
+test: $(STAMP) system-programs check ## What CI runs: checks, both stores (stories and commands on SQLite; make postgres runs all), short chaos, browser
+	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not browser and not chaos and not real_monitoring"
 	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos and not real_monitoring" $(STORED)
 	$(PYTEST) -m "chaos"
 	$(PYTEST) -m "browser"
