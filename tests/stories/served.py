@@ -172,6 +172,13 @@ class Served:
             if now != seen:
                 seen, since = now, time.monotonic()
 
+    def silent(self, connection: str, *, seconds: float = 2.0, most: float = 40.0) -> None:
+        """Wait until a partner was not called at all for a while."""
+        deadline = time.monotonic() + most
+        while (last := max((each.at for each in self.calls(connection)), default=0)) > time.time() - seconds:
+            assert time.monotonic() < deadline, f"{connection} is called without end, last at {last}."
+            time.sleep(0.2)
+
     def _writes(self) -> int:
         return sum(len(each.inside.writes()) for each in self.partners.all.values())
 
