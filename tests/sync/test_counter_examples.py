@@ -523,3 +523,15 @@ def test_a_third_value_during_an_undecided_conflict_is_kept_in_sight_too():
         world.compare(name)
         world.run(name)
     assert {each.theirs for _, each in world.conflicts} == {"as A says", "as B says"}
+
+
+def test_r6_a_create_that_landed_after_its_time_is_found_however_long_the_hub_rested():
+    """Found by the search as a twin: the model let the late request land when somebody next looked."""
+    partner = bare("A", index_lag=20_000_000)
+    world = World(partner)
+    world.edit("title", "a")
+    partner.faults = ["late"]
+    world.run("A", steps=4)
+    world.forward(200)
+    world.run("A", steps=40)
+    assert len(partner.things) == 1

@@ -127,11 +127,15 @@ class Partner:
         )
 
     def land_late(self):
-        """Commit the requests whose client has given up already, if their time has come."""
-        due = [each for each in self.late if each[0] <= self.clock]
-        self.late = [each for each in self.late if each[0] > self.clock]
-        for _, act in due:
+        """Commit the requests whose client has given up already, each at its own time: a clock that was forwarded
+        past it must not make it younger, or a search would miss what was there long ago."""
+        now = self.clock
+        due = [each for each in self.late if each[0] <= now]
+        self.late = [each for each in self.late if each[0] > now]
+        for at, act in due:
+            self.clock = at
             act()
+        self.clock = now
 
     def _call(self, act):
         self.land_late()
