@@ -194,11 +194,12 @@ class Roundup:
         return ExternalRef(connection=self._connection, kind=ISSUE, key=key, label=f"issue{key}", url=url)
 
     def _insist(self, key: str, item: Item, expected_version: str) -> None:
-        """Raise `Conflict` unless the item is in the state that the caller decided on."""
-        version = str(item.attributes["activity"])
-        known = self._etags.get(key)
-        moved = known is not None and known[0] == expected_version and known[1] != item.etag
-        if expected_version and (version != expected_version or moved):
+        """Raise `Conflict` unless the item is in the very state that the caller decided on.
+
+        Within one second `activity` tells no two states apart. So a state that this client has not read itself
+        (before a restart, or on a poll page) counts as changed: one read more, instead of a person's edit less.
+        """
+        if expected_version and self._etags.get(key) != (expected_version, item.etag):
             raise Conflict(f"issue{key} has changed since it was read.", remedy="The hub reads it again.")
 
     def _remember(self, item: Item) -> None:
@@ -240,11 +241,11 @@ class Roundup:
     async def _read_back(self, key: str) -> Written:
         """Read after a write: it is proof of own only if nobody but us has touched the issue since."""
         observation, item = await self._read(key)
+        if observation.partner_actor != self._config.username:
+            # Neither its version nor its ETag is told: what the hub was not shown, it must not write over.
+            return Written(ref=observation.external)
         self._remember(item)
-        own = observation.partner_actor == self._config.username
-        return Written(
-            ref=observation.external, observation=observation if own else None, version=observation.version
-        )
+        return Written(ref=observation.external, observation=observation, version=observation.version)
 
     async def _still(self, key: str) -> Observation | None:
         try:

@@ -135,6 +135,27 @@ def test_an_edit_within_the_same_second_is_still_a_conflict(tracker):
     assert played(tracker, act) == "theirs"
 
 
+def test_after_a_restart_what_another_process_read_is_read_again_before_it_is_written_over(tracker):
+    """Found by killing the hub: a second's version alone let a write of ours pass over a person's edit."""
+
+    async def before(client):
+        made = await client.create("incident", NEW, "link-r", "key-r")
+        return made.ref, (await client.read(made.ref)).version
+
+    ref, version = played(tracker, before)
+    tracker.person().edit(ref.key, title="theirs")
+
+    async def after(client):
+        with pytest.raises(Conflict):
+            await client.write(ref, {"title": "ours"}, {}, version)
+        seen = await client.read(ref)
+        assert seen.values["title"] == "theirs"
+        await client.write(ref, {"title": "ours, knowing theirs"}, {}, seen.version)
+        return (await client.read(ref)).values["title"]
+
+    assert played(tracker, after) == "ours, knowing theirs"
+
+
 def test_a_change_by_a_person_is_not_taken_for_ours(tracker):
     async def act(client):
         made = await client.create("incident", NEW, "link-p", "key-p")
