@@ -9,6 +9,7 @@ import pytest
 
 from isthmus.connectors.kit.manifest import Capability
 from isthmus.connectors.kit.ports import Written
+from isthmus.hub.lanes.calls import Result, Turn
 from isthmus.hub.lanes.models import Delivery
 from isthmus.hub.observing import Outcome, Seen
 from isthmus.kernel.actor import system
@@ -127,7 +128,10 @@ def create(monitor: Any) -> Silence:
 
 def conclude(monitor: Any, delivery: Delivery, key: str) -> None:
     written = Written(ref=ExternalRef(connection="am", kind="silence", key=key))
-    monitor.book.perform(lambda work: mirroring.concluded(work, delivery, written, None))
+    turn = Turn(
+        due_id="", due_epoch=0, subject=delivery.subject, organisation=delivery.organisation, do="once"
+    )
+    monitor.book.perform(lambda work: mirroring.concluded(work, delivery, Result(turn=turn, written=written)))
 
 
 @pytest.mark.usefixtures("mirrored")

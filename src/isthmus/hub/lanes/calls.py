@@ -67,6 +67,11 @@ class Fault:
     after_seconds: float | None = None
     fields: tuple[str, ...] = ()
 
+    @property
+    def passing(self) -> bool:
+        """Return whether an effect is tried again by itself."""
+        return self.fault in {"retryable", "unknown", "stale"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Result:

@@ -1,5 +1,9 @@
 """Effects that happen once: a chat message, a provisioning step. Payload and key are committed before the
-call; effects on one subject keep their order."""
+call; effects on one subject keep their order.
+
+A practice that must know what came of its effects follows them by the kind of its record: it hears every result in
+the transaction that records it, and may give an effect up that it has found another way for.
+"""
 
 from __future__ import annotations
 
@@ -10,32 +14,35 @@ from isthmus.hub import due
 from isthmus.hub.lanes import levels
 from isthmus.hub.lanes.models import Delivery
 from isthmus.hub.sync.recording import sealed
+from isthmus.kernel.errors import Bug
 from isthmus.kernel.record import Json
 from isthmus.ledger.ids import source
 from isthmus.ledger.records import RecordModel
 
 if TYPE_CHECKING:
-    from isthmus.connectors.kit.ports import Written
-    from isthmus.hub.lanes.calls import Fault
+    from isthmus.hub.lanes.calls import Result
     from isthmus.ledger.work import Work
 
 ONCE = "once"
 
-Concluded = Callable[["Work", Delivery, "Written | None", "Fault | None"], None]
-_concluded: dict[str, Concluded] = {}
+Follower = Callable[["Work", Delivery, "Result"], bool]
+_followers: dict[str, Follower] = {}
 
 
-def register_concluded(kind: str, hear: Concluded) -> None:
-    """Have `hear` called when an effect about a record of `kind` is done or dead, in the Work that records it; once,
-    from `ready`. It hears what the partner answered, so that a practice can say what did not stick."""
-    _concluded[kind] = hear
+def follow(kind: str, hear: Follower) -> None:
+    """Have `hear(work, delivery, result)` called with every result of effects about records of `kind`; once, from
+    `ready`. It returns whether an effect that failed is given up: it is closed then instead of tried again."""
+    held = _followers.get(kind)
+    if held is not None and held is not hear:
+        raise Bug(f"Two parts follow effects about records of kind {kind!r}.")
+    _followers[kind] = hear
 
 
-def concluded(work: Work, delivery_id: str, written: Written | None, fault: Fault | None) -> None:
-    """Tell whoever wants to know what came of an effect."""
-    delivery = Delivery.objects.filter(id=delivery_id).first() if _concluded else None
-    if delivery is not None and delivery.record_kind in _concluded:
-        _concluded[delivery.record_kind](work, delivery, written, fault)
+def heard(work: Work, delivery_id: str, result: Result) -> bool:
+    """Tell whoever follows an effect what came of it; return whether it is given up."""
+    delivery = Delivery.objects.filter(id=delivery_id).first() if _followers else None
+    hear = _followers.get(delivery.record_kind) if delivery is not None else None
+    return delivery is not None and hear is not None and hear(work, delivery, result)
 
 
 def once(

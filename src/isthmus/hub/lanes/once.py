@@ -1,12 +1,7 @@
-"""The store's side of effects that happen once: in the order of their subject, never beside each other.
-
-A practice that must know what came of its effects registers for their verb: it is told in the transaction that
-records the result, and may give an effect up that it has found another way for.
-"""
+"""The store's side of effects that happen once: in the order of their subject, never beside each other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from isthmus.hub import due
@@ -16,27 +11,11 @@ from isthmus.hub.lanes.limits import backoff
 from isthmus.hub.lanes.models import OPEN_STATES, SETTLED_STATES, Delivery
 from isthmus.hub.models import Due
 from isthmus.hub.sync import loading
-from isthmus.kernel.errors import Bug
 from isthmus.kernel.instant import SECOND, Instant
 from isthmus.ledger.columns import open_json
 
 if TYPE_CHECKING:
     from isthmus.ledger.work import Work
-
-Settled = Callable[["Work", Delivery, Result], bool]
-
-_settled: dict[str, Settled] = {}
-
-
-def register_settled(verb: str, settled: Settled) -> None:
-    """Have `settled(work, delivery, result)` called with every result of `verb`; once, from `ready`.
-
-    It returns whether an effect that failed is given up: it is closed then instead of tried again.
-    """
-    held = _settled.get(verb)
-    if held is not None and held is not settled:
-        raise Bug(f"Two parts follow the effect {verb!r}.")
-    _settled[verb] = settled
 
 
 def begin(work: Work, row: Due) -> list[Turn]:
@@ -74,14 +53,13 @@ def conclude(work: Work, row: Due | None, result: Result, jitter: float) -> None
     fault = result.fault
     if result.turn.verb in files.VERBS and files.conclude(work, row, result):
         return
-    given_up = _told(work, row, result)
+    given_up = effects.heard(work, row.key, result)
     if fault is None:
         said = result.written.ref.label or result.written.ref.key if result.written else "done"
         closing.close(work, row, state="done", outcome=said)
-        effects.concluded(work, row.key, result.written, None)
     elif given_up:
         closing.close(work, row, state="done", outcome=f"Given up, another way was taken: {fault.cause}")
-    elif fault.fault in {"retryable", "unknown", "stale"}:
+    elif fault.passing:
         wait = backoff(result.turn.attempts, jitter, after_seconds=fault.after_seconds)
         if fault.fault == "unknown":
             # A late request may still land: looking before that would find nothing and make a twin.
@@ -89,13 +67,3 @@ def conclude(work: Work, row: Due | None, result: Result, jitter: float) -> None
         closing.give_back(work, row, Instant(work.now + wait), state="due", fault=fault)
     else:
         closing.bury(work, row, fault)
-        effects.concluded(work, row.key, None, fault)
-
-
-def _told(work: Work, row: Due, result: Result) -> bool:
-    """Tell whoever follows the verb; return whether the effect is given up."""
-    settled = _settled.get(result.turn.verb)
-    if settled is None:
-        return False
-    delivery = Delivery.objects.filter(id=row.key).first()
-    return delivery is not None and settled(work, delivery, result)

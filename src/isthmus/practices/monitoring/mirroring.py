@@ -16,8 +16,7 @@ from isthmus.practices.monitoring.models import Alert, Silence
 from isthmus.practices.monitoring.rules.telling import ASTRAY
 
 if TYPE_CHECKING:
-    from isthmus.connectors.kit.ports import Written
-    from isthmus.hub.lanes.calls import Fault
+    from isthmus.hub.lanes.calls import Result
     from isthmus.hub.lanes.models import Delivery
 
 MIRRORS_MAX: Final = 20
@@ -63,12 +62,15 @@ def _mirroring(organisation: str) -> list[str]:
     )
 
 
-def concluded(work: Work, delivery: Delivery, written: Written | None, fault: Fault | None) -> None:
+def concluded(work: Work, delivery: Delivery, result: Result) -> bool:
     """A source has set or ended a silence of ours, or cannot."""
+    written, fault = result.written, result.fault
+    if fault is not None and fault.passing:
+        return False
     silence = many(work, Silence, [delivery.record]).get(delivery.record)
     held = dict(silence.mirrors or {}) if silence is not None else {}
     if silence is None or delivery.connection not in held:
-        return
+        return False
     mirror = dict(held[delivery.connection])
     if fault is not None:
         mirror |= {"state": ASTRAY, "why": f"{fault.cause} {fault.remedy}".strip()}
@@ -86,6 +88,7 @@ def concluded(work: Work, delivery: Delivery, written: Written | None, fault: Fa
     if delivery.verb == "silence" and silence.state != "active" and mirror.get("state") == SET:
         # It ended here while it was being set there.
         end_there(work, silence, by=telling.SOMEBODY)
+    return False
 
 
 def mark_of(key: str) -> str:

@@ -30,5 +30,5 @@ def register() -> None:
     observing.register("silence", partner_silences.take)
     register_preparer(windows.prepare)
     register_preparer(telling.prepare)
-    effects.register_concluded("alert", telling.concluded)
-    effects.register_concluded("silence", mirroring.concluded)
+    effects.follow("alert", telling.concluded)
+    effects.follow("silence", mirroring.concluded)

@@ -28,8 +28,7 @@ from isthmus.practices.monitoring.rules.groups import HOLDING
 from isthmus.practices.monitoring.rules.telling import Standing, Told, Wish
 
 if TYPE_CHECKING:
-    from isthmus.connectors.kit.ports import Written
-    from isthmus.hub.lanes.calls import Fault
+    from isthmus.hub.lanes.calls import Result
     from isthmus.hub.lanes.models import Delivery
     from isthmus.ledger.records import RecordModel
     from isthmus.ledger.work import Work
@@ -204,17 +203,18 @@ def _tell_joined(work: Work, joining: list[Alert]) -> None:
 # What came of it ------------------------------------------------------------------------------------------
 
 
-def concluded(work: Work, delivery: Delivery, written: Written | None, fault: Fault | None) -> None:
+def concluded(work: Work, delivery: Delivery, result: Result) -> bool:
     """A source has been told, or cannot be: remember which, and believe what it shows more than what it answers."""
+    written, fault = result.written, result.fault
     alert = _alert(work, delivery.record)
-    if alert is None or not alert.told:
-        return
+    if alert is None or not alert.told or (fault is not None and fault.passing):
+        return False
     why = (
         "" if fault is None else f"{alert.connection} could not be told: {fault.cause} {fault.remedy}".strip()
     )
     told = telling.concluded(alert.told, delivery.verb, delivery.key, now=work.now, fault=why)
     if told is None:
-        return
+        return False
     values = partner.told_fields(told)
     text = why or f"{alert.connection} was told: {delivery.verb}."
     if written is not None and written.observation is not None and fault is None:
@@ -226,6 +226,7 @@ def concluded(work: Work, delivery: Delivery, written: Written | None, fault: Fa
             values |= partner.told_fields(after)
             text = after.get(delivery.verb, {}).get("why") or f"{text} It shows so."
     work.change(alert, values, why=[Reason(rule="monitoring.telling.concluded", text=text)])
+    return False
 
 
 def _alert(work: Work, record_id: str) -> Alert | None:

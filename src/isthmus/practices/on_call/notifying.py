@@ -256,7 +256,7 @@ def settled(work: Work, delivery: Delivery, result: Result) -> bool:
         return False
     if known and _next(work, notification, fault.cause, state="refused"):
         return True
-    if fault.fault in {"rejected", "operator", "gone", "bug"}:
+    if not fault.passing:
         if result.turn.doubtful and _once_more(work, notification, fault.cause):
             return True
         _fail(work, notification, fault.cause)

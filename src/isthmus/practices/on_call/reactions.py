@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from isthmus.hub import due, observing
-from isthmus.hub.lanes import once
+from isthmus.hub.lanes import effects
 from isthmus.hub.observing import Outcome, Seen, outcome
 from isthmus.identity.models import Person
 from isthmus.kernel.instant import Instant
@@ -111,7 +111,7 @@ def declare() -> None:
     subjects.declare()
     register_preparer(triggers.prepare)
     observing.register("acknowledgement", pressed)
-    once.register_settled(notifying.VERB, notifying.settled)
+    effects.follow(Notification.kind, notifying.settled)
     due.register(triggers.LOOK, triggers.look)
     due.register(triggers.END, triggers.end)
     due.register(integrations.WATCH, integrations.watch)
