@@ -245,7 +245,10 @@ def test_an_end_by_a_partner_that_cannot_be_held_up_is_flagged_and_taken_back(tw
         ),
         actor=Actor(kind=ActorKind.PARTNER, id="partner:snow"),
     )
-    assert [each.id for each in forwarding.orphans()] == [row.id]
+    stranger = two.book.add_organisation("Stranger")
+    for where, seen in ((incident.organisation, [row.id]), (row.receiver, [row.id]), (stranger, [])):
+        with scope.within({where}):
+            assert [each.id for each in forwarding.orphans()] == seen
     answer(two, row, two.ann, custody.hand_back, reason="We look after it.")
     assert forwarding.orphans() == []
 

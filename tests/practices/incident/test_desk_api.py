@@ -129,7 +129,9 @@ def test_a_refused_trigger_is_on_record_though_nothing_happened(two):
     assert [each["trigger"] for each in shown["handovers"]] == ["resolve"]
     assert shown["procedure"]["triggers"]["resolve"] == "operations"
     asked = TriggerHandover.objects.get()
-    two.ours.ask("POST", f"/incidents/{incident['id']}/procedure/handovers/{asked.id}/keep", {})
+    path = f"/incidents/{incident['id']}/procedure/handovers/{asked.id}/keep"
+    two.ours.ask("POST", path, {}, status=403)
+    Caller(two, incident["organisation"], "otto").ask("POST", path, {})
     two.ours.ask("POST", f"/incidents/{incident['id']}/procedure/handovers/{'0' * 26}/keep", {}, status=404)
 
 

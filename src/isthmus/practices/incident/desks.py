@@ -45,8 +45,6 @@ def acts_for(actor: Actor, name: str, organisation: str) -> bool:
     if actor.kind is ActorKind.SYSTEM:
         return True
     desk = declared().get(name, DeskSpec())
-    if actor.kind is ActorKind.PARTNER:
-        return bool(desk.connection) and actor.id.endswith(desk.connection)
     where = organisation_of(name) or organisation
     if not permissions.allowed(actor, WRITE, where):
         return False

@@ -21,6 +21,7 @@ from isthmus.practices.service_level import service as service_levels
 
 COMMENTS_MAX = 50
 """Most comments that one look carries over; the next look takes the rest."""
+ORPHANS_MAX = 200
 _RULE = "incident.forward"
 _OPEN = ("offered", "accepted", "returned")
 
@@ -201,10 +202,9 @@ def _orphan(incident: Incident, held: ledger.Ledger, *, ends: bool) -> str:
 
 def orphans() -> list[Custody]:
     """Return the flagged orphans that the open scope may see."""
+    seen = ledger.offers().filter(orphaned_at__isnull=False, state="accepted")
     with scope.everywhere(ledger.WHY):
-        seen = ledger.offers()
-    with scope.everywhere(ledger.WHY):
-        return list(seen.filter(orphaned_at__isnull=False, state="accepted").order_by("orphaned_at")[:200])
+        return list(seen.order_by("orphaned_at")[:ORPHANS_MAX])
 
 
 def register() -> None:

@@ -131,6 +131,9 @@ def keep(work: Work, handover: TriggerHandover, *, reason: str) -> TriggerHandov
     """Decline an offered hand-over: the owner keeps the trigger."""
     if handover.state != "offered":
         raise Conflict(f"This offer is {handover.state} already.")
+    owner = handover.owner
+    if desks.closed(owner) and not desks.acts_for(work.actor, owner, handover.organisation):
+        raise Forbidden(f"Only {owner} can decline this.", remedy=f"Ask somebody of {owner}.")
     why = [
         Reason(rule=_RULE, text=f"{handover.owner} keeps the trigger {handover.trigger}. {reason}".strip())
     ]

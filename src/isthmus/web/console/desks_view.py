@@ -74,7 +74,9 @@ def held(incident: Incident, actor: Actor, now: Instant) -> Held:
         if open_offer is not None and mine(open_offer.giver, open_offer.organisation)
         else "",
         returnable=current.id
-        if current is not None and open_offer is None and (orphan or mine(current.taker, current.receiver))
+        if current is not None
+        and open_offer is None
+        and (mine(current.taker, current.receiver) or (orphan and mine(current.giver, current.organisation)))
         else "",
         orphan=orphan,
     )
