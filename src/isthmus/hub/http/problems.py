@@ -91,6 +91,12 @@ def status_of(error: Exception) -> tuple[int, str]:
     return 500, "bug"
 
 
+def of_item(error: errors.IsthmusError) -> dict[str, Any]:
+    """Return what one item of a bulk answer says when it was refused."""
+    status, slug = status_of(error)
+    return {"status": status, "problem": slug, "detail": error.text, "remedy": error.remedy}
+
+
 def from_error(request: HttpRequest, error: Exception) -> HttpResponse:
     """Return the problem that an error stands for; a bug keeps its cause in the log, not in the answer."""
     status, slug = status_of(error)

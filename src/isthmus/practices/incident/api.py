@@ -210,16 +210,7 @@ def bulk_incidents(request: HttpRequest, payload: BulkIn) -> dict[str, Any]:
     results = []
     for reference, found in bulk.run(items, actor=actor, origin=caller.origin, trace=caller.trace):
         if isinstance(found, IsthmusError):
-            status, slug = problems.status_of(found)
-            results.append(
-                {
-                    "incident": reference,
-                    "status": status,
-                    "problem": slug,
-                    "detail": found.text,
-                    "remedy": found.remedy,
-                }
-            )
+            results.append({"incident": reference, **problems.of_item(found)})
         else:
             results.append({"incident": reference, "status": 200, "result": found})
     return {"items": results}

@@ -222,16 +222,7 @@ def merge(request: HttpRequest, reference: str, payload: MergeIn) -> dict[str, A
             )
             results.append({"incident": each, "status": 200, "result": merge_out(done)})
         except IsthmusError as error:
-            status, slug = problems.status_of(error)
-            results.append(
-                {
-                    "incident": each,
-                    "status": status,
-                    "problem": slug,
-                    "detail": error.text,
-                    "remedy": error.remedy,
-                }
-            )
+            results.append({"incident": each, **problems.of_item(error)})
     return {"items": results}
 
 

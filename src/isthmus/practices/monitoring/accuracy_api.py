@@ -8,14 +8,13 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
 
 from isthmus.hub.http import actor as callers
-from isthmus.hub.http import etag, idempotency, paging, problems
+from isthmus.hub.http import etag, idempotency, paging
 from isthmus.identity import permissions
-from isthmus.kernel.errors import IsthmusError
 from isthmus.kernel.instant import Instant, to_rfc3339
 from isthmus.ledger.work import Work
 from isthmus.practices.incident.loading import one
 from isthmus.practices.monitoring import accuracy, drafts, service
-from isthmus.practices.monitoring.api import alert_out
+from isthmus.practices.monitoring.api import alert_out, results_out
 from isthmus.practices.monitoring.models import AccuracySample, Alert, AutomationMode
 from isthmus.practices.monitoring.plan import current as current_plan
 from isthmus.practices.monitoring.rules import accuracy as rules
@@ -97,26 +96,11 @@ def reject_draft(request: HttpRequest, alert_id: str, payload: RejectIn) -> Http
 def bulk_drafts(request: HttpRequest, payload: DraftBulkIn) -> HttpResponse:
     """Act on many drafts at once; the answer has one result per id, in their order."""
     callers.require(request, "incident:write")
-
-    def out(found: list[tuple[str, Alert | IsthmusError]]) -> dict[str, Any]:
-        return {"items": [_result(alert_id, each) for alert_id, each in found]}
-
     return idempotency.act(
-        request, lambda work: drafts.bulk(work, payload.ids, payload.action, payload.reason), out=out
+        request,
+        lambda work: drafts.bulk(work, payload.ids, payload.action, payload.reason),
+        out=results_out,
     )
-
-
-def _result(alert_id: str, found: Alert | IsthmusError) -> dict[str, Any]:
-    if isinstance(found, IsthmusError):
-        status, slug = problems.status_of(found)
-        return {
-            "alert": alert_id,
-            "status": status,
-            "problem": slug,
-            "detail": found.text,
-            "remedy": found.remedy,
-        }
-    return {"alert": alert_id, "status": 200, "result": alert_out(found)}
 
 
 @router.get("/accuracy/samples", summary="List alerts drawn for a verdict, the newest first")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from isthmus.identity import permissions
@@ -20,6 +20,8 @@ Action = Literal["acknowledge", "unacknowledge", "annotate", "resolve"]
 ACTIONS: Final = ("acknowledge", "unacknowledge", "annotate", "resolve")
 AT_ONCE_MAX: Final = 200
 TEXT_MAX: Final = 2_000
+Result = tuple[str, Alert | IsthmusError]
+"""An id, and the alert as it is now or why it was refused."""
 
 
 def act(work: Work, alert: Alert, action: Action, comment: str = "") -> Alert:
@@ -40,10 +42,15 @@ def act(work: Work, alert: Alert, action: Action, comment: str = "") -> Alert:
     return alert
 
 
-def bulk(
-    work: Work, ids: Sequence[str], action: Action, comment: str = ""
-) -> list[tuple[str, Alert | IsthmusError]]:
+def bulk(work: Work, ids: Sequence[str], action: Action, comment: str = "") -> list[Result]:
     """Do one thing with many alerts in one Work; return, in order, what became of each."""
+    return one_by_one(work, ids, lambda alert: act(work, alert, action, comment), permission="alert:write")
+
+
+def one_by_one(
+    work: Work, ids: Sequence[str], do: Callable[[Alert], Alert], *, permission: str
+) -> list[Result]:
+    """Call `do` with each of many open alerts; what one of them refuses is its own answer and stops no other."""
     if not 1 <= len(ids) <= AT_ONCE_MAX:
         raise Rejected(
             f"Choose 1 to {AT_ONCE_MAX} alerts.",
@@ -51,21 +58,21 @@ def bulk(
                 Problem(path="/body/ids", message=f"{len(ids)} alerts", remedy="Send several requests."),
             ),
         )
-    found = load(work, ids)
-    results: list[tuple[str, Alert | IsthmusError]] = []
+    held = load(work, ids)
+    results: list[Result] = []
     for each in ids:
         try:
-            results.append((each, _one(work, found.get(each), action, comment)))
+            results.append((each, do(_permitted(work, held.get(each), permission))))
         except (NotFound, Forbidden, Conflict) as refusal:
             results.append((each, refusal))
     return results
 
 
-def _one(work: Work, alert: Alert | None, action: Action, comment: str) -> Alert:
+def _permitted(work: Work, alert: Alert | None, permission: str) -> Alert:
     if alert is None:
         raise NotFound("There is no such open alert.", remedy="It may have ended meanwhile.")
-    permissions.require(work.actor, "alert:write", alert.organisation)
-    return act(work, alert, action, comment)
+    permissions.require(work.actor, permission, alert.organisation)
+    return alert
 
 
 def load(work: Work, ids: Sequence[str]) -> dict[str, Alert]:

@@ -164,20 +164,20 @@ def bulk_alerts(request: HttpRequest, payload: AlertBulkIn) -> HttpResponse:
     """Act on many alerts at once; the answer has one result per id, in their order."""
     callers.require(request, "alert:write")
     return idempotency.act(
-        request, lambda work: acts.bulk(work, payload.ids, payload.action, payload.comment), out=_results
+        request, lambda work: acts.bulk(work, payload.ids, payload.action, payload.comment), out=results_out
     )
 
 
-def _results(found: list[tuple[str, Alert | IsthmusError]]) -> dict[str, Any]:
-    items = []
-    for alert_id, each in found:
-        if isinstance(each, IsthmusError):
-            status, slug = problems.status_of(each)
-            said = {"problem": slug, "detail": each.text, "remedy": each.remedy}
-            items.append({"alert": alert_id, "status": status, **said})
-        else:
-            items.append({"alert": alert_id, "status": 200, "result": alert_out(each)})
-    return {"items": items}
+def results_out(found: list[acts.Result]) -> dict[str, Any]:
+    """Return what became of each of many alerts as the API shows it."""
+    return {
+        "items": [
+            {"alert": alert_id, **problems.of_item(each)}
+            if isinstance(each, IsthmusError)
+            else {"alert": alert_id, "status": 200, "result": alert_out(each)}
+            for alert_id, each in found
+        ]
+    }
 
 
 @router.get("/alerts/{alert_id}", summary="One alert with its decision")

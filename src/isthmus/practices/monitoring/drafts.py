@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
-from isthmus.identity import permissions
-from isthmus.kernel.errors import Conflict, Forbidden, IsthmusError, NotFound, Problem, Rejected
+from isthmus.kernel.errors import Conflict, Problem, Rejected
 from isthmus.kernel.record import Reason
 from isthmus.practices.monitoring import acts, service
 from isthmus.practices.monitoring.models import Alert
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 DRAFTED: Final = "drafted"
 REJECTED: Final = "draft_rejected"
-AT_ONCE_MAX: Final = 200
 REASON_MAX: Final = 2_000
 Word = Literal["confirm", "reject"]
 
@@ -35,29 +33,10 @@ def reject(work: Work, alert: Alert, reason: str) -> Alert:
     return work.change(alert, {"decision": REJECTED, "decision_reason": text}, why=why)
 
 
-def bulk(
-    work: Work, ids: Sequence[str], word: Word, reason: str = ""
-) -> list[tuple[str, Alert | IsthmusError]]:
+def bulk(work: Work, ids: Sequence[str], word: Word, reason: str = "") -> list[acts.Result]:
     """Confirm or reject many drafts in one Work; return, in order, what became of each."""
-    if not 1 <= len(ids) <= AT_ONCE_MAX:
-        raise Rejected(
-            f"Choose 1 to {AT_ONCE_MAX} drafts.",
-            problems=(
-                Problem(path="/body/ids", message=f"{len(ids)} drafts", remedy="Send several requests."),
-            ),
-        )
-    found = acts.load(work, ids)
-    results: list[tuple[str, Alert | IsthmusError]] = []
-    for each in ids:
-        try:
-            results.append((each, _one(work, found.get(each), word, reason)))
-        except (NotFound, Forbidden, Conflict) as refusal:
-            results.append((each, refusal))
-    return results
 
+    def one(alert: Alert) -> Alert:
+        return service.confirm_draft(work, alert) if word == "confirm" else reject(work, alert, reason)
 
-def _one(work: Work, alert: Alert | None, word: Word, reason: str) -> Alert:
-    if alert is None:
-        raise NotFound("There is no such open alert.", remedy="It may have ended meanwhile.")
-    permissions.require(work.actor, "incident:write", alert.organisation)
-    return service.confirm_draft(work, alert) if word == "confirm" else reject(work, alert, reason)
+    return acts.one_by_one(work, ids, one, permission="incident:write")

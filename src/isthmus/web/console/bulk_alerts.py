@@ -16,7 +16,6 @@ from isthmus.ledger.door import perform
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
 from isthmus.practices.monitoring import acts
-from isthmus.practices.monitoring.models import Alert
 from isthmus.web import records
 from isthmus.web.console.screen import back, page, refused, screen
 
@@ -92,7 +91,7 @@ def _carry_out(
 ) -> None:
     caller = callers.caller(request)
 
-    def do(work: Work) -> list[tuple[str, Alert | IsthmusError]]:
+    def do(work: Work) -> list[acts.Result]:
         return acts.bulk(work, ids, cast("acts.Action", action), comment)
 
     try:

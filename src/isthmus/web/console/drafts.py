@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 from isthmus.hub.http import paging
 from isthmus.kernel.errors import IsthmusError, Rejected
 from isthmus.ledger.work import Work
-from isthmus.practices.monitoring import accuracy, drafts
+from isthmus.practices.monitoring import accuracy, acts, drafts
 from isthmus.practices.monitoring.models import AccuracySample, Alert, AutomationMode
 from isthmus.practices.monitoring.plan import current as current_plan
 from isthmus.practices.monitoring.rules import accuracy as rules
@@ -45,7 +45,7 @@ def word(request: HttpRequest) -> HttpResponse:
     ids = request.POST.getlist("id")
     action, reason = request.POST.get("action", ""), request.POST.get("reason", "")
 
-    def do(work: Work) -> list[tuple[str, Alert | IsthmusError]]:
+    def do(work: Work) -> list[acts.Result]:
         if action not in {"confirm", "reject"}:
             raise Rejected("Say what is to happen.", remedy="Confirm or reject.")
         return drafts.bulk(work, ids, cast("drafts.Word", action), reason)
@@ -64,7 +64,7 @@ def _home(ids: list[str]) -> str:
     return alert.organisation if alert is not None else ""
 
 
-def _done(results: list[tuple[str, Alert | IsthmusError]]) -> str:
+def _done(results: list[acts.Result]) -> str:
     alerts = [each for _, each in results if isinstance(each, Alert)]
     opened = sum(bool(each.incident) for each in alerts)
     return f"{opened} incident(s) opened, {len(alerts) - opened} draft(s) rejected."
