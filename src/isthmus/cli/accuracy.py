@@ -36,7 +36,7 @@ def drafts_list(
 
 @drafts.command("confirm")
 def drafts_confirm(ids: list[str] = IDS, as_json: bool = JSON) -> None:
-    """Open the incidents of drafts."""
+    """Open the incidents of alerts that were only drafted or recorded."""
     _word(ids, "confirm", "", as_json=as_json)
 
 

@@ -119,16 +119,6 @@ def alerts_resolve(
     _bulk(ids, "resolve", comment, as_json=as_json)
 
 
-@alerts.command("confirm")
-def alerts_confirm(alert: str = typer.Argument(help="The alert's id."), as_json: bool = JSON) -> None:
-    """Open the incident of an alert that was only drafted or recorded."""
-    found = Hub(as_json=as_json).call("POST", f"/alerts/{alert}/confirm")
-    if as_json:
-        emit_json(found)
-    else:
-        console.print(f"Incident {found['incident']} is open.", markup=False)
-
-
 @alerts.command("silence")
 def alerts_silence(
     alert: str = typer.Argument(help="The alert's id."),
