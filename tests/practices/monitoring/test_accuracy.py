@@ -102,9 +102,12 @@ def open_samples() -> list[AccuracySample]:
     return list(AccuracySample.objects.filter(verdict="open").order_by("id"))
 
 
-def test_a_class_earns_full_automation_and_loses_it_again(monitor: Any) -> None:
+def test_a_class_earns_full_automation_and_loses_it_again(
+    monitor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     govern(monitor)
     told: list[str] = []
+    monkeypatch.setattr(accuracy, "_fallen", [])
     accuracy.register_fallen(lambda _, mode: told.append(mode.alert_class))
     for number in range(5):
         monitor.fire("DiskFull", host=f"db-{number}")
