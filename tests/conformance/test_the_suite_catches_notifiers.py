@@ -22,6 +22,9 @@ class Broken:
     async def close(self):
         await self._whole.close()
 
+    async def probe(self):
+        return await self._whole.probe()
+
     async def notify(self, *, message, idempotency_key):
         return await self._whole.notify(message=message, idempotency_key=idempotency_key)
 
@@ -67,6 +70,19 @@ class TriesTwice(Broken):
             return await super().notify(**asked)
 
 
+class CanBeAsked(Broken):
+    async def changed_since(self, kind, watermark):
+        for page in ():
+            yield page
+
+
+class CannotBeProbed:
+    close, notify = Broken.close, Broken.notify
+
+    def __init__(self, context: Any) -> None:
+        del context
+
+
 def contract(client: Any) -> Any:
     broken = suite(WHOLE.folder)()
     connector = dataclasses.replace(WHOLE.connector, open=client)
@@ -91,3 +107,12 @@ def test_each_fault_fails_the_test_that_names_it(client, test):
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         getattr(contract(client), test)()
     getattr(contract(Broken), test)()
+
+
+@pytest.mark.parametrize(
+    ("client", "says"), [(CanBeAsked, ":read is declared"), (CannotBeProbed, "probed and closed")]
+)
+def test_a_client_has_the_ports_that_its_manifest_declares_and_no_others(client, says, monkeypatch):
+    with pytest.raises(AssertionError, match=says):
+        contract(client).test_constructing_a_client_performs_no_io(monkeypatch)
+    contract(Broken).test_constructing_a_client_performs_no_io(monkeypatch)

@@ -17,7 +17,7 @@ import msgspec
 from isthmus import blueprint, django_settings
 from isthmus.connectors.kit import config as kit_config
 from isthmus.connectors.kit.manifest import Limits, Manifest
-from isthmus.connectors.kit.ports import Connector, Context, Poller
+from isthmus.connectors.kit.ports import Client, Connector, Context
 from isthmus.hub import inventory
 from isthmus.hub.blueprint import SECTION, ConnectionEntry, OrganisationRule
 from isthmus.identity import secrets
@@ -98,7 +98,7 @@ class Opened(NamedTuple):
 
     manifest: Manifest
     config: kit_config.ConnectorConfig
-    client: Poller
+    client: Client
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from isthmus.connectors.kit.ports import Poller
+from isthmus.connectors.kit.ports import Client
 from isthmus.hub import connections, health
 from isthmus.kernel.errors import IsthmusError, Retryable
 from isthmus.kernel.record import Json, Reason
@@ -63,7 +63,7 @@ def note(work: Work, found: Finding) -> Finding:
     return found
 
 
-async def _ask(name: str, organisation: str, client: Poller) -> Finding:
+async def _ask(name: str, organisation: str, client: Client) -> Finding:
     try:
         async with asyncio.timeout(PROBE_SECONDS_MAX):
             answer = await client.probe()

@@ -10,15 +10,14 @@ import asyncio
 import functools
 import logging
 import warnings
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from isthmus.connectors.kit import doubt, pacing
 from isthmus.connectors.kit.address_guard import refusal
-from isthmus.connectors.kit.ports import Context, Page, Probe, Written
+from isthmus.connectors.kit.ports import Context, Probe, Written
 from isthmus.kernel.errors import NeedsOperator, Rejected, Retryable, UnknownOutcome
-from isthmus.kernel.mapping import RecordMapping
 from isthmus.kernel.observation import ExternalRef
 from isthmus.kernel.record import Json
 
@@ -38,11 +37,6 @@ class AppriseClient:
         self._seconds = context.limits.request_seconds_max
         self._private = context.allow_private_addresses
 
-    @property
-    def mappings(self) -> Mapping[str, RecordMapping]:
-        """None: nothing is synchronised."""
-        return {}
-
     async def close(self) -> None:
         """Nothing is held between messages."""
 
@@ -52,18 +46,6 @@ class AppriseClient:
         return Probe(
             product=f"Apprise: {found.service_name}", version="", notes=("It is called with messages only.",)
         )
-
-    async def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
-        """Yield nothing: nothing can be asked."""
-        del kind, watermark
-        pages: tuple[Page, ...] = ()
-        for page in pages:
-            yield page
-
-    def path(self, kind: str, from_state: str, to_state: str) -> list[str] | None:
-        """Return None: no state is ever written."""
-        del kind, from_state, to_state
-        return None
 
     async def notify(self, *, message: Mapping[str, Json], idempotency_key: str) -> Written:
         """Hand one message over; `ref.key` is our own key, as these services name nothing."""

@@ -1,8 +1,9 @@
 """The ports of a connector: what the hub may ask of an external system, and the values that pass.
 
 A connector implements only the ports that its manifest declares. `Source` is pure (no I/O, no clock): it
-judges and reads what others send us. `Poller` and `TicketSystem` are asynchronous clients: they are opened
-once per connection, closed at the end, and do no I/O before their first awaited call.
+judges and reads what others send us. Every `Client` is asynchronous: it is opened once per connection, closed at
+the end, and does no I/O before its first awaited call. `Poller`, `Streamer`, `TicketSystem` and the ports of
+`kit.alerting` say what else it can.
 
 Spelling. Synced records (`incident`, `change`) travel in the *partner's spelling under canonical field
 names*, in both directions: observations carry it, `create` and `write` take it. The connector turns
@@ -119,12 +120,21 @@ class Probe:
 
 
 @runtime_checkable
-class Poller(Protocol):
-    """A system that can be asked what changed."""
+class Client(Protocol):
+    """An external system as every connection has it, also one that is only told things."""
 
     async def probe(self) -> Probe:
         """Make the cheapest authenticated call; raise the error whose reaction fits otherwise."""
         ...
+
+    async def close(self) -> None:
+        """Release the session. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class Poller(Client, Protocol):
+    """A system that can be asked what changed."""
 
     def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
         """Yield bounded pages of what changed since `watermark` ("" = everything the partner offers).
@@ -132,10 +142,6 @@ class Poller(Protocol):
         Repeats are harmless, gaps are not: implementations overlap by their declared search lag. Every
         yielded watermark is safe to store once its page is durable.
         """
-        ...
-
-    async def close(self) -> None:
-        """Release the session. Idempotent."""
         ...
 
 
@@ -279,13 +285,13 @@ class Gate(Protocol):
 class Connector:
     """What a connector folder exports as `CONNECTOR` in `connector.py`: its parts, built without I/O.
 
-    `open` builds the client of one connection (a `Poller` or a `TicketSystem`), `gate` its gate. `mappings` are the
-    defaults per record kind. `simulator` builds the stateful fake vendor.
+    `open` builds the client of one connection, with the ports of the declared verbs; `gate` its gate. `mappings` are
+    the defaults per record kind. `simulator` builds the stateful fake vendor.
     """
 
     config: type[ConnectorConfig]
     source: Source | None = None
-    open: Callable[[Context], Poller] | None = None
+    open: Callable[[Context], Client] | None = None
     gate: Callable[[Context], Gate] | None = None
     mappings: Mapping[str, RecordMapping] = field(default_factory=dict)
     simulator: Callable[[], Simulator] | None = None

@@ -8,18 +8,17 @@ whether the message is there.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 from isthmus.connectors.kit import doubt
 from isthmus.connectors.kit.http import HttpClient
-from isthmus.connectors.kit.ports import Context, Page, Probe, Written
+from isthmus.connectors.kit.ports import Context, Probe, Written
 from isthmus.connectors.kit.reactions import Answer
 from isthmus.connectors.slack import mapping
 from isthmus.connectors.slack.config import SlackConfig
 from isthmus.kernel import wild
 from isthmus.kernel.errors import IsthmusError, NeedsOperator, NotFound, Rejected, Retryable, UnknownOutcome
-from isthmus.kernel.mapping import RecordMapping
 from isthmus.kernel.observation import ExternalRef
 from isthmus.kernel.record import Json
 from isthmus.kernel.wild import Wild
@@ -56,11 +55,6 @@ class SlackClient:
             allow_private_addresses=context.allow_private_addresses,
         )
 
-    @property
-    def mappings(self) -> Mapping[str, RecordMapping]:
-        """None: nothing is synchronised."""
-        return {}
-
     async def close(self) -> None:
         """Release the session."""
         await self._http.close()
@@ -78,18 +72,6 @@ class SlackClient:
             "Without a history scope a message whose answer was lost cannot be looked for.",
         )  # fmt: skip
         return Probe(product="Slack", version=team, missing_scopes=missing, notes=notes)
-
-    async def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
-        """Yield nothing: Slack is told, not read."""
-        del kind, watermark
-        pages: tuple[Page, ...] = ()
-        for page in pages:
-            yield page
-
-    def path(self, kind: str, from_state: str, to_state: str) -> list[str] | None:
-        """Return None: no state is ever written."""
-        del kind, from_state, to_state
-        return None
 
     async def notify(self, *, message: Mapping[str, Json], idempotency_key: str) -> Written:
         """Post a message; `ref.key` is `<channel>/<ts>`."""

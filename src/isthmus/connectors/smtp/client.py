@@ -11,17 +11,16 @@ import smtplib
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from email.message import EmailMessage
 from typing import Any, cast
 
 from isthmus.connectors.kit import doubt, pacing
 from isthmus.connectors.kit.address_guard import AddressRefusedError, refusal
-from isthmus.connectors.kit.ports import Context, Page, Probe, Written
+from isthmus.connectors.kit.ports import Context, Probe, Written
 from isthmus.connectors.smtp import mapping
 from isthmus.connectors.smtp.config import SmtpConfig
 from isthmus.kernel.errors import IsthmusError, NeedsOperator, Rejected, Retryable, UnknownOutcome
-from isthmus.kernel.mapping import RecordMapping
 from isthmus.kernel.observation import ExternalRef
 from isthmus.kernel.record import Json
 
@@ -38,11 +37,6 @@ class MailClient:
         self._seconds = context.limits.request_seconds_max
         self._private = context.allow_private_addresses
 
-    @property
-    def mappings(self) -> Mapping[str, RecordMapping]:
-        """None: nothing is synchronised."""
-        return {}
-
     async def close(self) -> None:
         """Nothing is held between messages."""
 
@@ -50,18 +44,6 @@ class MailClient:
         """Greet the server and sign in, without sending anything."""
         await pacing.wait()
         return await asyncio.to_thread(self._probed)
-
-    async def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
-        """Yield nothing: mail goes out only."""
-        del kind, watermark
-        pages: tuple[Page, ...] = ()
-        for page in pages:
-            yield page
-
-    def path(self, kind: str, from_state: str, to_state: str) -> list[str] | None:
-        """Return None: no state is ever written."""
-        del kind, from_state, to_state
-        return None
 
     async def notify(self, *, message: Mapping[str, Json], idempotency_key: str) -> Written:
         """Hand one mail over; `ref.key` is its Message-ID."""

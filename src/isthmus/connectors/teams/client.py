@@ -6,15 +6,14 @@ a second copy is better than none.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from isthmus.connectors.kit import doubt
 from isthmus.connectors.kit.http import HttpClient
-from isthmus.connectors.kit.ports import Context, Page, Probe, Written
+from isthmus.connectors.kit.ports import Context, Probe, Written
 from isthmus.connectors.teams import mapping
 from isthmus.kernel.errors import NeedsOperator, Rejected
-from isthmus.kernel.mapping import RecordMapping
 from isthmus.kernel.observation import ExternalRef
 from isthmus.kernel.record import Json
 
@@ -39,11 +38,6 @@ class TeamsClient:
             else None
         )
 
-    @property
-    def mappings(self) -> Mapping[str, RecordMapping]:
-        """None: nothing is synchronised."""
-        return {}
-
     async def close(self) -> None:
         """Release the session."""
         if self._http is not None:
@@ -54,18 +48,6 @@ class TeamsClient:
         return Probe(
             product="Microsoft Teams workflow", version="", notes=("It is called with messages only.",)
         )
-
-    async def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
-        """Yield nothing: a workflow cannot be asked."""
-        del kind, watermark
-        pages: tuple[Page, ...] = ()
-        for page in pages:
-            yield page
-
-    def path(self, kind: str, from_state: str, to_state: str) -> list[str] | None:
-        """Return None: no state is ever written."""
-        del kind, from_state, to_state
-        return None
 
     async def notify(self, *, message: Mapping[str, Json], idempotency_key: str) -> Written:
         """Post a card. 202 means: taken; Teams does not say under which name."""

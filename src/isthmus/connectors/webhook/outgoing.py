@@ -7,17 +7,16 @@ that answered too late, or not at all, recognises the repeat.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import msgspec
 
 from isthmus.connectors.kit.http import HttpClient
-from isthmus.connectors.kit.ports import Context, Page, Probe, Written
+from isthmus.connectors.kit.ports import Context, Probe, Written
 from isthmus.connectors.webhook.config import WebhookConfig
 from isthmus.kernel.errors import NeedsOperator
 from isthmus.kernel.instant import Instant, to_rfc3339
-from isthmus.kernel.mapping import RecordMapping
 from isthmus.kernel.observation import ExternalRef
 from isthmus.kernel.record import Json
 from isthmus.kernel.signature import SCHEMES
@@ -46,31 +45,14 @@ class Receiver:
             else None
         )
 
-    @property
-    def mappings(self) -> Mapping[str, RecordMapping]:
-        """None: nothing is synchronised."""
-        return {}
-
     async def probe(self) -> Probe:
         """Say that there is no harmless call: a receiver only takes deliveries."""
         return Probe(product="webhook receiver", version="", notes=("It is called with deliveries only.",))
-
-    async def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
-        """Yield nothing: a receiver cannot be asked."""
-        del kind, watermark
-        pages: tuple[Page, ...] = ()
-        for page in pages:
-            yield page
 
     async def close(self) -> None:
         """Release the session."""
         if self._http is not None:
             await self._http.close()
-
-    def path(self, kind: str, from_state: str, to_state: str) -> list[str] | None:
-        """Return None: no state is ever written."""
-        del kind, from_state, to_state
-        return None
 
     async def gate_decided(self, *, idempotency_key: str, **decision: Json) -> None:
         """Tell what the gate decided about one request; any 2xx is the receiver's receipt."""

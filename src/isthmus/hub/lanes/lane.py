@@ -177,7 +177,7 @@ class Lane:
 
     def _opened(self) -> TicketSystem:
         if self._client is None:
-            # A receiver is only told things: it has `path` and the verbs of its effects, and is asked no more.
+            # One that is only told things has the verbs of its effects, and is asked for no others.
             self._client = cast("TicketSystem", connections.open(self.name).client)
         return self._client
 

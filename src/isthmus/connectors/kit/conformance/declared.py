@@ -12,7 +12,7 @@ import pytest
 from isthmus.connectors.kit.alerting import Acknowledger, Annotator, Notifier, Resolver, Silencer
 from isthmus.connectors.kit.attachments import AttachmentSystem
 from isthmus.connectors.kit.conformance.world import World
-from isthmus.connectors.kit.ports import Poller, Source, Streamer, TicketSystem
+from isthmus.connectors.kit.ports import Client, Poller, Source, Streamer, TicketSystem
 from isthmus.connectors.kit.revisions import CommentRevision
 from isthmus.kernel.kinds import KINDS
 
@@ -73,8 +73,13 @@ class Declared:
         monkeypatch.setattr(socket, "socket", refuse)
         assert self.world.connector.open is not None
         client = self.world.connector.open(context)
-        if self.world.manifest.can("write") or self.world.manifest.can("read"):
-            assert isinstance(client, TicketSystem if self.world.manifest.can("write") else Poller)
+        assert isinstance(client, Client), "a client can be probed and closed"
+        assert isinstance(client, Poller) is self.world.manifest.can("read"), (
+            "a client is asked what changed if and only if <kind>:read is declared"
+        )
+        assert isinstance(client, TicketSystem) or not self.world.manifest.can("write"), (
+            "a client whose manifest declares <kind>:write is a ports.TicketSystem"
+        )
         assert isinstance(client, AttachmentSystem) is self.world.manifest.can("attach"), (
             "a client holds files if and only if <kind>:attach is declared"
         )

@@ -16,7 +16,7 @@ _PAGE, _COUNT = 5, 13
 async def poll(running: Running, kind: str, watermark: str = "") -> tuple[list[str], str]:
     """Return the keys of all polled objects, as often as they came, and the last watermark."""
     keys: list[str] = []
-    async for page in running.client.changed_since(kind, watermark):
+    async for page in running.poller.changed_since(kind, watermark):
         keys += [each.external.key for each in page.observations]
         watermark = page.watermark
     return keys, watermark

@@ -68,7 +68,7 @@ class Reacting:
         for kind in self.world.kinds("read"):
 
             async def read(running: Running, kind: str = kind) -> None:
-                async for _ in running.client.changed_since(kind, ""):
+                async for _ in running.poller.changed_since(kind, ""):
                     return
 
             for (fault, status), expected in _READ.items():
@@ -88,7 +88,7 @@ class Reacting:
 
         async def act(running: Running) -> None:
             running.simulator.faults.plan(Fault.STATUS, status=429, retry_after_seconds=17)
-            async for _ in running.client.changed_since(kind, ""):
+            async for _ in running.poller.changed_since(kind, ""):
                 return
 
         with pytest.raises(Retryable) as caught:
@@ -103,7 +103,7 @@ class Reacting:
         async def act(running: Running) -> int:
             running.simulator.faults.plan(Fault.STATUS, status=503, times=50)
             with pytest.raises(Retryable):
-                async for _ in running.client.changed_since(kind, ""):
+                async for _ in running.poller.changed_since(kind, ""):
                     pass
             return len(running.simulator.calls)
 
@@ -171,7 +171,7 @@ class Reacting:
 
 async def find_seeded(running: Running, kind: str, key: str) -> Any:
     """Return the observation of a seeded object, found by polling."""
-    async for page in running.client.changed_since(kind, ""):
+    async for page in running.poller.changed_since(kind, ""):
         for each in page.observations:
             if each.external.key == key:
                 return each

@@ -18,7 +18,7 @@ import pytest
 
 from isthmus.connectors.kit import registry
 from isthmus.connectors.kit.manifest import Limits, Manifest
-from isthmus.connectors.kit.ports import Connector, Context, Poller, Source, TicketSystem
+from isthmus.connectors.kit.ports import Client, Connector, Context, Poller, Source, TicketSystem
 from isthmus.connectors.kit.simulator import Simulator
 from isthmus.kernel.instant import Instant, from_rfc3339
 from isthmus.kernel.mapping import RecordMapping
@@ -46,7 +46,14 @@ class Running:
 
     simulator: Simulator
     context: Context
-    client: Poller
+    client: Client
+
+    @property
+    def poller(self) -> Poller:
+        """Return the client as one that can be asked; fails if it is none."""
+        if not isinstance(self.client, Poller):
+            pytest.fail("The manifest declares read, but `open` returns no ports.Poller.")
+        return self.client
 
     @property
     def tickets(self) -> TicketSystem:
