@@ -293,11 +293,10 @@ def command(asked: Mapping[str, Any]) -> str:
         return f"REMOVE_{kind}_ACKNOWLEDGEMENT;{target}"
     if what == "comment":
         return f"ADD_{kind}_COMMENT;{target};1;{author};{comment}"
-    if what in {"downtime", "downtime_of_services"}:
+    if what == "downtime":
         start, end = int(asked.get("start", 0)), int(asked.get("end", 0))
         if not 0 < start < end:
             raise RefusedError(422, "A downtime needs a start and a later end.")
-        kind = "HOST_SVC" if what == "downtime_of_services" else kind
         return f"SCHEDULE_{kind}_DOWNTIME;{target};{start};{end};1;0;{end - start};{author};{comment}"
     raise RefusedError(422, "This agent does not do that.")
 
@@ -399,7 +398,8 @@ def serve(config: Mapping[str, Any]) -> ThreadingHTTPServer:
     if config.get("certificate"):
         trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         trust.load_cert_chain(str(config["certificate"]), str(config["key"]) if config.get("key") else None)
-        made.socket = trust.wrap_socket(made.socket, server_side=True)
+        # The handshake is the handler's, within its time limit: who connects and says nothing holds up nobody.
+        made.socket = trust.wrap_socket(made.socket, server_side=True, do_handshake_on_connect=False)
     return made
 
 

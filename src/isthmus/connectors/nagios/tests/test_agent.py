@@ -1,7 +1,11 @@
 """The shipped script: what it tells, what it shows, what it passes on, and what it refuses."""
 
+import datetime as dt
+import ipaddress
 import json
 import os
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -12,6 +16,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from isthmus.connectors.nagios import isthmus_nagios as agent
 
@@ -158,11 +166,11 @@ def served(tmp_path):
     os.close(reader)
 
 
-def asked(url, path, body, **how):
+def asked(url, path, body, *, trust=None, **how):
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(url + path, data=raw, method="POST", headers=headers(raw, **how))  # noqa: S310 - our own server
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10, context=trust) as answer:  # noqa: S310
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as refusal:
         return refusal.code, json.loads(refusal.read())
@@ -182,6 +190,34 @@ def test_the_agent_shows_and_passes_on_and_refuses_over_http(served):
     ):
         assert asked(url, path, body)[0] == expected, path
     assert asked(url, "/v1/status", {"n": 2}, secret="guessed")[0] == 401
+
+
+def test_who_connects_and_says_nothing_holds_up_nobody(served, tmp_path):
+    certificate(tmp_path)
+    tls = agent.serve(
+        {
+            "secret_file": str(tmp_path / "secret"), "status_file": str(tmp_path / "status.dat"), "listen": "127.0.0.1:0",
+            "certificate": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem"),
+        }
+    )  # fmt: skip
+    threading.Thread(target=tls.serve_forever, daemon=True).start()
+    trust = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    with socket.create_connection(tls.server_address):
+        assert asked(f"https://127.0.0.1:{tls.server_address[1]}", "/v1/status", {}, trust=trust)[0] == 200
+    tls.shutdown()
+    tls.server_close()
+
+
+def certificate(directory):
+    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "agent")])
+    made = x509.CertificateBuilder(
+        name, name, key.public_key(), 1, now - dt.timedelta(1), now + dt.timedelta(1)
+    )
+    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    pem = made.add_extension(here, critical=False).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    (directory / "cert.pem").write_bytes(pem)
+    (directory / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 def run(directory, hub, *macros, environment=None):
