@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from isthmus.connectors.kit.manifest import Capability
+from isthmus.connectors.kit.marks import mark_of
 from isthmus.connectors.kit.ports import Written
 from isthmus.hub.lanes.calls import Result, Turn
 from isthmus.hub.lanes.models import Delivery
@@ -151,7 +152,7 @@ def test_ours_is_set_at_the_sources_of_its_organisation_and_ended_with_it(monito
 def test_ours_that_comes_back_is_not_theirs_before_or_after_its_key_is_known(monitor: Any) -> None:
     create(monitor)
     (sent,) = Delivery.objects.all()
-    mark = mirroring.mark_of(sent.key)
+    mark = mark_of(sent.key)
     assert hold(monitor, "there-1", correlation=mark).what == "repeat"
     conclude(monitor, sent, "there-1")
     assert hold(monitor, "there-1").what == "repeat"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, cast
@@ -17,6 +16,7 @@ from isthmus.connectors.datadog.mapping import (
     over,
     split_key,
 )
+from isthmus.connectors.kit import marks
 from isthmus.connectors.kit.episodes import Episodes, Open
 from isthmus.connectors.kit.http import HttpClient
 from isthmus.connectors.kit.paging import by_keyset
@@ -97,8 +97,8 @@ class DatadogClient:
         idempotency_key: str,
     ) -> Written:
         """Schedule a downtime, unless the one with our mark is there already."""
-        mark = _mark(idempotency_key)
-        held = await self._downtime(mark)
+        own = marks.tag(idempotency_key)
+        held = await self._downtime(own)
         if held:
             return self._written("downtime", held)
         if alert:
@@ -110,7 +110,7 @@ class DatadogClient:
         attributes = {
             "monitor_identifier": identifier,
             "scope": wanted,
-            "message": f"{comment} – {by}\n{mark}",
+            "message": f"{comment} – {by}\n{own}",
             "schedule": {"start": to_rfc3339(Instant(starts_at)), "end": to_rfc3339(Instant(ends_at))},
             "mute_first_recovery_notification": False,
         }
@@ -135,7 +135,7 @@ class DatadogClient:
         """Leave a note as an event about the monitor, once."""
         del labels
         monitor, scope = split_key(alert)
-        tag = f"isthmus:{_mark(idempotency_key)[-17:-1]}"
+        tag = f"isthmus:{marks.mark_of(idempotency_key)}"
         now = round(self._clock())
         params: dict[str, str | int] = {"start": now - _LOOK_BACK_SECONDS, "end": now + 60, "tags": tag}
         events = (await self._http.get("/api/v1/events", params=params)).wild()["events"]
@@ -151,7 +151,7 @@ class DatadogClient:
         answer = await self._http.call("POST", "/api/v1/events", json=body)
         return self._written("event", answer.wild()["event"]["id"].tame(wild.scalar))
 
-    async def _downtime(self, mark: str) -> str:
+    async def _downtime(self, own: str) -> str:
         """Return the id of the downtime that carries our mark, or ""."""
         offset = 0
         for _ in range(100):
@@ -162,7 +162,7 @@ class DatadogClient:
             rows = list(answer.wild()["data"].items())
             for each in rows:
                 message = each["attributes"]["message"].raw()
-                if isinstance(message, str) and mark in message:
+                if isinstance(message, str) and own in message:
                     return each["id"].tame(wild.named)
             if len(rows) < 100:
                 return ""
@@ -209,10 +209,6 @@ def _read(watermark: str) -> dict[str, Open]:
         return msgspec.json.decode(watermark, type=_Watermark).open
     except (msgspec.ValidationError, msgspec.DecodeError):
         return {}  # Written by another version: what is open is told once more, which changes nothing.
-
-
-def _mark(key: str) -> str:
-    return f"[isthmus {hashlib.sha256(key.encode()).hexdigest()[:16]}]"
 
 
 def _scope(matchers: Sequence[Mapping[str, str]]) -> str:

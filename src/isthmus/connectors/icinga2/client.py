@@ -17,6 +17,7 @@ from isthmus.connectors.icinga2.config import Icinga2Config
 from isthmus.connectors.icinga2.filters import of_matchers
 from isthmus.connectors.icinga2.following import Following
 from isthmus.connectors.icinga2.mapping import Comment, Downtime, Object
+from isthmus.connectors.kit import marks
 from isthmus.connectors.kit.http import Basic, HttpClient, Trust
 from isthmus.connectors.kit.ports import Context, Page, Probe, Written
 from isthmus.connectors.kit.reactions import error
@@ -235,7 +236,7 @@ class Icinga2Client:
     ) -> Written:
         """Add a comment to an object, unless it is there already."""
         del labels
-        own = {"m": f"*{mapping.mark(idempotency_key).strip()}"}
+        own = {"m": f"*{marks.tag(idempotency_key)}"}
         if not await self._query("comments", "match(m, comment.text)", own, _Named):
             await self._act(
                 "add-comment", alert, author=by or "Isthmus", comment=_said(text, idempotency_key)
@@ -254,7 +255,7 @@ class Icinga2Client:
         idempotency_key: str,
     ) -> Written:
         """Schedule a fixed downtime of one object, or of every object that fits the matchers."""
-        own = mapping.mark(idempotency_key).strip()
+        own = marks.tag(idempotency_key)
         if not await self._own_downtimes(own):
             what = _target(alert) if alert else of_matchers(matchers)
             asked = {
@@ -277,7 +278,7 @@ class Icinga2Client:
     async def unsilence(self, *, silence: str, by: str, comment: str, idempotency_key: str) -> Written:
         """Remove a downtime by its name, or all that one act of ours scheduled by their mark."""
         del comment, idempotency_key
-        if silence.startswith("[isthmus:"):
+        if marks.found(silence):
             what = {"filter": "match(m, downtime.comment)", "filter_vars": {"m": f"*{silence}"}}
             there = await self._own_downtimes(silence)
         else:
@@ -324,7 +325,7 @@ def _target(alert: str) -> dict[str, Any]:
 
 
 def _said(text: str, idempotency_key: str) -> str:
-    return (text or "By Isthmus.")[: mapping.OUTPUT_MAX] + mapping.mark(idempotency_key)
+    return marks.marked((text or "By Isthmus.")[: mapping.OUTPUT_MAX], idempotency_key)
 
 
 def _allows(held: str, scope: str) -> bool:

@@ -6,24 +6,21 @@ are those that stay the same over an object's life, so that poll and stream name
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
-from hashlib import blake2b
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
 from isthmus.connectors.icinga2.config import Icinga2Config
-from isthmus.connectors.kit import alerts
+from isthmus.connectors.kit import alerts, marks
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.observation import ExternalRef, Observation
 from isthmus.kernel.record import Json
 
 OUTPUT_MAX = 1_000
 ACKNOWLEDGEMENT = 4  # entry_type of a comment that acknowledges
-_MARK = re.compile(r" \[isthmus:([0-9a-f]{16})\]$")
 
 Name = Annotated[str, Meta(min_length=1)]
 
@@ -122,11 +119,6 @@ def split(key: str) -> tuple[str, str]:
     return host, check
 
 
-def mark(idempotency_key: str) -> str:
-    """Return the part of a comment by which what we made is found again."""
-    return f" [isthmus:{blake2b(idempotency_key.encode(), digest_size=8).hexdigest()}]"
-
-
 def instant(seconds: float) -> Instant:
     """Return Icinga's time (seconds as a float)."""
     return Instant(round(seconds * 1_000_000))
@@ -217,13 +209,12 @@ def from_downtime(name: str, found: Downtime, connection: str) -> Observation:
     matchers = [{"label": "host", "op": "=", "value": found.host_name}]
     if found.service_name:
         matchers.append({"label": "check", "op": "=", "value": found.service_name})
-    own = _MARK.search(found.comment)
     entered = instant(found.entry_time)
     values: dict[str, Json] = {
         "matchers": matchers,  # type: ignore[dict-item]
         "starts_at": instant(found.start_time),
         "ends_at": instant(found.end_time),
-        "comment": _MARK.sub("", found.comment),
+        "comment": marks.without(found.comment),
         "state": "active",
     }
     return Observation(
@@ -233,7 +224,7 @@ def from_downtime(name: str, found: Downtime, connection: str) -> Observation:
         event_id=f"silence:{name}:{entered}:{instant(found.end_time)}",
         occurred_at=entered,
         partner_actor=found.author,
-        correlation=own.group(1) if own else "",
+        correlation=marks.found(found.comment),
     )
 
 

@@ -6,14 +6,13 @@ Nothing here knows a configuration: the connectors that share the API pass what 
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import blake2b
 from typing import Annotated, TypeVar
 from urllib.parse import quote
 
 from msgspec import Meta, Struct, field
 
+from isthmus.connectors.kit import marks
 from isthmus.connectors.kit.http import HttpClient
 from isthmus.connectors.kit.ports import Written
 from isthmus.connectors.kit.webhook import decoder
@@ -93,7 +92,6 @@ _OPS: Mapping[str, tuple[bool, bool]] = {
     "=": (False, True), "!=": (False, False), "=~": (True, True), "!~": (True, False),
 }  # fmt: skip
 _BACK = {flags: op for op, flags in _OPS.items()}
-_MARK = re.compile(r" \[isthmus:[0-9a-f]{16}\]$")
 
 
 def exactly(labels: Mapping[str, str]) -> list[dict[str, str]]:
@@ -129,7 +127,7 @@ def silence_observation(silence: ApiSilence, connection: str, *, url: str = "") 
         ],
         "starts_at": starts_at,
         "ends_at": ends_at,
-        "comment": _MARK.sub("", silence.comment),
+        "comment": marks.without(silence.comment),
     }
     unknown: dict[str, Json] = {}
     if state is None:
@@ -137,7 +135,6 @@ def silence_observation(silence: ApiSilence, connection: str, *, url: str = "") 
     else:
         values["state"] = state
     changed = from_datetime(silence.updatedAt) if silence.updatedAt else starts_at
-    mark = _MARK.search(silence.comment)
     return Observation(
         kind="silence",
         external=ExternalRef(connection=connection, kind="silence", key=silence.id, url=url),
@@ -145,14 +142,9 @@ def silence_observation(silence: ApiSilence, connection: str, *, url: str = "") 
         event_id=f"silence:{silence.id}:{changed}:{silence.status.state}",
         occurred_at=changed,
         partner_actor=silence.createdBy,
-        correlation=mark.group()[10:-1] if mark else "",
+        correlation=marks.found(silence.comment),
         unknown=unknown,
     )
-
-
-def key_mark(idempotency_key: str) -> str:
-    """Return the part of a comment by which a silence of ours is found again."""
-    return f" [isthmus:{blake2b(idempotency_key.encode(), digest_size=8).hexdigest()}]"
 
 
 class AlertmanagerApi:
@@ -188,16 +180,16 @@ class AlertmanagerApi:
         idempotency_key: str,
     ) -> Written:
         """Create a silence, unless one with this key is there already; answer with what the partner holds."""
-        mark = key_mark(idempotency_key)
+        own = marks.mark_of(idempotency_key)
         for each in await self.silences():
-            if each.comment.endswith(mark):
+            if marks.found(each.comment) == own:
                 return self._written(each)
         body = {
             "matchers": outward(matchers),
             "startsAt": to_rfc3339(Instant(starts_at)),
             "endsAt": to_rfc3339(Instant(ends_at)),
             "createdBy": by or "Isthmus",
-            "comment": (comment or "Silenced by Isthmus.")[:COMMENT_MAX] + mark,
+            "comment": marks.marked((comment or "Silenced by Isthmus.")[:COMMENT_MAX], idempotency_key),
         }
         answer = await self._http.call("POST", f"{self._prefix}/silences", json=body)
         try:

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import msgspec
 
+from isthmus.connectors.kit import marks
 from isthmus.connectors.kit.http import HttpClient, Trust
 from isthmus.connectors.kit.ports import Context, Page, Probe, Written
 from isthmus.connectors.kit.standing import Listing
@@ -28,6 +29,8 @@ from isthmus.kernel.signature import SCHEMES
 
 _decode = decoder(Standing)
 _LOOK_SECONDS = 1.0
+AUTHOR_MAX = 100
+TEXT_BYTES_MAX = 2_500
 _KEY = re.compile(r"(host|service):(\d{1,18})")
 
 
@@ -132,7 +135,7 @@ class NagiosClient:
         shown = await self._settled(alert, lambda each: not each.firing)
         if shown.firing and not shown.acknowledged:
             await self._command(
-                "acknowledge", alert, by, comment + mapping.mark(idempotency_key),
+                "acknowledge", alert, by, _said(comment, idempotency_key),
                 sticky=self._config.sticky, notify=self._config.notify,
             )  # fmt: skip
             await self._shows(alert, lambda each: each.acknowledged or not each.firing)
@@ -154,14 +157,14 @@ class NagiosClient:
     ) -> Written:
         """Add a comment to an object, unless it is there already."""
         del labels
-        own = mapping.mark(idempotency_key)
+        own = marks.mark_of(idempotency_key)
 
         def there(standing: Standing) -> bool:
-            return any(each.text.endswith(own) for each in standing.comments)
+            return any(marks.found(each.text) == own for each in standing.comments)
 
         standing, _ = await self._one(alert)
         if not there(standing):
-            await self._command("comment", alert, by, text + own)
+            await self._command("comment", alert, by, _said(text, idempotency_key))
             await self._until(there)
         return Written(ref=ExternalRef(connection=self._context.connection, kind="alert", key=alert))
 
@@ -177,12 +180,12 @@ class NagiosClient:
         idempotency_key: str,
     ) -> Written:
         """Schedule a fixed downtime of one host or service; Nagios knows no patterns."""
-        target, own = alert or _named(matchers), mapping.mark(idempotency_key)
+        target, own = alert or _named(matchers), marks.mark_of(idempotency_key)
         standing, _ = await self._one(target)
         made = _own(standing, own)
         if made is None:
             span = {"start": starts_at // SECOND, "end": max(ends_at // SECOND, starts_at // SECOND + 1)}
-            await self._command("downtime", target, by, comment + own, **span)
+            await self._command("downtime", target, by, _said(comment, idempotency_key), **span)
             standing = await self._until(lambda each: _own(each, own) is not None)
             made = _own(standing, own)
         assert made is not None  # noqa: S101 - `_until` returns only once it is there
@@ -217,8 +220,8 @@ class NagiosClient:
             "do": what,
             "host": host,
             "check": check,
-            "author": by or "Isthmus",
-            "comment": comment.strip(),
+            "author": (by or "Isthmus")[:AUTHOR_MAX],
+            "comment": comment,
             **more,
         }
         await self._call("/v1/commands", asked, writes=True)
@@ -268,6 +271,11 @@ class NagiosClient:
         return Written(ref=seen.external, observation=seen)
 
 
+def _said(text: str, idempotency_key: str) -> str:
+    """Return a comment with its mark, cut before the mark: by the agent's limit, and by what Nagios' pipe takes."""
+    return marks.marked(text.encode()[:TEXT_BYTES_MAX].decode(errors="ignore"), idempotency_key)
+
+
 def _acknowledgements(standing: Standing) -> dict[str, Comment]:
     """Return the latest acknowledgement of each object: older comments may outlive theirs."""
     return {
@@ -276,7 +284,7 @@ def _acknowledgements(standing: Standing) -> dict[str, Comment]:
 
 
 def _own(standing: Standing, own: str) -> Downtime | None:
-    return next((each for each in standing.downtimes if each.comment.endswith(own)), None)
+    return next((each for each in standing.downtimes if marks.found(each.comment) == own), None)
 
 
 def _named(matchers: Sequence[Mapping[str, str]]) -> str:

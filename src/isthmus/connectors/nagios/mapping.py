@@ -5,14 +5,12 @@ A service is `host;service`: Nagios allows no semicolon in either. Hard states o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from isthmus.connectors.kit import alerts
+from isthmus.connectors.kit import alerts, marks
 from isthmus.connectors.nagios.config import NagiosConfig
 from isthmus.kernel.instant import SECOND, Instant
 from isthmus.kernel.observation import ExternalRef, Observation
@@ -30,7 +28,6 @@ STANDING_TYPES: Mapping[str, dict[str, Json]] = {
 STATE_TYPES = ("PROBLEM", "RECOVERY")
 OTHER_TYPES = ("FLAPPINGSTART", "FLAPPINGSTOP", "FLAPPINGDISABLED", "CUSTOM")
 TEXT_MAX = 3_000
-_MARK = re.compile(r" \[isthmus:([0-9a-f]{16})\]$")
 
 Name = Annotated[str, Meta(min_length=1, max_length=250)]
 Text = Annotated[str, Meta(max_length=TEXT_MAX)]
@@ -120,11 +117,6 @@ def split(key: str) -> tuple[str, str]:
     return host, check
 
 
-def mark(idempotency_key: str) -> str:
-    """Return the part of a comment by which what we made is found again."""
-    return f" [isthmus:{blake2b(idempotency_key.encode(), digest_size=8).hexdigest()}]"
-
-
 def downtime_key(found: Downtime) -> str:
     """Return the key of a downtime: ids of hosts and of services are removed by different commands."""
     return f"{'service' if found.check else 'host'}:{found.id}"
@@ -148,7 +140,7 @@ def from_notification(told: Notification, connection: str, config: NagiosConfig)
     key = key_of(told.host, told.check)
     changed = Instant((told.changed_at or told.at) * SECOND)
     tells_state = told.type in STATE_TYPES
-    extra = {"nagios_type": "" if tells_state else told.type, "nagios_comment": _MARK.sub("", told.comment)}
+    extra = {"nagios_type": "" if tells_state else told.type, "nagios_comment": marks.without(told.comment)}
     return [
         _observation(
             key, state, connection, config,
@@ -188,7 +180,6 @@ def from_downtime(found: Downtime, connection: str) -> Observation:
     matchers = [{"label": "host", "op": "=", "value": found.host}]
     if found.check:
         matchers.append({"label": "check", "op": "=", "value": found.check})
-    own = _MARK.search(found.comment)
     key = downtime_key(found)
     return Observation(
         kind="silence",
@@ -197,13 +188,13 @@ def from_downtime(found: Downtime, connection: str) -> Observation:
             "matchers": matchers,  # type: ignore[dict-item]
             "starts_at": Instant(found.start * SECOND),
             "ends_at": Instant(found.end * SECOND),
-            "comment": _MARK.sub("", found.comment),
+            "comment": marks.without(found.comment),
             "state": "active",
         },
         event_id=f"silence:{key}:{found.at}:{found.end}",
         occurred_at=Instant(found.at * SECOND),
         partner_actor=found.author,
-        correlation=own.group(1) if own else "",
+        correlation=marks.found(found.comment),
     )
 
 

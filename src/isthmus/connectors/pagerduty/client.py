@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import email.utils
-import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
 
+from isthmus.connectors.kit import marks
 from isthmus.connectors.kit.http import HttpClient
 from isthmus.connectors.kit.paging import by_offset
 from isthmus.connectors.kit.ports import Context, Page, Probe, Written
@@ -124,12 +124,12 @@ class PagerDutyClient:
         return self._written(held)
 
     async def _note(self, alert: str, text: str, key: str) -> None:
-        mark = f"[isthmus {hashlib.sha256(key.encode()).hexdigest()[:16]}]"
+        own = marks.tag(key)
         path = f"/incidents/{_safe(alert)}/notes"
         notes = (await self._http.get(path)).wild()["notes"]
-        if any(mark in each["content"].tame(wild.text) for each in notes.items()):
+        if any(own in each["content"].tame(wild.text) for each in notes.items()):
             return
-        content = f"{text[:NOTE_CHARACTERS_MAX]}\n{mark}"
+        content = f"{text[:NOTE_CHARACTERS_MAX]}\n{own}"
         await self._http.call("POST", path, json={"note": {"content": content}}, headers=self._from())
 
     async def _read(self, alert: str) -> Incident:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
+from isthmus.connectors.kit import marks
 from isthmus.connectors.kit.http import HttpClient
 from isthmus.connectors.kit.ports import Context, Page, Probe, Written
 from isthmus.connectors.kit.standing import Listing
@@ -21,7 +22,7 @@ from isthmus.kernel.instant import SECOND, Instant
 from isthmus.kernel.observation import ExternalRef, Observation
 
 PAGES_MAX = 1_000
-NAME_MAX = 120
+NAME_MAX = 100  # Zabbix' own limit of a name is 128; our mark takes 27.
 _KEY = re.compile(r"(maintenance|event):(\d{1,20})")
 _PROBLEM = ["eventid", "objectid", "clock", "name", "severity", "acknowledged", "suppressed", "opdata"]
 _UPDATE = ["clock", "action", "message", "username", "name", "surname"]
@@ -218,10 +219,12 @@ class ZabbixClient:
     ) -> Written:
         """Leave a message at the open problems of a trigger, unless it is there already."""
         del labels
-        own = mapping.mark(idempotency_key)
+        own = marks.mark_of(idempotency_key)
         updates = await self._updates([each.eventid for each in await self._open([alert])])
         wanted = [
-            event for event, held in updates.items() if not any(each.message.endswith(own) for each in held)
+            event
+            for event, held in updates.items()
+            if not any(marks.found(each.message) == own for each in held)
         ]
         await self._update(wanted, mapping.MESSAGE, message=_said(by, text, idempotency_key))
         return Written(ref=self._ref("alert", alert))
@@ -262,13 +265,13 @@ class ZabbixClient:
         """Suppress the open problem of a trigger until then, or put hosts in maintenance."""
         if alert:
             return await self._suppress(alert, starts_at, ends_at, _said(by, comment, idempotency_key))
-        own = mapping.mark(idempotency_key)
-        held = next((each for each in await self._periods() if each.name.endswith(own)), None)
+        own = marks.mark_of(idempotency_key)
+        held = next((each for each in await self._periods() if marks.found(each.name) == own), None)
         if held is None:
             hosts = await self._hosts(matchers)
             since, till = starts_at // SECOND, max(ends_at // SECOND, starts_at // SECOND + 300)
             asked = {
-                "name": f"{(comment or 'Isthmus')[:NAME_MAX]} {own}", "description": f"{by or 'Isthmus'}: {comment}",
+                "name": marks.marked((comment or "Isthmus")[:NAME_MAX], idempotency_key), "description": f"{by or 'Isthmus'}: {comment}",
                 "active_since": since, "active_till": till, "maintenance_type": 0,
                 "hosts": [{"hostid": each.hostid} for each in hosts],
                 "timeperiods": [{"timeperiod_type": 0, "start_date": since, "period": till - since}],
@@ -332,4 +335,4 @@ class ZabbixClient:
 
 def _said(by: str, text: str, idempotency_key: str) -> str:
     """Return a message in the name of a person: to Zabbix it comes from the token's user."""
-    return f"{by or 'Isthmus'}: {text}"[: mapping.TEXT_MAX] + f" {mapping.mark(idempotency_key)}"
+    return marks.marked(f"{by or 'Isthmus'}: {text}"[: mapping.TEXT_MAX], idempotency_key)

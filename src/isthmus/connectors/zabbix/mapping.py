@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from isthmus.connectors.kit import alerts
+from isthmus.connectors.kit import alerts, marks
 from isthmus.connectors.zabbix.config import ZabbixConfig
 from isthmus.kernel.instant import SECOND, Instant
 from isthmus.kernel.observation import ExternalRef, Observation
@@ -23,7 +22,6 @@ TEXT_MAX = 2_000
 TAGS_MAX = 100
 CLOSE, ACKNOWLEDGE, MESSAGE, UNACKNOWLEDGE, SUPPRESS, UNSUPPRESS = 1, 2, 4, 16, 32, 64
 """Bits of `event.acknowledge`'s action (8 changes the severity, which the hub leaves alone)."""
-_MARK = re.compile(r" ?\[isthmus:([0-9a-f]{16})\]$")
 
 Id = Annotated[str, Meta(pattern=r"^\d{1,20}$")]
 Text = Annotated[str, Meta(max_length=65_536)]
@@ -130,11 +128,6 @@ class Maintenance(Struct, frozen=True):
     timeperiods: list[Period] = []
 
 
-def mark(idempotency_key: str) -> str:
-    """Return the part of a text by which what we made is found again."""
-    return f"[isthmus:{blake2b(idempotency_key.encode(), digest_size=8).hexdigest()}]"
-
-
 def from_told(told: Told, connection: str, config: ZabbixConfig) -> Observation:
     """Return what a notification says: a problem, its end, or how a person has changed it."""
     firing = told.value == 1
@@ -149,7 +142,7 @@ def from_told(told: Told, connection: str, config: ZabbixConfig) -> Observation:
         event_id = f"{told.event_id}:update:{told.at}"
     notes = {
         "operational_data": told.opdata, "address": told.address, "host_name": told.host_name,
-        "zabbix_action": told.action, "zabbix_message": _MARK.sub("", told.message),
+        "zabbix_action": told.action, "zabbix_message": marks.without(told.message),
     }  # fmt: skip
     return _observation(
         told.trigger_id, told.host, told.tags, told.name, str(told.severity), connection, config,
@@ -199,18 +192,17 @@ def from_maintenance(found: Maintenance, connection: str, now: Instant) -> Obser
     if any(each.timeperiod_type != "0" for each in found.timeperiods):
         unknown["time_periods"] = "repeated: the silence is not in force all the time"
     starts_at, ends_at = (Instant(int(each) * SECOND) for each in (found.active_since, found.active_till))
-    own = _MARK.search(found.name)
     return Observation(
         kind="silence",
         external=ExternalRef(connection=connection, kind="silence", key=f"maintenance:{found.maintenanceid}"),
         values={
             "matchers": matchers,  # type: ignore[dict-item]
-            "starts_at": starts_at, "ends_at": ends_at, "comment": found.description or _MARK.sub("", found.name),
+            "starts_at": starts_at, "ends_at": ends_at, "comment": found.description or marks.without(found.name),
             "state": "active" if ends_at > now else "expired",
         },
         event_id="",
         occurred_at=starts_at,
-        correlation=own.group(1) if own else "",
+        correlation=marks.found(found.name),
         unknown=unknown,
     )  # fmt: skip
 

@@ -255,6 +255,8 @@ class ZabbixSimulator(Simulator):
         ]  # fmt: skip
 
     def _maintain(self, params: Mapping[str, Any]) -> str:
+        if len(params["name"]) > 128:
+            raise _RefusedError('Invalid parameter "/1/name": value is too long.')
         if any(each["name"] == params["name"] for _, each in self.shelf("maintenance").all()):
             raise _RefusedError(f'Maintenance "{params["name"]}" already exists.')
         key = str(40_000 + self.shelf("maintenance").next_number())

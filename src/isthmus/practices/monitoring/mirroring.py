@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
+from isthmus.connectors.kit.marks import mark_of
 from isthmus.hub import connections
 from isthmus.hub.lanes import effects
 from isthmus.kernel.record import Json, Reason
@@ -89,8 +89,3 @@ def concluded(work: Work, delivery: Delivery, result: Result) -> bool:
         # It ended here while it was being set there.
         end_there(work, silence, by=telling.SOMEBODY)
     return False
-
-
-def mark_of(key: str) -> str:
-    """Return the short form of an effect's key that connectors leave in the partner's record."""
-    return blake2b(key.encode(), digest_size=8).hexdigest()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from isthmus.connectors.kit.marks import mark_of
 from isthmus.hub import due
 from isthmus.hub.lanes.models import Delivery
 from isthmus.hub.observing import Outcome, Seen, outcome
@@ -19,7 +20,7 @@ from isthmus.ledger.work import Work
 from isthmus.practices.incident.loading import chunks, many
 from isthmus.practices.monitoring import plan as plans
 from isthmus.practices.monitoring import service, silences, telling
-from isthmus.practices.monitoring.mirroring import SET, mark_of
+from isthmus.practices.monitoring.mirroring import SET
 from isthmus.practices.monitoring.models import Silence
 from isthmus.practices.monitoring.rules.telling import ASTRAY
 from isthmus.practices.monitoring.surroundings import matchers_of

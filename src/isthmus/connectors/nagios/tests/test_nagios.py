@@ -265,6 +265,18 @@ def test_a_note_is_left_once():
     assert play(act) == 2
 
 
+@pytest.mark.parametrize("text", ["", "ä;" * 4_000])
+def test_a_text_of_any_length_keeps_the_mark_by_which_it_is_found_again(text):
+    async def act(simulator, client):
+        simulator.add(QUEUE)
+        for _ in range(2):
+            await client.annotate(alert=QUEUE, labels={}, by="Ada", text=text, idempotency_key="n-1")
+            await silence(client, comment=text)
+        return len(simulator.shelf("comment")), len(simulator.shelf("downtime"))
+
+    assert play(act) == (1, 1)
+
+
 def test_a_key_that_is_none_of_nagios_is_refused():
     async def act(simulator, client):
         await client.unsilence(silence="1; DROP", by="Ada", comment="", idempotency_key="u")

@@ -166,7 +166,7 @@ def test_two_notes_with_one_key_are_one_and_with_two_keys_are_two():
 
     notes = played(act)
     assert len(notes) == 2
-    assert all(each.startswith("Alice: Looking\n[isthmus ") for each in notes)
+    assert all(each.startswith("Alice: Looking\n[isthmus:") for each in notes)
 
 
 def test_without_a_user_nothing_is_written_and_a_strange_key_is_not_put_into_a_path():

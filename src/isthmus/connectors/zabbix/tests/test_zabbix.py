@@ -219,6 +219,15 @@ def test_a_host_is_put_in_maintenance_once_listed_and_released():
     assert [each.values["state"] for each in gone] == ["expired"]
 
 
+def test_a_long_comment_fits_into_a_name_and_is_found_again():
+    async def act(simulator, client):
+        simulator.add_host(HOST)
+        return [(await silence(client, comment="why " * 100)).ref for _ in range(2)]
+
+    first, again = play(act)
+    assert first == again
+
+
 def test_an_alert_is_suppressed_and_released():
     async def act(simulator, client):
         trigger = simulator.add_trigger(HOST)
