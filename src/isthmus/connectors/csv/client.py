@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from isthmus.connectors.csv.config import CsvConfig
 from isthmus.connectors.csv.mapping import observations
 from isthmus.connectors.kit.http import HttpClient
+from isthmus.connectors.kit.paging import in_pages
 from isthmus.connectors.kit.ports import Context, Page, Probe
 from isthmus.kernel.errors import NeedsOperator, Rejected, Retryable
 
@@ -55,10 +56,8 @@ class CsvClient:
                 remedy="Exchange the two addresses of the connection.",
             )
         size = self._context.limits.page_size_max
-        for start in range(0, len(found), size):
-            done = start + size >= len(found)
-            # Until the last page is durable the old mark stays, so that a crash reads the file again.
-            yield Page(observations=found[start : start + size], watermark=mark if done else watermark)
+        for page in in_pages(found, size=size, watermark=watermark, following=mark):
+            yield page
 
     def _places(self, kind: str) -> tuple[str, str]:
         config = self._config

@@ -17,7 +17,7 @@ from isthmus.connectors.datadog.mapping import (
     split_key,
 )
 from isthmus.connectors.kit import marks
-from isthmus.connectors.kit.episodes import Episodes, Open
+from isthmus.connectors.kit.episodes import Episodes
 from isthmus.connectors.kit.http import HttpClient
 from isthmus.connectors.kit.paging import by_keyset
 from isthmus.connectors.kit.ports import Context, Page, Probe, Written
@@ -29,10 +29,6 @@ from isthmus.kernel.observation import ExternalRef, Observation
 _LOOK_BACK_SECONDS = 3 * 86_400
 _TEXT_CHARACTERS_MAX = 3_900  # Datadog's own limit of an event's text is 4,000.
 _VALUE_FORBIDDEN = frozenset(' "():,')
-
-
-class _Watermark(msgspec.Struct, frozen=True):
-    open: dict[str, Open] = {}
 
 
 class DatadogClient:
@@ -73,7 +69,7 @@ class DatadogClient:
     async def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
         """Yield every open group, then those that were open at the last poll and are not any more."""
         del kind
-        episodes = Episodes(_read(watermark))
+        episodes = Episodes.after(watermark)
         async for monitors in by_keyset(
             self._monitors, key=lambda each: str(each.id), start="0", size=self._context.limits.page_size_max
         ):
@@ -83,7 +79,7 @@ class DatadogClient:
             over(key, held.since, held.labels, held.summary, self._context.connection)
             for key, held in episodes.ended().items()
         ]
-        yield Page(observations=ended, watermark=msgspec.json.encode(_Watermark(episodes.now)).decode())
+        yield Page(observations=ended, watermark=episodes.watermark())
 
     async def silence(
         self,
@@ -200,15 +196,6 @@ class DatadogClient:
 
     def _written(self, kind: str, key: str) -> Written:
         return Written(ref=ExternalRef(connection=self._context.connection, kind=kind, key=key))
-
-
-def _read(watermark: str) -> dict[str, Open]:
-    if not watermark:
-        return {}
-    try:
-        return msgspec.json.decode(watermark, type=_Watermark).open
-    except (msgspec.ValidationError, msgspec.DecodeError):
-        return {}  # Written by another version: what is open is told once more, which changes nothing.
 
 
 def _scope(matchers: Sequence[Mapping[str, str]]) -> str:

@@ -19,6 +19,7 @@ from isthmus.connectors.icinga2.following import Following
 from isthmus.connectors.icinga2.mapping import Comment, Downtime, Object
 from isthmus.connectors.kit import marks
 from isthmus.connectors.kit.http import Basic, HttpClient, Trust
+from isthmus.connectors.kit.paging import in_pages
 from isthmus.connectors.kit.ports import Context, Page, Probe, Written
 from isthmus.connectors.kit.reactions import error
 from isthmus.connectors.kit.standing import Listing
@@ -92,11 +93,9 @@ class Icinga2Client:
         """Yield every problem and what recovered since, or the downtimes, in pages of the connection's size."""
         listing = Listing(watermark)
         found = await (self._downtimes(listing) if kind == "silence" else self._problems(listing))
-        following, size = listing.watermark(), self._context.limits.page_size_max
-        for start in range(0, max(len(found), 1), size):
-            last = start + size >= len(found)
-            # Only the last page may move on: what recovered is compared with the whole list, not with a part of it.
-            yield Page(observations=found[start : start + size], watermark=following if last else watermark)
+        size = self._context.limits.page_size_max
+        for page in in_pages(found, size=size, watermark=watermark, following=listing.watermark()):
+            yield page
 
     async def _problems(self, listing: Listing) -> list[Observation]:
         objects = [each for each in await self.objects(PROBLEMS, {}) if mapping.fires(each)]
@@ -204,8 +203,8 @@ class Icinga2Client:
         size = self._context.limits.page_size_max
         async for bunch in lines:
             found = await following.told(bunch)
-            for start in range(0, max(len(found), 1), size):
-                yield Page(observations=found[start : start + size], watermark="")
+            for page in in_pages(found, size=size, watermark="", following=""):
+                yield page
 
     # Actions --------------------------------------------------------------------------------------------
 

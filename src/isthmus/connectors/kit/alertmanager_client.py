@@ -7,6 +7,7 @@ is missing from the list has ended, and how a probe is made.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from isthmus.connectors.kit.alertmanager_api import (
@@ -17,6 +18,7 @@ from isthmus.connectors.kit.alertmanager_api import (
     silence_observation,
 )
 from isthmus.connectors.kit.http import HttpClient
+from isthmus.connectors.kit.paging import in_pages
 from isthmus.connectors.kit.ports import Context, Page, Probe, Written
 from isthmus.connectors.kit.standing import Held, Listing
 from isthmus.kernel.errors import NotFound
@@ -24,24 +26,24 @@ from isthmus.kernel.instant import SECOND, Instant
 from isthmus.kernel.observation import Observation
 
 
-class AlertmanagerApiClient:
+class AlertmanagerApiClient(ABC):
     """A `Poller` and `Silencer`. Lists have no paging and no change marker: every poll reads all."""
 
     def __init__(self, context: Context, http: HttpClient, *, prefix: str) -> None:
         self._context, self._http = context, http
         self._api = AlertmanagerApi(http, context.connection, prefix)
 
+    @abstractmethod
     def observed(self, alert: ApiAlert, silences: Mapping[str, ApiSilence]) -> Observation:
         """Return the observation of a listed alert."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def ended(self, gone: Mapping[str, Held], now: Instant) -> list[Observation]:
         """Return the observations of those missing alerts whose absence proves that they have ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def probe(self) -> Probe:
-        """See `ports.Poller`."""
-        raise NotImplementedError
+        """See `ports.Client`."""
 
     async def close(self) -> None:
         """Release the session."""
@@ -57,10 +59,8 @@ class AlertmanagerApiClient:
         else:
             found, following = await self._alerts(watermark)
         size = self._context.limits.page_size_max
-        for start in range(0, max(len(found), 1), size):
-            last = start + size >= len(found)
-            # Only the last page may move on: what ended is compared with the whole list, not with a part of it.
-            yield Page(observations=found[start : start + size], watermark=following if last else watermark)
+        for page in in_pages(found, size=size, watermark=watermark, following=following):
+            yield page
 
     async def _alerts(self, watermark: str) -> tuple[list[Observation], str]:
         listing = Listing(watermark)

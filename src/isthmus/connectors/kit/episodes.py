@@ -8,6 +8,7 @@ has ended, one whose absence proves nothing is kept.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Self
 
 import msgspec
 
@@ -25,12 +26,30 @@ class Open(msgspec.Struct, frozen=True, array_like=True):
     summary: str
 
 
+class _Remembered(msgspec.Struct, frozen=True):
+    open: dict[str, Open] = {}
+
+
 class Episodes:
     """The open alerts of one poll, compared with those of the poll before."""
 
     def __init__(self, before: dict[str, Open]) -> None:
         self._before = before
         self.now: dict[str, Open] = {}
+
+    @classmethod
+    def after(cls, watermark: str) -> Self:
+        """Begin where the poll that left `watermark` ended."""
+        try:
+            return cls(msgspec.json.decode(watermark, type=_Remembered).open if watermark else {})
+        except (msgspec.ValidationError, msgspec.DecodeError):
+            return cls(
+                {}
+            )  # Written by another version: what is open is told once more, which changes nothing.
+
+    def watermark(self) -> str:
+        """Return what the next poll needs to know."""
+        return msgspec.json.encode(_Remembered(self.now)).decode()
 
     def fires(self, key: str, at: Instant, labels: Mapping[str, str], summary: str) -> Instant:
         """Take an alert that fires at `at` and return the start of its episode."""

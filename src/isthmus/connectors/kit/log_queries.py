@@ -20,6 +20,7 @@ from msgspec import Meta, Struct
 from isthmus.connectors.kit import alerts
 from isthmus.connectors.kit.alerts import Severity
 from isthmus.connectors.kit.episodes import Episodes, Open
+from isthmus.connectors.kit.paging import in_pages
 from isthmus.connectors.kit.ports import Page
 from isthmus.connectors.kit.thresholds import Threshold, judge, said
 from isthmus.kernel.errors import IsthmusError, NeedsOperator, Rejected
@@ -152,10 +153,9 @@ async def poll(
                 until[query.name] = window.end
     found += _forgotten(wanted, open_, connection)
     known = {each.name for each in wanted}
-    for start in range(0, len(found), page_size):
-        yield Page(observations=found[start : start + page_size], watermark=watermark)
     left = Watermark({name: at for name, at in until.items() if name in known}, open_)
-    yield Page(observations=(), watermark=left.text())
+    for page in in_pages(found, size=page_size, watermark=watermark, following=left.text()):
+        yield page
     if faults:
         raise faults[0]
 

@@ -7,10 +7,12 @@ that shift while we read would otherwise fall between two pages, so callers drop
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
 from typing import TypeVar
 
+from isthmus.connectors.kit.ports import Page
 from isthmus.kernel.errors import NeedsOperator
+from isthmus.kernel.observation import Observation
 
 T = TypeVar("T")
 PAGES_MAX = 10_000
@@ -87,6 +89,17 @@ async def by_keyset(
             raise NeedsOperator("The partner's keys do not grow.", remedy="Choose a unique, ordered key.")
         after = last
     raise _endless(pages_max)
+
+
+def in_pages(found: Sequence[Observation], *, size: int, watermark: str, following: str) -> Iterator[Page]:
+    """Yield what a poll found as a whole, in pages of `size`, at least one.
+
+    Only the last moves on from `watermark` to `following`: until it is durable a crash reads everything again, and
+    what has ended is compared with the whole list, not with a part of it.
+    """
+    for start in range(0, max(len(found), 1), size):
+        last = start + size >= len(found)
+        yield Page(observations=found[start : start + size], watermark=following if last else watermark)
 
 
 def next_link(header: str) -> str:

@@ -16,6 +16,7 @@ import msgspec
 
 from isthmus.connectors.kit import marks
 from isthmus.connectors.kit.http import HttpClient, Trust
+from isthmus.connectors.kit.paging import in_pages
 from isthmus.connectors.kit.ports import Context, Page, Probe, Written
 from isthmus.connectors.kit.standing import Listing
 from isthmus.connectors.kit.webhook import decoder
@@ -85,11 +86,9 @@ class NagiosClient:
         """Yield every problem and what recovered since, or the downtimes, in pages of the connection's size."""
         listing = Listing(watermark)
         found = await (self._downtimes(listing) if kind == "silence" else self._problems(listing))
-        following, size = listing.watermark(), self._context.limits.page_size_max
-        for start in range(0, max(len(found), 1), size):
-            last = start + size >= len(found)
-            # Only the last page may move on: what recovered is compared with the whole list, not with a part of it.
-            yield Page(observations=found[start : start + size], watermark=following if last else watermark)
+        size = self._context.limits.page_size_max
+        for page in in_pages(found, size=size, watermark=watermark, following=listing.watermark()):
+            yield page
 
     async def _problems(self, listing: Listing) -> list[Observation]:
         known = listing.ended()  # Nothing was seen yet: everything that was a problem at the last poll.

@@ -8,8 +8,9 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from isthmus.connectors.kit.episodes import Episodes, Open
+from isthmus.connectors.kit.episodes import Episodes
 from isthmus.connectors.kit.http import Basic, HttpClient
+from isthmus.connectors.kit.paging import in_pages
 from isthmus.connectors.kit.ports import Context, Page, Probe
 from isthmus.connectors.kit.reactions import Answer
 from isthmus.connectors.prometheus.config import MetricQuery, PrometheusConfig
@@ -31,10 +32,6 @@ from isthmus.kernel.observation import Observation
 
 T = TypeVar("T")
 _OWN = "rule/"
-
-
-class _Watermark(msgspec.Struct, frozen=True):
-    open: dict[str, Open] = {}
 
 
 class PrometheusClient:
@@ -67,7 +64,7 @@ class PrometheusClient:
     async def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
         """Yield what fires and what has ended since the last poll; a fault of one query leaves the others."""
         del kind
-        episodes = Episodes(_read(watermark))
+        episodes = Episodes.after(watermark)
         found: list[Observation] = []
         faults: list[IsthmusError] = []
         if self._config.alerts:
@@ -82,9 +79,8 @@ class PrometheusClient:
                 faults.append(_of(query, fault))
         found += [over(key, held, self._context.connection) for key, held in episodes.ended().items()]
         size = self._context.limits.page_size_max
-        for start in range(0, len(found), size):
-            yield Page(observations=found[start : start + size], watermark=watermark)
-        yield Page(observations=(), watermark=msgspec.json.encode(_Watermark(episodes.now)).decode())
+        for page in in_pages(found, size=size, watermark=watermark, following=episodes.watermark()):
+            yield page
         if faults:
             raise faults[0]
 
@@ -125,15 +121,6 @@ class PrometheusClient:
             episodes.keeps_all(prefix(query), but={key_of(query, each) for each in series})
         made = [from_series(query, each, episodes, self._context.connection) for each in series]
         return [each for each in made if each is not None]
-
-
-def _read(watermark: str) -> dict[str, Open]:
-    if not watermark:
-        return {}
-    try:
-        return msgspec.json.decode(watermark, type=_Watermark).open
-    except (msgspec.ValidationError, msgspec.DecodeError):
-        return {}  # Written by another version: what is open is told once more, which changes nothing.
 
 
 def _data(answer: Answer, name: str, shape: type[T]) -> T:

@@ -11,6 +11,7 @@ import msgspec
 
 from isthmus.connectors.kit import marks
 from isthmus.connectors.kit.http import HttpClient
+from isthmus.connectors.kit.paging import in_pages
 from isthmus.connectors.kit.ports import Context, Page, Probe, Written
 from isthmus.connectors.kit.standing import Listing
 from isthmus.connectors.zabbix import mapping
@@ -81,11 +82,9 @@ class ZabbixClient:
         found = await (
             self._maintenances(listing, now) if kind == "silence" else self._problems(listing, now)
         )
-        following, size = listing.watermark(), self._context.limits.page_size_max
-        for start in range(0, max(len(found), 1), size):
-            last = start + size >= len(found)
-            # Only the last page may move on: what ended is compared with the whole list, not with a part of it.
-            yield Page(observations=found[start : start + size], watermark=following if last else watermark)
+        size = self._context.limits.page_size_max
+        for page in in_pages(found, size=size, watermark=watermark, following=listing.watermark()):
+            yield page
 
     async def _problems(self, listing: Listing, now: Instant) -> list[Observation]:
         open_now = await self._open()
