@@ -29,8 +29,7 @@ class AlertmanagerClient(AlertmanagerApiClient):
                 remedy="Set url, or do not schedule polls.",
             )
         credential = context.secret("api_token")
-        user, _, password = credential.partition(":")
-        basic = Basic(user=user, password=password) if config.api_authentication == "basic" else None
+        basic = Basic.of(credential) if config.api_authentication == "basic" else None
         bearer = {"Authorization": f"Bearer {credential}"} if config.api_authentication == "bearer" else {}
         http = HttpClient(
             config.url,
@@ -40,11 +39,7 @@ class AlertmanagerClient(AlertmanagerApiClient):
             secrets=tuple(context.secrets.values()),
             allow_private_addresses=context.allow_private_addresses,
         )
-        super().__init__(
-            context,
-            http,
-            prefix="/api/v2",
-        )
+        super().__init__(context, http, prefix="/api/v2")
 
     async def probe(self) -> Probe:
         """Return the running version."""

@@ -37,6 +37,12 @@ class Basic:
     user: str
     password: str
 
+    @classmethod
+    def of(cls, credential: str) -> Self:
+        """Read `user:password`, as one secret holds both."""
+        user, _, password = credential.partition(":")
+        return cls(user=user, password=password)
+
     def __repr__(self) -> str:
         return "Basic(…)"
 

@@ -24,7 +24,6 @@ class LokiClient:
         config = cast("LokiConfig", context.config)
         self._context, self._config, self._clock = context, config, clock
         credential = context.secret("credential")
-        user, _, password = credential.partition(":")
         headers = {"X-Scope-OrgID": config.tenant} if config.tenant else {}
         if config.authentication == "bearer":
             headers["Authorization"] = f"Bearer {credential}"
@@ -32,7 +31,7 @@ class LokiClient:
             config.url,
             limits=context.limits,
             headers=headers,
-            basic=Basic(user=user, password=password) if config.authentication == "basic" else None,
+            basic=Basic.of(credential) if config.authentication == "basic" else None,
             secrets=tuple(context.secrets.values()),
             allow_private_addresses=context.allow_private_addresses,
         )

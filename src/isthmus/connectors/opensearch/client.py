@@ -25,13 +25,12 @@ class OpenSearchClient:
         config = cast("OpenSearchConfig", context.config)
         self._context, self._config, self._clock = context, config, clock
         credential = context.secret("credential")
-        user, _, password = credential.partition(":")
         prefix = {"bearer": "Bearer", "api_key": "ApiKey"}.get(config.authentication, "")
         self._http = HttpClient(
             config.url,
             limits=context.limits,
             headers={"Authorization": f"{prefix} {credential}"} if prefix else {},
-            basic=Basic(user=user, password=password) if config.authentication == "basic" else None,
+            basic=Basic.of(credential) if config.authentication == "basic" else None,
             secrets=tuple(context.secrets.values()),
             allow_private_addresses=context.allow_private_addresses,
         )

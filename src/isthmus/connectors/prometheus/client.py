@@ -41,12 +41,11 @@ class PrometheusClient:
         config = cast("PrometheusConfig", context.config)
         self._context, self._config, self._clock = context, config, clock
         credential = context.secret("api_token")
-        user, _, password = credential.partition(":")
         self._http = HttpClient(
             config.url,
             limits=context.limits,
             headers={"Authorization": f"Bearer {credential}"} if config.authentication == "bearer" else {},
-            basic=Basic(user=user, password=password) if config.authentication == "basic" else None,
+            basic=Basic.of(credential) if config.authentication == "basic" else None,
             secrets=tuple(context.secrets.values()),
             allow_private_addresses=context.allow_private_addresses,
         )
