@@ -11,7 +11,7 @@ from isthmus.kernel.errors import Conflict, NotFound, Rejected
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Reason
 from isthmus.practices.incident import service as incidents
-from isthmus.practices.on_call import directory, notifying, subjects
+from isthmus.practices.on_call import attempts, directory, notifying, subjects
 from isthmus.practices.on_call.blueprint import ladder_of
 from isthmus.practices.on_call.models import Acknowledgement, Escalation, Notification
 from isthmus.practices.on_call.rules import ladder as ladders
@@ -34,6 +34,7 @@ def start(
     subject: str,
     organisation: str,
     facts: Mapping[str, Any] | None = None,
+    comment: str = "",
     started_at: Instant | None = None,
 ) -> Escalation | None:
     """Begin a ladder and take its first steps; None if one with this key is open, or the subject needs nobody.
@@ -53,7 +54,8 @@ def start(
         values={
             "key": key, "open": True, "subject_kind": subject_kind, "subject": subject, "policy": policy, "trigger": trigger,
             "ladder": ladders.to_json(pinned), "definition_version": str(work.generation), "facts": dict(facts or {}),
-            "state": "running", "awaiting": "acknowledgement", "round": 0, "fired": [], "started_at": work.now if started_at is None else started_at,
+            "comment": comment, "state": "running", "awaiting": "acknowledgement", "fired": [],
+            "started_at": work.now if started_at is None else started_at,
         },
         why=[Reason(rule=f"on_call.{trigger}", text=f"{policy or 'By hand'}: ladder {ladder} begins about {seen.label}.")],
         versions={"blueprint": str(work.generation)},
@@ -141,9 +143,9 @@ def _take(work: Work, escalation: Escalation, ladder: ladders.Ladder, round_: in
         told += [
             made for who in found if (made := _tell(work, escalation, ladder, round_, index, who)) is not None
         ]
-    work.change(escalation, {"fired": fired, "round": round_}, why=why)
+    work.change(escalation, {"fired": fired}, why=why)
     if step.notify and not any(each.state != "failed" for each in told):
-        _bring_forward(work, escalation, ladder)
+        _bring_forward(work, escalation, ladder, round_)
 
 
 def _tell(
@@ -160,9 +162,10 @@ def _tell(
     )  # fmt: skip
 
 
-def _bring_forward(work: Work, escalation: Escalation, ladder: ladders.Ladder) -> None:
+def _bring_forward(work: Work, escalation: Escalation, ladder: ladders.Ladder, round_: int) -> None:
+    """Take the next step of this round; the rounds after it keep their times, by then somebody may be there."""
     coming = ladders.upcoming(ladder, Instant(escalation.started_at or work.now), _fired(escalation))
-    if coming is not None:
+    if coming is not None and coming[1] == round_:
         _take(work, escalation, ladder, coming[1], coming[2])
 
 
@@ -202,7 +205,7 @@ def bring_forward(work: Work, row: Due, now: Instant) -> None:
     if rows.filter(key__startswith=f"{step}:").exclude(state="failed").exists():
         return
     ladder = ladders.from_json(escalation.ladder)
-    _bring_forward(work, escalation, ladder)
+    _bring_forward(work, escalation, ladder, int(last.key.split(":")[1]))
     _settle(work, escalation, ladder, Instant(escalation.started_at or work.now))
 
 
@@ -283,11 +286,11 @@ def stop_about(work: Work, organisation: str, subject: str, why: str) -> None:
 def _quieten(work: Work, escalation: Escalation, why: str) -> None:
     due.cancel(work, STEP, escalation.id, organisation=escalation.organisation)
     rows = Notification.objects.filter(
-        organisation=escalation.organisation, escalation=escalation.id, state__in=notifying.WAITING
+        organisation=escalation.organisation, escalation=escalation.id, state__in=attempts.WAITING
     )
     for each in rows:
         held = work.pending.get(each.id)
-        notifying.withdraw(
+        attempts.withdraw(
             work, held.record if held is not None and isinstance(held.record, Notification) else each, why
         )
 

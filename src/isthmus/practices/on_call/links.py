@@ -34,8 +34,12 @@ def opened(token: str) -> str:
     try:
         found = signing.loads(token, salt=_SALT, max_age=VALID_DAYS * 86_400)
     except signing.BadSignature as cause:
-        raise Forbidden(
-            "This link is not valid (any more).",
-            remedy="Sign in and acknowledge on the page of the incident.",
-        ) from cause
+        raise invalid() from cause
     return str(found)
+
+
+def invalid() -> Forbidden:
+    """Return what is said of every link that does not count, whatever the reason."""
+    return Forbidden(
+        "This link is not valid (any more).", remedy="Sign in and acknowledge on the page of the incident."
+    )

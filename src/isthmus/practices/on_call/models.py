@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 
@@ -31,9 +31,9 @@ class Escalation(RecordModel):
     ladder = JsonColumn()
     definition_version = models.TextField(default="", blank=True)
     facts = JsonColumn()
+    comment = SealedText()
     state = models.CharField(max_length=16, default="", blank=True)
     awaiting = models.TextField(default="", blank=True)
-    round = models.BigIntegerField(null=True)
     fired = JsonColumn()
     next_at = models.BigIntegerField(null=True)
     started_at = models.BigIntegerField(null=True)
@@ -76,6 +76,8 @@ class Notification(RecordModel):
     channel = models.TextField(default="", blank=True)
     connection = models.TextField(default="", blank=True)
     locale = models.TextField(default="", blank=True)
+    zone = models.TextField(default="", blank=True)
+    comment = SealedText()
     title = SealedText()
     text = SealedText()
     urgent = models.BooleanField(default=False)
@@ -103,6 +105,17 @@ class Notification(RecordModel):
 
     def __str__(self) -> str:
         return self.key
+
+    @property
+    def ways(self) -> list[tuple[str, str]]:
+        """(channel, address) in the order in which they are tried; none once the person is erased."""
+        held = self.methods if isinstance(self.methods, list) else []
+        return [(str(channel), str(address)) for channel, address in held]
+
+    @property
+    def evidence(self) -> list[dict[str, Any]]:
+        """What became of each attempt so far."""
+        return list(self.receipts) if isinstance(self.receipts, list) else []
 
 
 class Acknowledgement(RecordModel):

@@ -13,6 +13,7 @@ from isthmus.kernel.instant import Instant
 from isthmus.ledger import organisations, scope
 from isthmus.ledger.work import Work, register_preparer
 from isthmus.practices.on_call import (
+    attempts,
     directory,
     escalating,
     integrations,
@@ -77,8 +78,7 @@ def whose(partner_actor: str, connection: str, notification: Notification) -> st
     """Return the person of ours behind a partner's name: by contact card, or by the names that are kept of them."""
     if not partner_actor:
         return ""
-    methods = notification.methods if isinstance(notification.methods, list) else []
-    if notification.person and any(str(address) == partner_actor for _, address in methods):
+    if notification.person and any(address == partner_actor for _, address in notification.ways):
         return notification.person
     channels = {
         name
@@ -111,13 +111,13 @@ def declare() -> None:
     subjects.declare()
     register_preparer(triggers.prepare)
     observing.register("acknowledgement", pressed)
-    effects.follow(Notification.kind, notifying.settled)
+    effects.follow(Notification.kind, attempts.settled)
     due.register(triggers.LOOK, triggers.look)
     due.register(triggers.END, triggers.end)
     due.register(integrations.WATCH, integrations.watch)
     due.register(escalating.STEP, escalating.step_due)
-    due.register(notifying.BRING_FORWARD, escalating.bring_forward)
-    due.register(notifying.PATIENCE, notifying.patience_over)
+    due.register(attempts.BRING_FORWARD, escalating.bring_forward)
+    due.register(attempts.PATIENCE, attempts.patience_over)
     due.register(notifying.RELEASE, notifying.release)
     levels.register_threshold(clock_told)
     stalled.declare()

@@ -105,7 +105,7 @@ def page(
         escalating.stop(work, held, "It was begun anew by hand.")
     made = escalating.start(
         work, key=f"{key}:{source.new_id()}" if held is not None else key, policy="", trigger="manual", ladder=ladder,
-        subject_kind=subject_kind, subject=subject, organisation=organisation, facts={"comment": comment},
+        subject_kind=subject_kind, subject=subject, organisation=organisation, comment=comment,
     )  # fmt: skip
     if made is None:
         raise Rejected("It needs nobody any more.", remedy="Reopen it first.")
@@ -143,7 +143,7 @@ def send_test(work: Work, *, channel: str, person: str, organisation: str, comme
     who = _meant(channel, person, organisation, work.now)
     made = notifying.plan(
         work, who, key=f"test:{source.new_id()}", organisation=organisation, purpose="test", urgent=True,
-        content=[{"comment": comment[:200]}],
+        comment=comment[:200],
     )  # fmt: skip
     assert made is not None  # noqa: S101 - the key is new
     return made
@@ -155,12 +155,12 @@ def preview(work: Work, *, channel: str, person: str, organisation: str, comment
     if not who.methods:
         raise Rejected("There is no way to reach this recipient.", remedy="Fill in the contact card.")
     plain: dict[str, Any] = {
-        "purpose": "test", "locale": who.locale, "receipts": [{"comment": comment[:200]}], "person": who.person,
+        "purpose": "test", "locale": who.locale, "zone": who.zone, "comment": comment[:200], "person": who.person,
         "organisation": organisation,
     }  # fmt: skip
     made = Notification(**plain)
     first = who.methods[0][0]
-    message = wording.compose(work, made, None, section().channels[first], "", zone=who.zone)
+    message = wording.compose(work, made, None, section().channels[first], "")
     ways = [
         {"channel": name, "connection": section().channels[name].connection, "address": masked(to)}
         for name, to in who.methods
@@ -186,8 +186,13 @@ def masked(address: str) -> str:
 
 
 def by_link(token: str) -> tuple[Notification, Escalation]:
-    """Return what a signed link is about; `Forbidden` for a forged or old one. The caller opens the scope."""
+    """Return what a signed link is about; `Forbidden` for a forged or old one, and for somebody who has left since.
+
+    The caller opens the scope.
+    """
     found = notifying.of(links.opened(token))
+    if directory.person(found.person) is None:
+        raise links.invalid()
     return found, escalating.of(found.escalation)
 
 

@@ -39,10 +39,7 @@ def notification_out(found: Notification) -> dict[str, Any]:
     """Return a notification without its addresses; `receipts` is the evidence of each attempt."""
     shown = record_out(found)
     shown.pop("methods")
-    kept = found.receipts if isinstance(found.receipts, list) else []
-    shown["receipts"] = [
-        {**each, "at": time_out(each["at"])} for each in kept if isinstance(each, dict) and "state" in each
-    ]
+    shown["receipts"] = [{**each, "at": time_out(each["at"])} for each in found.evidence]
     return shown
 
 

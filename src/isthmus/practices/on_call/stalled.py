@@ -28,7 +28,7 @@ def escalated(work: Work, found: incidents.Escalated) -> None:
     if found.kind == "hierarchical" and found.path in section().ladders:
         _begin(work, found.path, f"escalated:{found.incident.id}:{found.level}", "incident", found.incident.id,
                organisation=found.incident.organisation, policy=f"escalated to {found.to}",
-               trigger="manual", facts={"comment": found.reason})  # fmt: skip
+               trigger="manual", comment=found.reason)  # fmt: skip
 
 
 def _other(found: incidents.Stalled) -> tuple[str, str]:
@@ -41,11 +41,11 @@ def _other(found: incidents.Stalled) -> tuple[str, str]:
 
 def _begin(
     work: Work, ladder: str, key: str, subject_kind: str, subject: str, *, organisation: str, policy: str,
-    trigger: str, facts: dict[str, str | int],
+    trigger: str, facts: dict[str, str | int] | None = None, comment: str = "",
 ) -> None:  # fmt: skip
     escalating.start(
         work, key=key, policy=policy, trigger=trigger, ladder=ladder, subject_kind=subject_kind, subject=subject,
-        organisation=organisation, facts=facts,
+        organisation=organisation, facts=facts, comment=comment,
     )  # fmt: skip
 
 

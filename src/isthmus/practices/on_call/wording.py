@@ -10,7 +10,16 @@ from isthmus.practices.on_call.blueprint import ChannelSpec, templates_of
 from isthmus.practices.on_call.directory import section
 from isthmus.practices.on_call.models import Escalation, Notification
 from isthmus.practices.on_call.rules import ladder as ladders
-from isthmus.practices.on_call.rules.wording import Fact, chosen, filled, language, moment, time_left
+from isthmus.practices.on_call.rules.wording import (
+    SHOWN,
+    Fact,
+    Template,
+    chosen,
+    filled,
+    language,
+    moment,
+    time_left,
+)
 from isthmus.practices.on_call.words import LABELS
 
 if TYPE_CHECKING:
@@ -28,16 +37,18 @@ def compose(
     channel: ChannelSpec,
     address: str,
     *,
-    zone: str,
     thread: str = "",
 ) -> dict[str, Any]:
     """Return the message of `kit.alerting.Notifier`. What the channel may not show is behind the link."""
     locale, shown = notification.locale, set(channel.show)
-    name, facts, seen = _facts(work, notification, escalation, locale, zone)
-    words = chosen(templates_of(section(), name), locale)
+    words, facts, seen = _said(work, notification, escalation, channel)
     labels = LABELS.get(language(locale), LABELS["en"])
     path = seen.path if seen is not None else "/on-call/notifications"
-    told = [[labels[key], facts[fact].value] for key, fact in _TOLD if facts.get(fact) and facts[fact].value]
+    told = [
+        [labels[key], fact.value]
+        for key, name in _TOLD
+        if (fact := facts.get(name)) is not None and fact.value and fact.data_class in shown
+    ]
     return {
         "recipient": address,
         "title": filled(words.title, facts, shown=shown, locale=locale)[:TITLE_CHARACTERS_MAX],
@@ -66,19 +77,45 @@ def _actions(notification: Notification, escalation: Escalation | None, labels: 
     return [{"id": "acknowledge", "label": labels["acknowledge"], "url": url}]
 
 
+def _said(
+    work: Work, notification: Notification, escalation: Escalation | None, channel: ChannelSpec
+) -> tuple[Template, dict[str, Fact], subjects.View | None]:
+    if escalation is not None:
+        name, facts, seen = _facts(work, notification, escalation, notification.zone or channel.zone)
+    else:
+        name, facts, seen = notification.purpose, {"comment": Fact(value=notification.comment)}, None
+        if name == "digest":
+            facts = _listed(work, notification, channel)
+    return chosen(templates_of(section(), name), notification.locale), facts, seen
+
+
+def _listed(work: Work, digest: Notification, channel: ChannelSpec) -> dict[str, Fact]:
+    """Return what a digest says: the title of each message in it, as this channel may show it."""
+    stored = Notification.objects.filter(
+        organisation=digest.organisation, recipient=digest.recipient, digest=digest.id
+    )
+    rows = {each.id: each for each in stored}
+    rows |= {
+        each.id: each
+        for each in work.created_or_changed()
+        if isinstance(each, Notification) and each.digest == digest.id
+    }
+    told = [rows[each] for each in sorted(rows)[:LISTED_MAX]]
+    about = {each.id: each for each in Escalation.objects.filter(id__in={each.escalation for each in told})}
+    titles = []
+    for each in told:
+        words, facts, _ = _said(work, each, about.get(each.escalation), channel)
+        titles.append(filled(words.title, facts, shown=set(channel.show), locale=digest.locale))
+    return {
+        "count": Fact(value=str(len(rows)), data_class=SHOWN),
+        "list": Fact(value="; ".join(titles), data_class=SHOWN),
+    }
+
+
 def _facts(
-    work: Work, notification: Notification, escalation: Escalation | None, locale: str, zone: str
+    work: Work, notification: Notification, escalation: Escalation, zone: str
 ) -> tuple[str, dict[str, Fact], subjects.View | None]:
-    if escalation is None:
-        held = notification.receipts if isinstance(notification.receipts, list) else []
-        comment = next((str(each.get("comment", "")) for each in held if "comment" in each), "")
-        listed = next((list(each["list"]) for each in held if "list" in each), [])
-        facts = {
-            "comment": Fact(value=comment),
-            "count": Fact(value=str(len(listed))),
-            "list": Fact(value="; ".join(str(each) for each in listed[:LISTED_MAX])),
-        }
-        return notification.purpose, facts, None
+    locale = notification.locale
     kept: dict[str, Any] = escalation.facts if isinstance(escalation.facts, dict) else {}
     seen = subjects.view(work, escalation.subject_kind, escalation.subject, escalation.organisation)
     facts = dict(seen.facts) if seen is not None else {}
@@ -86,10 +123,10 @@ def _facts(
     if deadline:
         facts["deadline"] = Fact(value=moment(Instant(int(deadline)), zone, locale))
         facts["time_left"] = Fact(value=time_left(Instant(int(deadline)), work.now, locale))
-    for name in ("target", "percent", "failure", "comment"):
+    for name in ("target", "percent", "failure"):
         if kept.get(name) not in {None, ""}:
-            said = _word(str(kept[name]), locale)
-            facts[name] = Fact(value=said, data_class="free_text" if name == "comment" else "internal")
+            facts[name] = Fact(value=_word(str(kept[name]), locale))
+    facts["comment"] = Fact(value=escalation.comment, data_class=subjects.FREE)
     if kept.get("since"):
         facts["since"] = Fact(value=moment(Instant(int(kept["since"])), zone, locale))
     facts["policy"] = Fact(value=escalation.policy)

@@ -21,6 +21,8 @@ NAMES = (
     "deadline", "time_left", "connection", "failure", "since", "count", "list", "authority", "comment",
 )  # fmt: skip
 """Every placeholder that a template may use."""
+SHOWN = ""
+"""The class of a fact that was put together for the very channel: what it may not show is left out already."""
 LANGUAGES = ("en", "de")
 """Languages with words of our own; a blueprint may add templates in others."""
 
@@ -53,7 +55,7 @@ def filled(text: str, facts: Mapping[str, Fact], *, shown: Collection[str], loca
         fact = facts.get(found[1])
         if fact is None or not fact.value:
             return "–"
-        return fact.value if fact.data_class in shown else hidden(locale)
+        return fact.value if fact.data_class in {SHOWN, *shown} else hidden(locale)
 
     return " ".join(_PLACE.sub(put, text).split())
 
