@@ -149,9 +149,7 @@ def test_the_link_of_somebody_who_has_left_acknowledges_nothing(world):
         from isthmus.identity.models import Person
 
         await found.perform(
-            lambda work: work.change(
-                Person.objects.get(id=found.people["ada"]), {"state": "left"}, why=[]
-            )
+            lambda work: work.change(Person.objects.get(id=found.people["ada"]), {"state": "left"}, why=[])
         )
         with pytest.raises(Forbidden, match="not valid"):
             await found.store(lambda: service.by_link(token))
