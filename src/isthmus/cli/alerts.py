@@ -9,6 +9,7 @@ import typer
 
 from isthmus.cli.client import Hub
 from isthmus.cli.output import Exit, console, emit_json, fail, table
+from isthmus.kernel.errors import Rejected
 from isthmus.practices.monitoring.rules.matching import parse
 
 JSON = typer.Option(False, "--json", help="Print JSON for machines.")
@@ -184,7 +185,11 @@ def silences_create(
     as_json: bool = JSON,
 ) -> None:
     """Silence alerts that fit all matchers, for a stated time."""
-    body: dict[str, Any] = {"matchers": parse("\n".join(matchers)), "organisation": organisation}
+    try:
+        wanted = parse("\n".join(matchers))
+    except Rejected as wrong:
+        fail(wrong.text, remedy=wrong.remedy, code=Exit.USAGE, as_json=as_json)
+    body: dict[str, Any] = {"matchers": wanted, "organisation": organisation}
     _silence(body, body, comment, minutes, dry_run=dry_run, as_json=as_json)
 
 

@@ -173,8 +173,9 @@ class Hub:
         query: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        """As `call`, with status and headers."""
-        target = "/api/v1" + path
+        """As `call`, with status and headers. Whatever people wrote into `path` is quoted, slashes and what is
+        quoted already left as they are."""
+        target = "/api/v1" + urllib.parse.quote(path, safe="/%")
         wanted = {key: value for key, value in (query or {}).items() if value not in (None, "")}
         if wanted:
             target += "?" + urllib.parse.urlencode(wanted)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 import typer
 
@@ -31,8 +30,7 @@ def who(
     as_json: bool = JSON,
 ) -> None:
     """Show who is on duty, now or at a time."""
-    query = "&".join(f"{name}={quote(value)}" for name, value in (("rota", rota), ("at", at)) if value)
-    found = Hub(as_json=as_json).call("GET", f"/on-call/who?{query}")
+    found = Hub(as_json=as_json).call("GET", "/on-call/who", query={"rota": rota, "at": at})
     _duties("On call", found["items"], as_json=as_json, empty="No rota yet: describe one under `on_call:`.")
 
 
@@ -44,10 +42,9 @@ def duties(
     as_json: bool = JSON,
 ) -> None:
     """Show who is on duty over a stretch of time, gaps included."""
-    query = "&".join(
-        f"{name}={quote(value)}" for name, value in (("since", since), ("until", until)) if value
+    found = Hub(as_json=as_json).call(
+        "GET", f"/on-call/rotas/{rota}/duties", query={"since": since, "until": until}
     )
-    found = Hub(as_json=as_json).call("GET", f"/on-call/rotas/{quote(rota)}/duties?{query}")
     _duties(rota, found["items"], as_json=as_json, empty="Nobody, never.")
 
 

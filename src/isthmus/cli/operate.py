@@ -157,14 +157,14 @@ def deliveries_retry(
         found = {"items": [{"id": each, "status": 202, "dry_run": True} for each in chosen]}
     else:
         found = hub.call("POST", "/deliveries/retry", {"ids": chosen})
+    items = found.get("items", [])
+    retried = sum(1 for each in items if each.get("status") == 202)
     if as_json:
         emit_json(found)
     else:
-        items = found.get("items", [])
-        verb = "would be" if dry_run else "are being"
-        console.print(
-            f"{sum(1 for each in items if each.get('status') == 202)} of {len(items)} {verb} retried."
-        )
+        console.print(f"{retried} of {len(items)} {'would be' if dry_run else 'are being'} retried.")
+    if retried < len(items):
+        raise typer.Exit(int(Exit.FAILED))
 
 
 @deliveries.command("discard")
