@@ -136,6 +136,33 @@ def test_a_class_earns_full_automation_and_loses_it_again(
     assert opened(monitor) == {"db-9"}
 
 
+def test_another_threshold_holds_for_the_next_alert_and_the_record_follows_with_the_next_count(
+    monitor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fallen: list[str] = []
+    monkeypatch.setattr(accuracy, "_fallen", [lambda _, mode: fallen.append(mode.alert_class)])
+    govern(monitor, verdicts_min=2, threshold=0.5)
+    for host in ("a", "b"):
+        monitor.fire("DiskFull", host=host)
+    monitor.pass_time(minutes=11)
+    for each, verdict in zip(open_samples(), ("right", "wrong"), strict=True):
+        judged(monitor, each, verdict)
+    monitor.fire("DiskFull", host="c")
+    assert opened(monitor) == {"c"}
+
+    govern(monitor, verdicts_min=2, threshold=0.9)
+    monitor.fire("DiskFull", host="d")
+    assert opened(monitor) == {"c"}, "half of the decisions were right: not enough any more"
+    assert AutomationMode.objects.get().full_permitted, "the record tells the last count"
+    monitor.pass_time(minutes=6)
+    assert not AutomationMode.objects.get().full_permitted
+    assert fallen == ["DiskFull"]
+
+    govern(monitor, verdicts_min=2, threshold=0.4)
+    monitor.fire("DiskFull", host="e")
+    assert opened(monitor) == {"c", "e"}
+
+
 def test_suppressed_alerts_are_drawn_too(monitor: Any) -> None:
     govern(monitor)
     monitor.fire("Quiet", host="a", severity="informational")

@@ -227,7 +227,7 @@ class Decider:
         if self.plan.accuracy.threshold <= 0:
             return True
         name = accuracy.alert_class(self.plan.accuracy, case.labels, case.severity)
-        return self.around.permitted.get((case.service, name))
+        return self.around.permitted(case.service, name)
 
     def _again(self, case: Case, incident: Any) -> Verdict:
         """The alert fires again while its incident is open, or was resolved a short time ago: the same incident."""

@@ -12,6 +12,7 @@ from isthmus.practices.incident.nearby import ChangesNear
 from isthmus.practices.monitoring.models import Alert, AutomationMode
 from isthmus.practices.monitoring.models import Silence as SilenceRecord
 from isthmus.practices.monitoring.plan import Plan
+from isthmus.practices.monitoring.rules import accuracy
 from isthmus.practices.monitoring.rules.matching import Matcher
 from isthmus.practices.monitoring.rules.suppression import Silence, SourceAlert, Window
 
@@ -101,24 +102,42 @@ class Surroundings:
         rows = SilenceRecord.objects.filter(
             organisation=self.organisation, state="active", ends_at__gt=self.now
         )
+        # Only these columns: to read a comment or a name is to open an envelope, for every silence of every batch.
+        columns = ("id", "matchers", "starts_at", "ends_at", "owner")
         return tuple(
             Silence(
-                id=each.id,
-                matchers=matchers_of(each.matchers),
-                starts_at=Instant(each.starts_at or 0),
-                ends_at=Instant(each.ends_at or 0),
-                owner=each.owner,
+                id=silence,
+                matchers=matchers_of(matchers),
+                starts_at=Instant(starts_at or 0),
+                ends_at=Instant(ends_at or 0),
+                owner=owner,
             )
-            for each in rows.defer("comment").order_by("id")[:SILENCES_MAX]
-            if each.id not in self._ended
+            for silence, matchers, starts_at, ends_at, owner in rows.order_by("id").values_list(*columns)[
+                :SILENCES_MAX
+            ]
+            if silence not in self._ended
         )
 
+    def permitted(self, service: str, alert_class: str) -> bool | None:
+        """Return whether the verdicts about a class permit full automation, None if there are none yet.
+
+        Judged by the policy in force: what the class's record says is as old as its last count.
+        """
+        counts = self._verdicts.get((service, alert_class))
+        if counts is None:
+            return None
+        policy = self.plan.accuracy
+        found = accuracy.measured(policy, verdicts=counts[0], wrong=counts[1])
+        return accuracy.permits_full(policy, found)[0]
+
     @cached_property
-    def permitted(self) -> dict[tuple[str, str], bool]:
-        """Return (service, alert class) → whether sampled accuracy permits full automation."""
+    def _verdicts(self) -> dict[tuple[str, str], tuple[int, int]]:
         rows = AutomationMode.objects.filter(organisation=self.organisation)
-        columns = ("service", "alert_class", "full_permitted")
-        return {(row[0], row[1]): row[2] for row in rows.values_list(*columns)[:CLASSES_MAX]}
+        columns = ("service", "alert_class", "verdicts", "wrong")
+        return {
+            (service, name): (verdicts or 0, wrong or 0)
+            for service, name, verdicts, wrong in rows.values_list(*columns)[:CLASSES_MAX]
+        }
 
     def sources(self, *, without: Iterable[str] = ()) -> list[SourceAlert]:
         """Return the firing alerts that may inhibit others, except those given (by id)."""
