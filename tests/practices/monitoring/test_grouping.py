@@ -6,6 +6,8 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from isthmus.kernel.errors import Conflict
 from isthmus.practices.incident import service as incidents
@@ -66,6 +68,22 @@ def test_below_the_threshold_nothing_opens_and_resolved_alerts_do_not_count(moni
     monitor.fire(host="d", team="web")
     (incident,) = monitor.incidents()
     assert sorted(alert.labels["host"] for alert in service.alerts_of(incident.id)) == ["b", "c", "d"]
+
+
+@pytest.mark.parametrize("children", [2, 12])
+def test_a_late_cause_loads_what_follows_it_at_once(monitor: Any, children: int) -> None:
+    monitor.configure(monitoring={"times": {"wait": "PT0S"}})
+    names = [f"leaf-{number}" for number in range(children)]
+    monitor.map([{"name": each} for each in ("db", *names)], [(each, "db") for each in names])
+    for each in names:
+        monitor.fire(host=each)
+    cause = monitor.event(host="db")
+    with CaptureQueriesContext(connection) as asked:
+        monitor.send(cause)
+    assert len(monitor.alerts(decision="attached_to_parent")) == children
+    selects = [each["sql"] for each in asked.captured_queries if each["sql"].startswith("SELECT")]
+    loads = [each for each in selects if "monitoring_alert" in each and "version" in each]
+    assert len(loads) <= 4, [each[:300] for each in loads]
 
 
 def test_a_storm_opens_one_parent_for_everything_further(monitor: Any) -> None:

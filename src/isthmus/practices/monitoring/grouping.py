@@ -105,6 +105,9 @@ class Grouping:
         self._move(moved)
         opened = self._open(members)
         self._absorb(moved, opened)
+        others = [self._identities[each] for each in self.placed if each not in members]
+        found = index.load(self.work, self.around.organisation, others)
+        self.others = {each.id: each for each in found.values()}
 
     # Loading -------------------------------------------------------------------------------------------
 
@@ -238,8 +241,6 @@ class Grouping:
         held = self.placed.get(record_id)
         if held is None:
             held = self.placed[record_id] = Setting(values={}, why=[])
-            identity = self._identities[record_id]
-            self.others[record_id] = index.load(self.work, self.around.organisation, [identity])[identity]
         held.values |= values
         held.why.append(reason)
 

@@ -8,9 +8,10 @@ delivery within one batch does not matter. Everything is bounded: so many leader
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+from django.db.models import Q
 from rapidfuzz import fuzz, process
 
 from isthmus.practices.monitoring.models import Alert
@@ -19,6 +20,7 @@ from isthmus.practices.monitoring.rules.identity import NOISE, normalise
 
 LEADERS_MAX: Final = 200
 TEXT_MAX: Final = 160
+BASES_AT_ONCE: Final = 100
 _MARK: Final = "|~"
 _NOISE: Final = tuple(NOISE)
 
@@ -29,10 +31,10 @@ def sort_out(organisation: str, members: Iterable[Member]) -> None:
     for each in members:
         if each.rule is not None and each.rule.similarity:
             asking[each.group_key].append(each)
+    leaders = _leaders(organisation, sorted(asking))
     for base, found in asking.items():
-        leaders = _leaders(organisation, base)
         for member in sorted(found, key=lambda each: (each.at, each.identity)):
-            _assign(member, base, leaders)
+            _assign(member, base, leaders[base])
 
 
 def _assign(member: Member, base: str, leaders: list[str]) -> None:
@@ -48,7 +50,26 @@ def _assign(member: Member, base: str, leaders: list[str]) -> None:
     member.group_key, member.likeness = f"{base}{_MARK}{leader}", int(score)
 
 
-def _leaders(organisation: str, base: str) -> list[str]:
-    rows = Alert.objects.filter(organisation=organisation, open=True, group_key__startswith=f"{base}{_MARK}")
-    keys = rows.order_by("group_key").values_list("group_key", flat=True).distinct()[:LEADERS_MAX]
-    return [each.removeprefix(f"{base}{_MARK}") for each in keys]
+def _leaders(organisation: str, bases: Sequence[str]) -> dict[str, list[str]]:
+    """Return the texts of the open leaders of each base: one query for many bases."""
+    found: dict[str, list[str]] = {base: [] for base in bases}
+    for start in range(0, len(bases), BASES_AT_ONCE):
+        some = bases[start : start + BASES_AT_ONCE]
+        wanted = Q()
+        for base in some:
+            wanted |= Q(group_key__startswith=f"{base}{_MARK}")
+        rows = Alert.objects.filter(wanted, organisation=organisation, open=True).order_by("group_key")
+        for key in rows.values_list("group_key", flat=True).distinct()[: LEADERS_MAX * len(some)]:
+            _sort_in(key, found)
+    return found
+
+
+def _sort_in(key: str, found: dict[str, list[str]]) -> None:
+    """Put a leader to its base. A store may find other spellings too ("DB" for "db"), which belong to none."""
+    at = key.find(_MARK)
+    while at >= 0:
+        leaders = found.get(key[:at])
+        if leaders is not None and len(leaders) < LEADERS_MAX:
+            leaders.append(key[at + len(_MARK) :])
+            return
+        at = key.find(_MARK, at + 1)
