@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from isthmus.blueprint.models import Generation
 from isthmus.hub import connections, due
@@ -136,8 +136,13 @@ def _expected(since: dict[str, int], now: Instant) -> list[Expectation]:
     names = [name for name in section.expected if name in usable]
     if not names:
         return []
-    heard = _heard(names)
-    rows = Alert.objects.filter(connection=OWN, open=True, state="firing", external_key__startswith=f"{ONE}:")
+    # By organisation, so that the store goes through the alerts that fire and not through those of all times.
+    homes = {usable[name].organisation for name in names}.union(
+        *(usable[name].organisations.values() for name in names)
+    )
+    firing = Alert.objects.filter(organisation__in=homes, state="firing", open=True)
+    heard = _heard(names, firing)
+    rows = firing.filter(connection=OWN, external_key__startswith=f"{ONE}:")
     alerting = {key.partition(":")[2] for key in rows.values_list("external_key", flat=True)}
     return [
         Expectation(
@@ -151,12 +156,12 @@ def _expected(since: dict[str, int], now: Instant) -> list[Expectation]:
     ]
 
 
-def _heard(names: list[str]) -> dict[str, Instant]:
+def _heard(names: list[str], firing: QuerySet[Alert]) -> dict[str, Instant]:
     """Return when each source was last heard: its heartbeat, or else any message and any poll that it answered."""
     beating = [name for name in names if name in plans.current().heartbeats]
     found: dict[str, int] = {}
     rows: list[tuple[str, int | None]] = []
-    alerts = Alert.objects.filter(connection__in=beating, decision=HEARTBEAT, open=True, state="firing")
+    alerts = firing.filter(connection__in=beating, decision=HEARTBEAT)
     rows += alerts.values_list("connection").annotate(at=Max("last_seen_at"))
     others = [name for name in names if name not in beating]
     offsets = IntakeOffset.objects.filter(connection__in=others)

@@ -44,7 +44,6 @@ class Silent:
     own: tuple[Expectation, ...]
     together: tuple[Expectation, ...]
     back: tuple[Expectation, ...]
-    next_at: Instant | None
 
 
 def judge(expected: Sequence[Expectation], now: Instant, *, together: int) -> Silent:
@@ -52,12 +51,10 @@ def judge(expected: Sequence[Expectation], now: Instant, *, together: int) -> Si
     silent = [each for each in expected if each.due_at <= now]
     fresh = tuple(each for each in silent if not each.alerting)
     shared = bool(together) and len(silent) >= together and len(fresh) > 1
-    waiting = [each.due_at for each in expected if each.due_at > now]
     return Silent(
         own=tuple(each for each in silent if each.alerting or not shared),
         together=fresh if shared else (),
         back=tuple(each for each in expected if each.due_at > now and each.alerting),
-        next_at=min(waiting, default=None),
     )
 
 
