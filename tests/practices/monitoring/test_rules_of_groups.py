@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from isthmus.ledger import reading
 from isthmus.practices.change import service as changes
@@ -30,6 +32,26 @@ def test_nearly_equal_summaries_share_an_incident_and_say_how_alike_they_are(mon
     joined = monitor.alerts(decision="joined")
     assert {each.labels["host"] for each in joined} == {"b", "d"}
     assert all("% like" in each.decision_reason for each in joined)
+
+
+def test_the_leaders_of_many_groups_are_asked_for_at_once(monitor: Any) -> None:
+    rules(monitor, similarity=85, by=["host"])
+
+    def asked(*hosts: str) -> int:
+        events = [monitor.event("Crash", host=host, summary="Worker crashed") for host in hosts]
+        with CaptureQueriesContext(connection) as queries:
+            monitor.send(*events)
+        return sum("LIKE" in each["sql"] for each in queries.captured_queries)
+
+    assert asked("a") == asked(*(f"host-{number}" for number in range(40))) == 1
+
+
+def test_a_leader_of_another_spelling_leads_nobody(monitor: Any) -> None:
+    rules(monitor, similarity=50, by=["host"])
+    monitor.fire("Crash", host="DB", summary="Worker crashed")
+    monitor.fire("Crash", host="db", summary="Worker crashed")
+    keys = [each.group_key for each in monitor.alerts()]
+    assert keys == ["rule:crashes|host=2:DB|~worker crashed", "rule:crashes|host=2:db|~worker crashed"]
 
 
 def test_without_the_pattern_all_of_the_rule_share_it(monitor: Any) -> None:
@@ -82,7 +104,9 @@ def test_the_incident_is_told_who_joined_once_per_interval_and_what_still_fires_
     monitor.pass_time(minutes=6)
     notes = [each.body for each in Comment.objects.order_by("id")]
     assert len(notes) <= 2
-    assert any("further alert(s) joined" in each and "Crash on d" in each for each in notes)
+    assert sum(int(each.split(" further")[0]) for each in notes) == 3, "the first one opened it"
+    assert any("Crash on d" in each for each in notes)
+    assert not any("Crash on a" in each for each in notes)
     monitor.pass_time(minutes=121)
     still = [each.body for each in Comment.objects.order_by("id") if "still fire" in each.body]
     assert len(still) == 2

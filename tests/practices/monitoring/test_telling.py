@@ -17,6 +17,7 @@ from isthmus.hub.lanes.models import Delivery
 from isthmus.kernel.actor import Origin, system
 from isthmus.kernel.errors import Conflict
 from isthmus.kernel.observation import ExternalRef, Observation
+from isthmus.ledger import reading
 from isthmus.ledger.columns import open_json
 from isthmus.ledger.door import perform
 from isthmus.practices.incident import service as incidents
@@ -103,6 +104,30 @@ def test_taking_the_incident_acknowledges_its_alerts_in_the_operators_name(
     assert (alert.taken_by, alert.told["acknowledge"]["state"], alert.astray) == ("Ada Berg", "done", False)
     change(monitor, {"impact": "1"})
     assert partner.work() == [], "an edit that says nothing about who has it tells nobody anything"
+
+
+def test_an_incident_with_more_alerts_than_are_told_says_so(
+    monitor: Any, partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor.configure(
+        monitoring={"correlation": {"rules": [{"name": "all", "match": {"alertname": "Down"}}]}}
+    )
+    monkeypatch.setattr(telling, "ALERTS_MAX", 2)
+    for host in ("a", "b"):
+        fire(monitor, host)
+    (incident,) = monitor.incidents()
+    change(monitor, {"state": "in_progress"})
+    assert len(partner.work()) == 2
+    assert "Not every source" not in said(incident)
+    fire(monitor, "c")
+    change(monitor, {"state": "resolved", "resolution_code": "fixed", "resolution_notes": "Restarted."})
+    told = [payload["alert"] for verb, payload in partner.work() if verb == "resolve"]
+    assert told == ["key-b", "key-c"]
+    assert "only the newest 2 of its alerts are passed on" in said(incident)
+
+
+def said(incident: Any) -> str:
+    return " ".join(why.text for entry in reading.history(incident.id) for why in entry.why)
 
 
 def test_a_desk_that_took_the_ticket_gives_its_own_name_for_the_operator(

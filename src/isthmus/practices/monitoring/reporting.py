@@ -51,7 +51,7 @@ def tell_joined(work: Work, row: Due, _now: Instant) -> None:
         incident=incident.id,
         created_at__gte=since,
         created_at__lt=int(row.key),
-    )
+    ).exclude(decision="opened")
     names = list(rows.order_by("id").values_list("summary", flat=True)[:COUNTED_MAX])
     if names:
         _note(work, incident, f"{len(names)} further alert(s) joined: {_listed(names)}", "joined")

@@ -114,6 +114,8 @@ def prepare(work: Work) -> None:
                 changed.append((record, *found))
     if changed:
         _tell_all(work, changed[:INCIDENTS_MAX])
+        for incident, _, _ in changed[INCIDENTS_MAX:]:
+            _left_out(work, incident, f"more than {INCIDENTS_MAX} incidents changed at once")
     if joining:
         _tell_joined(work, joining)
 
@@ -140,8 +142,10 @@ def _tell_all(work: Work, changed: list[tuple[Incident, Wish, str]]) -> None:
         rows = Alert.objects.filter(
             organisation=incident.organisation, incident=incident.id, open=True, state="firing"
         )
-        wanted = rows.order_by("-id").values_list("identity", flat=True)[:ALERTS_MAX]
-        alerts = index.load(work, incident.organisation, wanted)
+        wanted = list(rows.order_by("-id").values_list("identity", flat=True)[: ALERTS_MAX + 1])
+        if len(wanted) > ALERTS_MAX:
+            _left_out(work, incident, f"only the newest {ALERTS_MAX} of its alerts are passed on")
+        alerts = index.load(work, incident.organisation, wanted[:ALERTS_MAX])
         by = _who(work, incident, names)
         for alert in sorted(alerts.values(), key=lambda each: each.id):
             if alert.incident != incident.id or alert.state != "firing":
@@ -166,6 +170,11 @@ def _tell_all(work: Work, changed: list[tuple[Incident, Wish, str]]) -> None:
                 )
             elif not again:
                 tell(work, alert, wish, by=by, text=f"{words} by {by}.", cause=incident, came_from=came_from)
+
+
+def _left_out(work: Work, incident: Incident, because: str) -> None:
+    text = f"Not every source of its firing alerts is told about it: {because}."
+    work.note(incident, why=[Reason(rule="monitoring.telling.left_out", text=text)])
 
 
 def _who(work: Work, incident: Incident, names: Mapping[str, str]) -> str:
