@@ -87,6 +87,31 @@ def test_undo_leaves_what_somebody_else_took_since(desk):
     assert Alert.objects.get().taken_by == "administrator"
 
 
+def test_undo_of_a_putting_back_gives_nobody_what_was_not_theirs(desk):
+    mine, hers = (each.id for each in fire(desk, "web-01", "web-02"))
+    client, other = desk.client("agent"), desk.client("administrator")
+    client.post(f"/alerts/{mine}/do", {"action": "acknowledge"})
+    other.post(f"/alerts/{hers}/do", {"action": "acknowledge"})
+    both = {"id": [mine, hers], "action": "unacknowledge", "confirmed": "yes"}
+    client.post("/alerts/many", both)
+    client.post("/alerts/many/undo")
+    assert {each.id: each.taken_by for each in Alert.objects.all()} == {mine: "agent", hers: ""}
+
+    client.post("/alerts/many", both)
+    other.post(f"/alerts/{mine}/do", {"action": "acknowledge"})
+    client.post("/alerts/many/undo")
+    assert Alert.objects.get(id=mine).taken_by == "administrator"
+
+
+def test_undo_leaves_what_was_somebodys_before(desk):
+    mine, fresh = (each.id for each in fire(desk, "web-01", "web-02"))
+    client = desk.client("agent")
+    client.post(f"/alerts/{mine}/do", {"action": "acknowledge"})
+    client.post("/alerts/many", {"id": [mine, fresh], "action": "acknowledge", "confirmed": "yes"})
+    client.post("/alerts/many/undo")
+    assert {each.id: each.taken_by for each in Alert.objects.all()} == {mine: "agent", fresh: ""}
+
+
 def test_nothing_chosen_and_unknown_actions_are_said(desk):
     client = desk.client("agent")
     assert "Nothing was chosen" in text_of(client.post("/alerts/many", {"action": "acknowledge"}))

@@ -15,7 +15,7 @@ from isthmus.kernel.instant import MINUTE
 from isthmus.ledger.door import perform
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
-from isthmus.practices.monitoring import acts
+from isthmus.practices.monitoring import acts, telling
 from isthmus.web import records
 from isthmus.web.console.screen import back, page, refused, screen
 
@@ -54,27 +54,28 @@ def many(request: HttpRequest) -> HttpResponse:
             "comment": comment,
         }
         return page(request, "console/alerts_many.html", context)
-    _carry_out(request, [each.id for each in chosen], action, comment)
+    done = _carry_out(request, [each.id for each in chosen], action, comment)
+    before = {"acknowledge": "", "unacknowledge": _name(request)}.get(action)
+    ids = [each.id for each in chosen if each.id in done and each.taken_by == before]
+    if ids:
+        request.session[_UNDO] = {"at": source.now(), "action": action, "ids": ids}
     return back(request, "/alerts")
 
 
 @require_POST
 @screen("alert:write")
 def undo(request: HttpRequest) -> HttpResponse:
-    """Take back the last action on many alerts; those that somebody else took since stay with them."""
+    """Take back the last action on many alerts; those that somebody else took before or since stay with them."""
     last = undoable(request)
     if last is None:
         return refused(
             request, Conflict("There is nothing to undo any more.", remedy="Act on the alerts by hand.")
         )
     request.session.pop(_UNDO, None)
-    mine = callers.of(request)
-    ids = [
-        each.id for each in records.of("alert").filter(id__in=last["ids"])
-        if last["action"] == "unacknowledge" or each.taken_by == (mine.label or mine.id)
-    ]  # fmt: skip
+    now = {"acknowledge": _name(request), "unacknowledge": ""}[last["action"]]
+    ids = [each.id for each in records.of("alert").filter(id__in=last["ids"]) if each.taken_by == now]
     if ids:
-        _carry_out(request, ids, _BACK[last["action"]], "Taken back.", undo_of=True)
+        _carry_out(request, ids, _BACK[last["action"]], "Taken back.")
     return back(request, "/alerts")
 
 
@@ -86,9 +87,14 @@ def undoable(request: HttpRequest) -> dict[str, Any] | None:
     return {**last, "words": CHOICES[last["action"]].lower()}
 
 
-def _carry_out(
-    request: HttpRequest, ids: list[str], action: str, comment: str, *, undo_of: bool = False
-) -> None:
+def _name(request: HttpRequest) -> str:
+    """Return the name under which the reader takes alerts."""
+    actor = callers.of(request)
+    return (actor.label or actor.id)[: telling.NAME_MAX]
+
+
+def _carry_out(request: HttpRequest, ids: list[str], action: str, comment: str) -> set[str]:
+    """Do it, say what became of it, and return the ids of the alerts with which it was done."""
     caller = callers.caller(request)
 
     def do(work: Work) -> list[acts.Result]:
@@ -98,15 +104,14 @@ def _carry_out(
         results = perform(do, actor=callers.of(request), origin=caller.origin, trace=caller.trace)
     except IsthmusError as error:
         messages.error(request, str(error))
-        return
-    done = [alert_id for alert_id, each in results if not isinstance(each, IsthmusError)]
+        return set()
+    done = {alert_id for alert_id, each in results if not isinstance(each, IsthmusError)}
     failed = [each for _, each in results if isinstance(each, IsthmusError)]
     if done:
         messages.success(request, f"{CHOICES[action]}: {len(done)} alert(s).")
     for text in list(dict.fromkeys(str(each) for each in failed))[:3]:
         messages.error(request, text)
-    if done and action in _BACK and not undo_of:
-        request.session[_UNDO] = {"at": source.now(), "action": action, "ids": done}
+    return done
 
 
 def _silence(chosen: list[Any]) -> HttpResponse:
