@@ -121,6 +121,7 @@ class Partner:
                 ObservedComment(key=k, body=b, correlation=m if self.markers else "", deleted=gone)
                 for k, b, m, gone in thing.comments
             ),
+            attachments=(),
             correlation=thing.correlation,
             partner_actor=thing.modifier if self.proves_own else "",
             event_id=event,

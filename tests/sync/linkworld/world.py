@@ -177,7 +177,7 @@ class World:
         self.sight(name, Sighting(observation=observation, seen_at=self.now))
 
     def sight(self, name, seen):
-        admission = admit(self.links[name], seen, self.rules)
+        admission = admit(self.links[name], seen, self.context(name))
         self.admissions.append((name, admission.verdict))
         self.put(name, admission.link)
         if admission.verdict == "merge":

@@ -138,7 +138,7 @@ def admit(
     The first sight of an adopted object has no base: it follows the declared adoption policy instead.
     `wake` False: the caller is the link's lane and goes on by itself.
     """
-    admission = admit_pure(loaded.state, seen, loaded.context.rules)
+    admission = admit_pure(loaded.state, seen, loaded.context)
     if admission.verdict == "merge" and seen.observation.deleted and vanishing.held(work, loaded.link):
         # The practice must not hear of it either: it would cancel a change that was raised there.
         admission = Admission(verdict="dirty", reason=HELD, link=mark_dirty(loaded.state))

@@ -7,10 +7,11 @@ from typing import Literal
 
 from msgspec import structs
 
-from isthmus.hub.sync.algorithm.outcome import Sighting
+from isthmus.hub.sync.algorithm.outcome import Context, Sighting, observed
 from isthmus.hub.sync.algorithm.rules import Rules
-from isthmus.hub.sync.algorithm.state import LinkPart, LinkState
+from isthmus.hub.sync.algorithm.state import LinkComment, LinkPart, LinkState
 from isthmus.kernel.instant import MINUTE
+from isthmus.kernel.observation import ObservedComment
 
 ROLLED_BACK_AFTER = 2 * MINUTE
 """A replica catches up sooner; an older version that stays this long is the truth."""
@@ -31,8 +32,9 @@ def begin_read(link: LinkState) -> tuple[LinkState, int]:
     return structs.replace(link, tick=link.tick + 1), link.tick + 1
 
 
-def admit(link: LinkState, seen: Sighting, rules: Rules) -> Admission:
+def admit(link: LinkState, seen: Sighting, context: Context) -> Admission:
     """Return whether `seen` may be merged into `link`; only `merge` licenses a call of `merge`."""
+    rules = context.rules
     if link.operation is not None and rules.hold_while_open:
         return _dirty(link, "A write is open; nothing is merged until it has settled.")
     if not rules.ordered:
@@ -40,13 +42,13 @@ def admit(link: LinkState, seen: Sighting, rules: Rules) -> Admission:
     order = compare_versions(seen.observation.version, link.version)
     if seen.start is not None:
         return _admit_read(link, seen, seen.start, order)
-    if order is None and _only_comments(seen) and not link.version:
-        return Admission(verdict="merge", reason="Comments alone, each with a key of its own.", link=link)
+    if order is None and _only_new_comments(link, seen) and not link.version:
+        return Admission(verdict="merge", reason="Comments alone, none of them known.", link=link)
     if order is None:
         return _dirty(link, "A hint without a comparable version; the object is read afresh.")
     if order > 0:
         return Admission(verdict="merge", reason="A newer version.", link=link)
-    if order == 0 and seen.observation.coarse:
+    if order == 0 and seen.observation.coarse and not _all_known(link, seen, context):
         return _dirty(link, "Two edits may share this version; the object is read afresh.")
     return Admission(
         verdict="drop",
@@ -55,9 +57,33 @@ def admit(link: LinkState, seen: Sighting, rules: Rules) -> Admission:
     )
 
 
-def _only_comments(seen: Sighting) -> bool:
-    """Return whether an observation says nothing of any field: a mail in a thread, which can never be read afresh."""
-    return bool(seen.observation.comments) and not seen.observation.values and not seen.observation.deleted
+def _only_new_comments(link: LinkState, seen: Sighting) -> bool:
+    """Return whether an observation says nothing of any field, and shows comments that no order can make old: a mail
+    in a thread, which can never be read afresh. A known comment may be a replay of what was edited since."""
+    told, known = seen.observation, {each.key for each in link.comments.values()}
+    alone = bool(told.comments) and not told.values and not told.deleted
+    return alone and all(each.key not in known for each in told.comments or ())
+
+
+def _all_known(link: LinkState, seen: Sighting, context: Context) -> bool:
+    """Return whether an observation shows the whole object, and all of it as it was last seen.
+
+    Polls reach back and show every object again that was edited lately: a read for each would tell nothing. Two
+    edits that share a version differ in what they show, and the later one is shown by whatever looks after it.
+    """
+    told = seen.observation
+    if told.deleted or told.comments is None or told.attachments is None:
+        return False
+    for name, shape in context.shapes.items():
+        part = link.parts.get(name, LinkPart())
+        if observed(shape, seen, part) != part.seen:
+            return False
+    held = {each.key: each for each in link.comments.values() if each.key}
+    return all(each.key in held and _is_known(held[each.key], each) for each in told.comments)
+
+
+def _is_known(held: LinkComment, shown: ObservedComment) -> bool:
+    return held.gone or (not shown.deleted and shown.body == held.seen)
 
 
 def _admit_read(link: LinkState, seen: Sighting, start: int, order: int | None) -> Admission:

@@ -22,6 +22,7 @@ from isthmus.hub.sync.algorithm.outcome import (
     Outcome,
     Sighting,
     Take,
+    observed,
 )
 from isthmus.hub.sync.algorithm.spelling import Unmapped, inward, normal
 from isthmus.hub.sync.algorithm.state import HubField, LinkPart, LinkState, RecordView, fingerprint
@@ -55,23 +56,6 @@ def merge_all(
         if theirs is not UNSET:
             merge_part(draft, shape, theirs, seen, context)
     merge_comments(draft, seen, context)
-
-
-def observed(shape: Shape, seen: Sighting, part: LinkPart) -> Any:
-    """Return the part's value in the partner's spelling; UNSET if the observation does not show it.
-
-    A message that shows some members of a group is completed with those seen last.
-    """
-    values = seen.observation.values
-    shown = {name: values[name] for name in shape.members if name in values}
-    if shape.form is not Form.GROUP:
-        return gather(shape, values) if shape.name in values else UNSET
-    if not shown:
-        return UNSET
-    known = part.seen if isinstance(part.seen, dict) else {}
-    if len(shown) < len(shape.members) and not known:
-        return UNSET
-    return gather(shape, {**known, **shown})
 
 
 def merge_part(

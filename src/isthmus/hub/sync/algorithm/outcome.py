@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from isthmus.hub.sync.algorithm.rules import Limits, Rules
 from isthmus.hub.sync.algorithm.spelling import Spelling
@@ -19,7 +19,7 @@ from isthmus.hub.sync.algorithm.state import (
     RecordView,
 )
 from isthmus.kernel.instant import Instant
-from isthmus.kernel.merge import FieldPolicy, Shape
+from isthmus.kernel.merge import FieldPolicy, Form, Shape, gather
 from isthmus.kernel.observation import Observation
 
 
@@ -63,6 +63,23 @@ class Sighting:
     seen_at: Instant
     start: int | None = None
     own: bool = False
+
+
+def observed(shape: Shape, seen: Sighting, part: LinkPart) -> Any:
+    """Return the part's value in the partner's spelling; UNSET if the observation does not show it.
+
+    A message that shows some members of a group is completed with those seen last.
+    """
+    values = seen.observation.values
+    shown = {name: values[name] for name in shape.members if name in values}
+    if shape.form is not Form.GROUP:
+        return gather(shape, values) if shape.name in values else UNSET
+    if not shown:
+        return UNSET
+    known = part.seen if isinstance(part.seen, dict) else {}
+    if len(shown) < len(shape.members) and not known:
+        return UNSET
+    return gather(shape, {**known, **shown})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,16 @@ from msgspec import UNSET, structs
 
 from isthmus.hub.sync.algorithm.admission import close_read
 from isthmus.hub.sync.algorithm.comments import merge_comments
-from isthmus.hub.sync.algorithm.merging import observed, park
-from isthmus.hub.sync.algorithm.outcome import ConflictFound, Context, Draft, Outcome, Sighting, Take
+from isthmus.hub.sync.algorithm.merging import park
+from isthmus.hub.sync.algorithm.outcome import (
+    ConflictFound,
+    Context,
+    Draft,
+    Outcome,
+    Sighting,
+    Take,
+    observed,
+)
 from isthmus.hub.sync.algorithm.spelling import Spelling, Unmapped, inward, normal
 from isthmus.hub.sync.algorithm.state import HubField, LinkPart, LinkState, RecordView
 from isthmus.kernel.merge import Form, gather

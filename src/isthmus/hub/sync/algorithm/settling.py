@@ -13,8 +13,8 @@ from msgspec import UNSET, structs
 
 from isthmus.hub.sync.algorithm.admission import still_dirty
 from isthmus.hub.sync.algorithm.comments import FIELD, map_sent
-from isthmus.hub.sync.algorithm.merging import merge_all, merge_part, observed, park, readable, set_base
-from isthmus.hub.sync.algorithm.outcome import ConflictFound, Context, Draft, Outcome, Sighting
+from isthmus.hub.sync.algorithm.merging import merge_all, merge_part, park, readable, set_base
+from isthmus.hub.sync.algorithm.outcome import ConflictFound, Context, Draft, Outcome, Sighting, observed
 from isthmus.hub.sync.algorithm.state import (
     LinkComment,
     LinkPart,
