@@ -152,6 +152,25 @@ def test_confirmed_by_a_person_they_count_as_deleted(desk):
     tell(story())
 
 
+def test_what_was_confirmed_does_not_count_against_a_later_deletion(desk):
+    async def story():
+        async with desk() as hub:
+            till = await Till(hub).open(COUNT + vanishing.FEW)
+            till.lose(len(till.keys) - 1)
+            await till.look()
+            await hub.perform(lambda work: lanes.confirm_gone(work, "snow", "The table was emptied."))
+            hub.book.clock.forward(minutes=59)
+            await hub.settle()
+            assert await till.ended() == len(till.keys) - 1
+            hub.book.clock.forward(minutes=2)
+            till.shelf.remove(till.keys[-1])
+            await till.look()
+            assert await till.ended() == len(till.keys)
+            assert (await till.state()).vanished_held_at is None
+
+    tell(story())
+
+
 def test_messages_that_say_deleted_are_held_too(desk):
     async def story():
         async with desk() as hub:

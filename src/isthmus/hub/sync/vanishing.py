@@ -45,7 +45,7 @@ def suspicious(gone: int, followed: int, per_hour: int) -> bool:
 
 def held(work: Work, link: Link) -> bool:
     """Return whether a sight of this link's object being gone must not be believed now; pull the brake if it is
-    the one too many. Counted per connection; what a person has confirmed is believed for an hour."""
+    the one too many. Counted per connection; what a person has confirmed is believed for an hour, and never counted."""
     connection = connections.get(link.connection)
     state = _state_of(work, connection.organisation, connection.name)
     if state.vanished_held_at is not None:
@@ -54,7 +54,8 @@ def held(work: Work, link: Link) -> bool:
         return False
     seen: set[str] = work.__dict__.setdefault("vanished_links", set())
     links = Link.objects.filter(connection=connection.name)
-    ended = set(links.filter(state="parked", updated_at__gt=work.now - WINDOW).values_list("id", flat=True))
+    since = max(work.now - WINDOW, state.vanished_accepted_until)
+    ended = set(links.filter(state="parked", updated_at__gt=since).values_list("id", flat=True))
     gone = len({*ended, *seen, link.id})
     followed = links.filter(state="active").exclude(external_key="").count() + len(ended)
     if not suspicious(gone, followed, connection.entry.limits.vanished_per_hour):
@@ -94,12 +95,13 @@ def release(work: Work, name: str, *, gone: bool = False, reason: str = "") -> i
             remedy=f"Give a reason of at most {REASON_CHARACTERS_MAX} characters.",
             problems=(Problem(path="/body/reason", message=f"1 to {REASON_CHARACTERS_MAX} characters"),),
         )
-    since, state.vanished_held_at = state.vanished_held_at, None
+    since = max(state.vanished_held_at - WINDOW, state.vanished_accepted_until)
+    state.vanished_held_at = None
     accepted = work.now + WINDOW if gone else 0
     health.observed(
         work, connection.organisation, name, vanished_held_at=None, vanished_accepted_until=accepted
     )
-    reopened = 0 if gone else _reopen(work, name, since - WINDOW)
+    reopened = 0 if gone else _reopen(work, name, since)
     text = (
         f"Objects that are gone at {name} count as deleted for an hour: {reason.strip()}"
         if gone
