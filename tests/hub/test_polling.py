@@ -133,6 +133,30 @@ def test_a_process_that_died_while_polling_is_followed_by_another(hub, poller, m
         with pytest.raises(PowerCut):
             poll(hub)
     assert poll(hub) == 0, "the claim still stands"
-    wait(hub, 301)
+    wait(hub, 31)
     assert poll(hub) == 1
     assert poller.TinyPoller.asked == ["", "w1"]
+
+
+def test_a_long_poll_keeps_its_claim_from_others(hub, poller, monkeypatch):
+    monkeypatch.setattr(polling, "KEEP_SECONDS", 0.01)
+    poller.TinyPoller.pages += [poller.seen_by("web", ["a"], "w1")]
+    others = []
+
+    async def claimed_until():
+        return await polling._in_thread(lambda: Due.objects.get(what=polling.WHAT).claimed_until)
+
+    async def slow(self, kind, watermark):
+        for _ in range(3):
+            before = await claimed_until()
+            wait(hub, 20)
+            while await claimed_until() == before:  # noqa: ASYNC110 - the store rings no bell
+                await asyncio.sleep(0.01)
+            others.append(await polling.run_due(hub.log, hub.book.clock.now()))
+        for each in self.pages:
+            yield each
+
+    monkeypatch.setattr(poller.TinyPoller, "changed_since", slow)
+    assert poll(hub) == 1
+    assert others == [0, 0, 0], "20 s after each renewal the claim of 30 s still stands"
+    assert state().watermark == "w1"

@@ -123,6 +123,14 @@ def _push_ahead(work: Work, row: Due, now: Instant, seconds: int) -> None:
         setattr(row, name, value)
 
 
+def hold(work: Work, row: Due, *, seconds: int) -> None:
+    """Keep a claimed row for longer, while its handler works; `StaleRecord` at the flush if the claim was lost."""
+    until = work.now + seconds * SECOND
+    work.advance(
+        Due, where={"id": row.id, "epoch": row.epoch}, values={"due_at": until, "claimed_until": until}
+    )
+
+
 def finish(work: Work, row: Due) -> None:
     """Remove a claimed row; `StaleRecord` at the flush if the claim was lost or the wait was set anew."""
     work.remove_one(Due, {"id": row.id, "epoch": row.epoch})

@@ -2,16 +2,17 @@
 
 Webhooks get lost; polls do not mind. Each page goes into the intake log like every other message before its
 watermark is stored, so a crash between the two only repeats a page, and merging a state twice changes
-nothing. One poll of a (connection, kind) runs at a time, fenced by the epoch of its due row.
+nothing. One poll of a (connection, kind) runs at a time, fenced by the epoch of its due row, whose claim is kept
+as long as the poll runs.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -25,7 +26,7 @@ from isthmus.hub.intake.message import POLL, Draft
 from isthmus.hub.lanes import terms
 from isthmus.hub.models import Due, PollState
 from isthmus.kernel.actor import Origin, system
-from isthmus.kernel.errors import Conflict, NeedsOperator
+from isthmus.kernel.errors import Conflict, IsthmusError, NeedsOperator
 from isthmus.kernel.instant import SECOND, Instant
 from isthmus.ledger import scope
 from isthmus.ledger.door import perform
@@ -39,9 +40,10 @@ WHAT = "poll"
 LANE = "polls"
 ACTOR = system("polls")
 ORIGIN = Origin(channel="poll")
-CLAIM_SECONDS = 300
+CLAIM_SECONDS = 30
+"""How long the polls of a process that died wait for another. One that lives keeps its claims."""
+KEEP_SECONDS = 10.0
 POLL_SECONDS_MAX = 240.0
-"""A poll is cut before its claim ends: no second one can overlap it."""
 AT_ONCE_MAX = 8
 OPERATOR_SECONDS = 600
 """How long to wait after a fault that only a person can mend."""
@@ -117,7 +119,7 @@ async def _run(log: IntakeLog, row: Due) -> None:
             await _in_thread(partial(_put_off, row, begin))
             return
         paused = await _in_thread(lambda: health.state_of(found.organisation, found.name).paused)
-        result = Result(observations=0) if paused else await _poll(log, found, row.key)
+        result = Result(observations=0) if paused else await _claimed(row, _poll(log, found, row.key))
     except Exception as fault:  # noqa: BLE001 - one partner's fault must not stop the others' polls
         _log.exception("poll_failed", connection=row.subject, kind=row.key)
         connection = (await _in_thread(connections.in_force)).get(row.subject)
@@ -125,6 +127,25 @@ async def _run(log: IntakeLog, row: Due) -> None:
     metrics.POLLS.labels(row.subject, "failed" if result.error else "done").inc()
     if connection is not None:
         await _in_thread(partial(_settle, connection, row, result))
+
+
+async def _claimed(row: Due, poll: Coroutine[Any, Any, Result]) -> Result:
+    """Return what a poll found, keeping its claim as long as it runs. If the claim is lost nevertheless, another
+    poll may overlap this one: pages are merged twice then, which changes nothing."""
+    running = asyncio.create_task(poll)
+    try:
+        while not (await asyncio.wait({running}, timeout=KEEP_SECONDS))[0]:
+            await _in_thread(partial(_keep_claim, row))
+        return running.result()
+    finally:
+        running.cancel()
+
+
+def _keep_claim(row: Due) -> None:
+    try:
+        perform(lambda work: due.hold(work, row, seconds=CLAIM_SECONDS), actor=ACTOR, origin=ORIGIN)
+    except IsthmusError as fault:
+        _log.info("poll_claim_lost", connection=row.subject, kind=row.key, error=fault.text)
 
 
 async def _poll(log: IntakeLog, connection: Connection, kind: str) -> Result:
