@@ -28,6 +28,7 @@ def test_conditions_narrow_and_nothing_asked_is_nothing_read(book):
     made = open_incident(book)
     with scope.everywhere("test"):
         assert rows.instances(Incident, "id", []) == []
+        assert rows.instances(Incident, "id", [made.id], state=[]) == []
         assert rows.instances(Incident, "id", [made.id], state="closed") == []
         assert rows.tuples(Incident, ("id", "state"), "id", [made.id], state="new") == [(made.id, "new")]
 

@@ -35,7 +35,7 @@ def instances(model: type[M], by: str, values: Sequence[str], **equal: Any) -> l
 
     A given list, tuple or set means "one of these": name the organisations, indexes begin with them.
     """
-    if not values:
+    if not values or any(_several(each) and not each for each in equal.values()):
         return []
     if issubclass(model, RecordModel) and scope.current() is not None:
         return list(_queryset(model, by, values, equal))
@@ -47,7 +47,7 @@ def tuples(
     model: type[models.Model], names: Sequence[str], by: str, values: Sequence[str], **equal: Any
 ) -> list[tuple[Any, ...]]:
     """Return some columns of those rows, in no order."""
-    if not values:
+    if not values or any(_several(each) and not each for each in equal.values()):
         return []
     if issubclass(model, RecordModel) and scope.current() is not None:
         return list(_queryset(model, by, values, equal).values_list(*names))

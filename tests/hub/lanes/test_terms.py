@@ -43,3 +43,11 @@ def test_polls_keep_the_whole_allowance_too(slept):
         terms.bucket.reserve(now)
     asyncio.run(terms.turn())
     assert slept, "the lane has used it up: the poll waits"
+
+
+def test_a_poll_that_is_under_way_waits_out_what_the_partner_told_the_lane(slept):
+    terms = Terms(bucket=Bucket(per_minute=20))
+    asyncio.run(terms.turn())
+    terms.hold(30)
+    asyncio.run(terms.turn())
+    assert sum(slept) == pytest.approx(30, abs=1)

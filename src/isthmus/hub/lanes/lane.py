@@ -172,8 +172,6 @@ class Lane:
                 self.terms.breaker = self.terms.breaker.failed(now)
             else:
                 self.terms.breaker = self.terms.breaker.succeeded()
-            if each.fault is not None:
-                self.terms.hold(each.fault.after_seconds)
 
     def _opened(self) -> TicketSystem:
         if self._client is None:

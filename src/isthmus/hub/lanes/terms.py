@@ -44,6 +44,8 @@ class Terms:
             seconds = (bucket.reserve(now) - now) / SECOND
             if seconds > 0:
                 await asyncio.sleep(seconds)
+        while (left := (self.hold_until - source.now()) / SECOND) > 0:  # noqa: ASYNC110 - it may be put off meanwhile
+            await asyncio.sleep(left)
 
 
 _held: WeakValueDictionary[str, Terms] = WeakValueDictionary()
