@@ -6,7 +6,6 @@ import json
 import pytest
 
 from isthmus.connectors.kit import registry
-from isthmus.connectors.mail.simulator import MailSimulator
 from isthmus.connectors.sns.simulator import TOPIC, signed
 
 HOST, CHECK, SUMMARY = "web-01.example.test", "disk", "Disk is full – Zürich 🚒"
@@ -24,7 +23,6 @@ RULE = {
     "fields": FIELDS,
     "tables": {"state": STATES},
 }
-TICKET = {"title": "Cannot pay", "description": "Since ten", "impact": "2", "urgency": "1"}
 
 
 def data(state):
@@ -142,38 +140,3 @@ def test_an_alert_is_the_same_whatever_carries_it(transport, state):
     assert found.unknown == {}
     if state == "failed":
         assert found.values["severity"] == "error"
-
-
-def ticket_rule(prefix):
-    return {"kind": "incident", "key": "/id", "event_id": "/id",
-            "fields": {name: f"{prefix}/{name}" for name in TICKET}}  # fmt: skip
-
-
-def by_webhook():
-    config = {"authentication": "bearer", "secret": SECRET, "rules": [ticket_rule("")]}
-    return "webhook", config, json.dumps({"id": "7", **TICKET}), {}
-
-
-def by_cloudevent():
-    body = event("failed") | {"data": TICKET, "id": "7"}
-    return "cloudevents", {"secret": SECRET, "rules": [ticket_rule("/data")]}, json.dumps(body), {}
-
-
-def by_syslog():
-    rule = {**ticket_rule("/data/ticket@1"), "key": "/host", "event_id": "/host"}
-    pairs = " ".join(f'{name}="{value}"' for name, value in TICKET.items())
-    return "syslog", {"secret": SECRET, "rules": [rule]}, f"<13>1 {AT} h a - - [ticket@1 {pairs}] x", {}
-
-
-def by_mail():
-    simulator = MailSimulator()
-    text = "\n".join(f"{name.title()}: {value}" for name, value in TICKET.items())
-    return "mail", simulator.config(""), simulator.write("Help", text).decode(), {}
-
-
-@pytest.mark.parametrize("carried", [by_webhook, by_cloudevent, by_syslog, by_mail])
-def test_an_incident_is_the_same_whatever_carries_it(carried):
-    found, _ = observed(carried())
-    assert found.kind == "incident"
-    assert dict(found.values) == TICKET
-    assert found.event_id

@@ -9,7 +9,6 @@ config: {token: {secret: "env:AM_TOKEN"}}
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -21,8 +20,6 @@ from isthmus.hub.intake.segments import NAME
 from isthmus.kernel.errors import NeedsOperator, Problem, Rejected
 
 SECTION = "connections"
-TICKETS = frozenset({"incident", "change"})
-"""Kinds whose records are kept in step with an object at the partner."""
 
 
 class OrganisationRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,8 +122,7 @@ def _entry_problems(name: str, entry: ConnectionEntry) -> list[Problem]:
     except NeedsOperator as fault:
         return [*found, Problem(path=f"/{name}/connector", message=fault.text, remedy=fault.remedy)]
     try:
-        config = kit_config.parse(installed.connector.config, entry.config)
-        found.extend(_rules_without_effect(name, config, installed.connector.mappings))
+        kit_config.parse(installed.connector.config, entry.config)
     except Rejected as fault:
         found.extend(
             Problem(
@@ -143,25 +139,6 @@ def _entry_problems(name: str, entry: ConnectionEntry) -> list[Problem]:
             )
         )
     return found
-
-
-def _rules_without_effect(
-    name: str, config: kit_config.ConnectorConfig, mappings: Mapping[str, object]
-) -> list[Problem]:
-    """Return the rules that would read tickets of a system which the hub cannot read again.
-
-    A ticket is kept in step by looking at it: a sender that only posts can be a source of alerts and items, but
-    a record made of its message could never be compared, corrected or closed there.
-    """
-    return [
-        Problem(
-            path=f"/{name}/config/rules/{at}/kind",
-            message=f"{rule.kind}s cannot come from a connector that only receives: they could never be looked at again",
-            remedy="Send it as an alert, which opens an incident by the rules; or connect the system itself.",
-        )
-        for at, rule in enumerate(getattr(config, "rules", ()))
-        if rule.kind in TICKETS and rule.kind not in mappings
-    ]
 
 
 def register_section() -> None:

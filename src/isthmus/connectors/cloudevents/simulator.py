@@ -1,4 +1,4 @@
-"""A fake producer of CloudEvents: checks that fail and recover, tickets, assets, in structured mode."""
+"""A fake producer of CloudEvents: checks that fail and recover, assets, in structured mode."""
 
 from __future__ import annotations
 
@@ -46,18 +46,6 @@ class CloudEventsSimulator(Simulator):
                     "when": "body.type == 'com.example.asset'",
                     "key": "/data/tag",
                     "fields": {"name": "/data/name", "ci_class": "/data/type"},
-                },
-                {
-                    "kind": "change",
-                    "when": "body.type == 'com.example.change'",
-                    "key": "/data/id",
-                    "fields": {"title": "/data/title"},
-                },
-                {
-                    "kind": "incident",
-                    "when": "body.type == 'com.example.ticket'",
-                    "key": "/data/id",
-                    "fields": {"title": "/data/title", "description": "/data/text"},
                 },
             ],
         }

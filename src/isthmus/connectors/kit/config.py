@@ -60,9 +60,11 @@ def parse(config: type[T], data: Mapping[str, Any]) -> T:
         return msgspec.convert(dict(data), config)
     except msgspec.ValidationError as cause:
         message, path = _split(str(cause))
+        remedy = _wanted(config, path)
         raise Rejected(
             f"The configuration is wrong at {path or '/'}: {message}.",
-            problems=(Problem(path=path, message=message),),
+            remedy=remedy,
+            problems=(Problem(path=path, message=message, remedy=remedy),),
         ) from cause
 
 
@@ -75,6 +77,23 @@ def pointer(path: str) -> str:
 def _split(message: str) -> tuple[str, str]:
     text, _, place = message.partition(" - at `")
     return text, pointer(place.rstrip("`")) if place else ""
+
+
+def _wanted(config: type[ConnectorConfig], path: str) -> str:
+    """Return what belongs at a place, as its declaration says: the known values, and the help text."""
+    document = schema(config)
+    here = _declared(document, document)
+    for part in path.split("/")[1:]:
+        inner = here.get("properties", {}).get(part) or here.get("items") or here.get("additionalProperties")
+        here = _declared(document, inner if isinstance(inner, dict) else {})
+    known = f"One of {', '.join(map(str, here['enum']))}." if "enum" in here else ""
+    return " ".join(each for each in (known, str(here.get("description", ""))) if each)
+
+
+def _declared(document: Mapping[str, Any], here: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Follow a reference into the definitions; what stands beside it counts too."""
+    name = str(here.get("$ref", "")).rpartition("/")[2]
+    return {**document.get("$defs", {}).get(name, {}), **here}
 
 
 def _nearest(key: str, known: list[str]) -> str:

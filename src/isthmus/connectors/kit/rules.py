@@ -16,7 +16,8 @@ from isthmus.kernel.expression import Program
 from isthmus.kernel.expression import compile as compile_expression
 from isthmus.kernel.kinds import KINDS
 
-Kind = Literal["alert", "incident", "change", "ci"]
+Kind = Literal["alert", "ci"]
+"""No tickets: one is kept in step by looking at it again, and a sender that only posts cannot be looked at."""
 Expression = Annotated[str, Meta(max_length=4_000)]
 VARIABLES = {"body": "json", "item": "json", "headers": "labels"}
 
@@ -28,7 +29,14 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `headers`. `items`: a pointer into the body to a list (empty: the body is the only item).
     """
 
-    kind: Annotated[Kind, Meta(description="The record kind that the body speaks of.")]
+    kind: Annotated[
+        Kind,
+        Meta(
+            description="The record kind that the body speaks of. A ticket cannot come from a sender that only posts, as it "
+            "could never be looked at again: send it as an alert, which opens an incident by the rules, or connect the "
+            "system itself."
+        ),
+    ]
     key: Annotated[Expression, Meta(description="The sender's stable key of the thing, e.g. /id.")]
     fields: Annotated[dict[str, Expression], Meta(description="Canonical field → expression.", min_length=1)]
     when: Annotated[Expression, Meta(description="Only items for which this CEL condition holds.")] = ""

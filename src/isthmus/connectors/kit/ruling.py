@@ -17,14 +17,13 @@ from isthmus.kernel.wild import Wild
 
 ITEMS_MAX = 5_000
 _MILLISECONDS_FROM = 100_000_000_000  # As seconds, that would be the year 5138.
-STATE_LIKE = frozenset({"alert", "ci"})
-"""Kinds whose equal content is the same event; everything else needs an identity."""
 
 
 def observations(
     body: Wild, headers: Mapping[str, str], context: Context, rules: Sequence[Rule], delivery: str
 ) -> list[Observation]:
-    """Return what the rules see in a body. `delivery` identifies the request ("" if the sender gives no id)."""
+    """Return what the rules see in a body. `delivery` identifies the request; without one ("") equal content about
+    the same thing is the same event."""
     if not isinstance(body.raw(), dict):
         body.refuse("must be an object")
     found: list[Observation] = []
@@ -99,23 +98,10 @@ def _observation(reader: _Reader, rule: Rule, connection: str, delivery: str) ->
             connection=connection, kind=rule.kind, key=reader.read(rule.key, "key").tame(_key)
         ),
         values=values,
-        event_id=_event_id(reader, rule, delivery),
+        event_id=reader.read(rule.event_id, "event id").tame(_key) if rule.event_id else delivery,
         occurred_at=None if occurred is None or occurred.missing else occurred.tame(moment),
         unknown=unknown,
     )
-
-
-def _event_id(reader: _Reader, rule: Rule, delivery: str) -> str:
-    if rule.event_id:
-        return reader.read(rule.event_id, "event id").tame(_key)
-    if not delivery and rule.kind not in STATE_LIKE:
-        remedy = "Send an Idempotency-Key header, or give the rule an event_id."
-        raise Rejected(
-            f"A {rule.kind} without an identity cannot be told from its repetition.",
-            remedy=remedy,
-            problems=(Problem(path="", message="has no identity", remedy=remedy),),
-        )
-    return delivery
 
 
 def _put(

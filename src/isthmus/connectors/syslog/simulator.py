@@ -50,11 +50,17 @@ class SyslogSimulator(Simulator):
                     },
                 },
                 {
-                    "kind": "incident",
-                    "when": "has(body.data) && 'ticket@32473' in body.data",
-                    "key": "body.data['ticket@32473'].id",
-                    "event_id": "body.data['ticket@32473'].id",
-                    "fields": {"title": "/message"},
+                    "kind": "alert",
+                    "when": "has(body.data) && 'alarm@32473' in body.data",
+                    "key": "body.data['alarm@32473'].id",
+                    "event_id": "body.data['alarm@32473'].id",
+                    "fields": {"summary": "/message"},
+                },
+                {
+                    "kind": "ci",
+                    "when": "has(body.data) && 'device@32473' in body.data",
+                    "key": "body.data['device@32473'].id",
+                    "fields": {"name": "/host", "ci_class": "body.data['device@32473'].type"},
                 },
             ],
         }

@@ -1,4 +1,4 @@
-"""A fake sender of a home-made monitoring and ticket system: signed JSON in the style of Standard Webhooks."""
+"""A fake sender of a home-made monitor and inventory: signed JSON in the style of Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -58,17 +58,6 @@ class WebhookSimulator(Simulator):
                         "shared": "/asset/shared",
                         "attributes": "/asset/more",
                     },
-                },
-                {
-                    "kind": "change",
-                    "when": "has(body.change)",
-                    "key": "/change/id",
-                    "fields": {"title": "/change/title", "window_start": "/change/from"},
-                },
-                {
-                    "kind": "incident",
-                    "key": "/id",
-                    "fields": {"title": "/title", "description": "/details/text"},
                 },
             ],
         }

@@ -30,7 +30,7 @@ def alert(**changes):
         (alert(fields={"sumary": "/x"}), "no field 'sumary'"),
         (alert(fields={}), "length >= 1"),
         (alert(items="alerts"), "JSON Pointer"),
-        (alert(kind="problem"), "Invalid enum"),
+        (alert(kind="incident"), "One of alert, ci."),
         (alert(tables={"colour": {}}), "no field 'colour'"),
     ],
 )
@@ -70,11 +70,10 @@ def test_the_identity_of_an_event_comes_from_rule_then_delivery_then_idempotency
     assert SOURCE.parse(body, both, context(alert(event_id="/d")))[0].event_id == "7"
 
 
-def test_a_fact_without_identity_is_refused_and_with_one_accepted():
-    incident = {"kind": "incident", "key": "/id", "fields": {"title": "/t"}}
-    with pytest.raises(Rejected, match="Idempotency-Key"):
-        SOURCE.parse(b'{"id": 1, "t": "x"}', {}, context(incident))
-    assert SOURCE.parse(b'{"id": 1, "t": "x"}', {"idempotency-key": "k"}, context(incident))
+@pytest.mark.parametrize("stated", ["1795190400", "1795190400000", '"2026-11-20T16:00:00Z"'])
+def test_a_time_may_be_seconds_milliseconds_or_a_text_with_its_zone(stated):
+    (found,) = SOURCE.parse(b'{"id": 1, "t": %s}' % stated.encode(), {}, context(alert(occurred_at="/t")))
+    assert found.occurred_at == 1_795_190_400_000_000
 
 
 @pytest.mark.parametrize(
