@@ -15,7 +15,7 @@ from isthmus.kernel.instant import DAY, MINUTE, to_rfc3339
 from isthmus.ledger.ids import source
 from isthmus.ledger.models import Entry
 from isthmus.practices.incident.models import Incident
-from isthmus.practices.monitoring.backtest import gathering, jobs
+from isthmus.practices.monitoring.backtest import gathering, jobs, running
 
 RULE = {"name": "per site", "match": {"alertname": "Down"}, "by": ["site"], "topology": False}
 
@@ -69,8 +69,11 @@ def past(desk):
     return desk
 
 
-def post(client, **body):
-    return client.post("/api/v1/backtests", json.dumps(body), content_type="application/json")
+def post(client, *, key="", **body):
+    headers = {"Idempotency-Key": key} if key else {}
+    return client.post(
+        "/api/v1/backtests", json.dumps(body), content_type="application/json", headers=headers
+    )
 
 
 def finished(client, started):
@@ -113,6 +116,46 @@ def test_a_rule_is_tried_on_what_is_in_the_log_and_only_its_organisation_sees_th
     assert client.get(path).status_code == 404
 
 
+def test_the_same_key_starts_one_back_test_and_answers_with_it_again(past):
+    client = past.client("administrator")
+    first = post(client, key="k-1", rules=[RULE])
+    again = post(client, key="k-1", rules=[RULE])
+    assert finished(client, first).json()["state"] == "done"
+    after = post(client, key="k-1", rules=[RULE])
+    assert first.status_code == again.status_code == after.status_code == 202
+    assert first.json()["id"] == again.json()["id"] == after.json()["id"]
+    assert post(client, key="k-1", rules=[{**RULE, "name": "other"}]).status_code == 409
+    assert len(list((past.book.directory / "backtests").glob("*.json"))) == 1
+
+
+def test_what_a_killed_hub_left_of_a_back_test_is_removed_by_the_next_one(past, monkeypatch):
+    client = past.client("administrator")
+    monkeypatch.setattr(gathering, "EVENTS_MAX", 1)
+    found = finished(client, post(client, rules=[RULE])).json()
+    folder = running.folder_of(found["id"])
+    assert not folder.exists()
+    folder.mkdir()
+    (folder / "handover").write_bytes(b"alerts")
+    path = past.book.directory / "backtests" / f"{found['id']}.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"state": "running"}))
+    past.book.clock.forward(minutes=3)
+    finished(client, post(client, rules=[RULE]))
+    assert not folder.exists()
+
+
+def test_results_are_kept_up_to_a_number_and_a_size(past, monkeypatch):
+    client = past.client("administrator")
+    monkeypatch.setattr(gathering, "EVENTS_MAX", 1)
+    ids = [finished(client, post(client, rules=[RULE])).json()["id"] for _ in range(3)]
+    monkeypatch.setattr(jobs, "KEPT_MAX", 3)
+    ids.append(finished(client, post(client, rules=[RULE])).json()["id"])
+    held = sorted(each.stem for each in (past.book.directory / "backtests").iterdir())
+    assert held == ids[1:]
+    monkeypatch.setattr(jobs, "KEPT_BYTES_MAX", 0)
+    ids.append(finished(client, post(client, rules=[RULE])).json()["id"])
+    assert [each.stem for each in (past.book.directory / "backtests").iterdir()] == ids[-1:]
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
@@ -142,8 +185,8 @@ def test_a_window_with_too_many_events_fails_in_words_and_a_second_back_test_wai
     assert found["remedy"] == "Choose a shorter window."
 
     path = past.book.directory / "backtests" / f"{found['id']}.json"
-    running = json.loads(path.read_bytes()) | {"state": "running", "told_at": int(source.now())}
-    path.write_text(json.dumps(running))
+    alive = json.loads(path.read_bytes()) | {"state": "running", "told_at": int(source.now())}
+    path.write_text(json.dumps(alive))
     assert post(client, rules=[RULE]).status_code == 409
     past.book.clock.forward(minutes=3)
     lost = client.get(f"/api/v1/backtests/{found['id']}").json()

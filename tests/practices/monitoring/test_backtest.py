@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import subprocess
 import sys
+import tempfile
 from collections import defaultdict
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -15,8 +17,9 @@ import pytest
 
 from isthmus.connectors.kit.ports import encode_observations
 from isthmus.kernel.instant import MINUTE, SECOND, Instant
+from isthmus.ledger.ids import source
 from isthmus.practices.monitoring.backtest import running
-from isthmus.practices.monitoring.backtest.shapes import Event, Handover
+from isthmus.practices.monitoring.backtest.shapes import Event, Handover, Row
 
 RULE = {"name": "per site", "by": ["site"], "topology": False}
 
@@ -63,10 +66,19 @@ def quiet(stage: str, share: float) -> None:
     assert 0 <= share <= 1, (stage, share)
 
 
-def scratches() -> set[Path]:
-    import tempfile
+def run(given: Handover) -> dict[str, Any]:
+    return running.run(given, quiet, name=source.new_id())
 
-    return set(Path(tempfile.gettempdir()).glob("isthmus-backtest-*"))
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """A place of its own for each test's directories: none of them outlives its run."""
+    place = tmp_path_factory.mktemp("scratch")
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    yield
+    assert list(place.iterdir()) == []
 
 
 def stream(monitor: Any, seed: int) -> list[Any]:
@@ -99,9 +111,7 @@ def test_replaying_the_rules_in_force_gives_the_incidents_of_live_processing(mon
     monitor.configure(**in_force)
     seens = stream(monitor, seed)
     until = monitor.book.clock.now()
-    found = running.run(
-        handover(monitor.book, seens, in_force=in_force, candidate=in_force, until=until), quiet
-    )
+    found = run(handover(monitor.book, seens, in_force=in_force, candidate=in_force, until=until))
 
     live = [(each.title, each.state, each.correlation_key) for each in monitor.incidents()]
     told = [(each["title"], each["state"], each["correlation_key"]) for each in found["same"]]
@@ -129,9 +139,8 @@ def test_a_rule_that_groups_by_a_label_makes_one_of_three_and_a_rule_that_matche
     for host, site in (("a", "north"), ("b", "north"), ("c", "north"), ("d", "")):
         monitor.pass_time(seconds=20)
         seens.append(monitor.event("Down", host=host, **({"site": site} if site else {})))
-    before = scratches()
     candidate = with_rule(match={"site": "north"})
-    found = running.run(handover(monitor.book, seens, candidate=candidate), quiet)
+    found = run(handover(monitor.book, seens, candidate=candidate))
     assert found["counts"] == {
         "in_force": 4,
         "candidate": 2,
@@ -147,9 +156,8 @@ def test_a_rule_that_groups_by_a_label_makes_one_of_three_and_a_rule_that_matche
     assert [{alert["summary"] for alert in each["alerts"]} for each in group["after"]] == [names]
     assert "per site" in group["after"][0]["reason"]
     assert found["same"][0]["title"] == "Down on d"
-    assert scratches() == before
 
-    found = running.run(handover(monitor.book, seens, candidate=with_rule(match={"site": "nowhere"})), quiet)
+    found = run(handover(monitor.book, seens, candidate=with_rule(match={"site": "nowhere"})))
     assert found["counts"]["same"] == 4
     assert found["only_in_force"] == found["only_candidate"] == found["regrouped"] == []
 
@@ -158,13 +166,12 @@ def test_the_live_book_stays_as_it_is_and_a_replay_that_takes_too_long_is_ended(
     from isthmus.ledger.models import Entry
 
     seens = [monitor.event("Down", host=str(each)) for each in range(3)]
-    before, directories = Entry.objects.count(), scratches()
+    before = Entry.objects.count()
     files = sorted(str(each) for each in monitor.book.directory.rglob("*"))
     with pytest.raises(running.Failed, match="longer than 0 seconds"):
-        running.run(handover(monitor.book, seens, candidate=with_rule(), seconds_max=0), quiet)
+        run(handover(monitor.book, seens, candidate=with_rule(), seconds_max=0))
     assert Entry.objects.count() == before
     assert sorted(str(each) for each in monitor.book.directory.rglob("*")) == files
-    assert scratches() == directories
     assert Instant(seens[0].received_at) > SECOND
 
 
@@ -202,7 +209,7 @@ def test_windows_silences_and_the_map_hold_in_the_replay_as_they_did(monitor, wo
     assert "Zebedee" not in repr(rows)
     assert "New release" not in repr(rows)
     given = handover(monitor.book, seens, candidate=with_rule(match={"site": "x"}), until=until)
-    found = running.run(msgspec.structs.replace(given, rows=rows), quiet)
+    found = run(msgspec.structs.replace(given, rows=rows))
     decisions: dict[str, int] = defaultdict(int)
     for each in monitor.alerts():
         decisions[each.decision] += 1
@@ -210,7 +217,7 @@ def test_windows_silences_and_the_map_hold_in_the_replay_as_they_did(monitor, wo
     assert [each["title"] for each in found["same"]] == [each.title for each in monitor.incidents()]
     assert len(found["same"]) == 1  # the silence's end was replayed as well
     assert found["faults"] == []
-    bare = running.run(given, quiet)
+    bare = run(given)
     assert bare["counts"]["in_force"] == 3
 
 
@@ -235,3 +242,26 @@ def test_a_child_whose_asker_is_gone_removes_its_directory_and_one_without_a_dir
     child.stdout.close()
     assert child.wait(60) == 1
     assert not folder.exists()
+
+
+def test_a_replay_whose_parent_was_killed_is_ended_too():
+    """The replay keeps the pipe open as long as it lives."""
+    code = "import os, time; os.fork() or time.sleep(60)"
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not select.select([child.stdout], [], [], 0.2)[0]
+    running._end(child)
+    assert select.select([child.stdout], [], [], 20)[0]
+    child.wait()
+    child.stdout.close()
+    running._end(child)
+
+
+def test_each_side_judges_the_verdicts_of_sampled_accuracy_by_its_own_threshold(monitor):
+    def asking(threshold: float) -> dict[str, Any]:
+        return {"monitoring": {"automation": {"accuracy": {"threshold": threshold, "verdicts_min": 2}}}}
+
+    earned = {"alert_class": "Down", "service": "", "full_permitted": True, "verdicts": 4, "wrong": 1}
+    given = handover(monitor.book, [monitor.event("Down")], in_force=asking(0.5), candidate=asking(0.9))
+    found = run(msgspec.structs.replace(given, rows=[Row("automation_mode", source.new_id(), earned)]))
+    assert found["decisions"] == {"in_force": {"opened": 1}, "candidate": {"drafted": 1}}

@@ -70,7 +70,8 @@ def attempt(request: HttpRequest) -> HttpResponse:
         permissions.require(me(request), "alert:read", asked.organisation)
         if request.POST.get("do") == "yaml":
             return _form(request, given, {}, was=was, candidate_of=[rule])
-        job = jobs.start(asked, me(request))
+        job = jobs.ready(asked, me(request))
+        jobs.begin(job, asked)
     except Rejected as refused:
         return _form(request, given, _at_fields(rule, refused), was=was)
     except IsthmusError as fault:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 
 from isthmus.hub.http import actor as callers
+from isthmus.hub.http import idempotency
 from isthmus.identity import permissions
 from isthmus.kernel.errors import NotFound, Problem, Rejected
 from isthmus.kernel.instant import DAY, Instant, from_rfc3339, to_rfc3339
 from isthmus.ledger import organisations
 from isthmus.ledger.ids import source
+from isthmus.ledger.work import Work
 from isthmus.practices.monitoring.backtest import jobs
 from isthmus.practices.monitoring.backtest.candidate import wanted
 from isthmus.practices.monitoring.backtest.jobs import Job
@@ -51,7 +53,13 @@ def start_backtest(request: HttpRequest, payload: BacktestIn) -> HttpResponse:
         until=until,
     )
     permissions.require(actor, "alert:read", asked.organisation)
-    return JsonResponse(job_out(jobs.start(asked, actor)), status=202)
+
+    def do(work: Work) -> Job:
+        job = jobs.ready(asked, actor)
+        work.after_commit(lambda: jobs.begin(job, asked))
+        return job
+
+    return idempotency.act(request, do, out=job_out, status=202)
 
 
 @router.get("/backtests/{backtest_id}", summary="A back-test: how far it is, and what it found")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 from pathlib import Path
 from typing import Any, Final
@@ -30,12 +31,14 @@ _log = structlog.get_logger(__name__)
 
 KEPT_HOURS: Final = 24
 KEPT_MAX: Final = 50
+KEPT_BYTES_MAX: Final = 200_000_000
 LOST_AFTER: Final = 2 * MINUTE
 """An operation that said nothing for so long has lost its process: whoever runs one writes more often."""
 STAGES: Final = {"waiting": 0, "reading": 0, "preparing": 10, "in_force": 20, "candidate": 60}
 BEAT_SECONDS: Final = 15
 _ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
-_guard = threading.Lock()
+_turn = threading.Lock()
+"""Whoever replays holds it: of two that were asked for at the same moment, one waits."""
 _threads: dict[str, threading.Thread] = {}
 
 
@@ -60,33 +63,35 @@ class Job(msgspec.Struct, kw_only=True):
     rules: list[dict[str, Any]] = []
 
 
-def start(wanted: Wanted, actor: Actor) -> Job:
-    """Begin a back-test in the background; one at a time, so that trying never starves deciding."""
-    with _guard:
-        now = source.now()
-        held = _held(now)
-        if any(each.state == "running" for each in held):
-            raise Conflict(
-                "A back-test is running already.", remedy="Wait until it is done: a few minutes at most."
-            )
-        job = Job(
-            id=source.new_id(),
-            organisation=wanted.organisation,
-            owner=actor.id,
-            owner_label=actor.label,
-            since=wanted.since,
-            until=wanted.until,
-            created_at=now,
-            told_at=now,
-            expires_at=now + KEPT_HOURS * HOUR,
-            rules=wanted.rules,
+def ready(wanted: Wanted, actor: Actor) -> Job:
+    """Return a back-test that may begin; one at a time, so that trying never starves deciding."""
+    now = source.now()
+    if any(_judged(each, now).state == "running" for each in _held()):
+        raise Conflict(
+            "A back-test is running already.", remedy="Wait until it is done: a few minutes at most."
         )
-        _write(job)
-        # Whatever organisations the asker sees, the thread opens the scopes that it needs itself.
-        thread = threading.Thread(target=_run, args=(job, wanted), name=f"backtest-{job.id}", daemon=True)
-        _threads[job.id] = thread
-        thread.start()
-    return job
+    return Job(
+        id=source.new_id(),
+        organisation=wanted.organisation,
+        owner=actor.id,
+        owner_label=actor.label,
+        since=wanted.since,
+        until=wanted.until,
+        created_at=now,
+        told_at=now,
+        expires_at=now + KEPT_HOURS * HOUR,
+        rules=wanted.rules,
+    )
+
+
+def begin(job: Job, wanted: Wanted) -> None:
+    """Begin a back-test in the background."""
+    _forget(source.now())
+    _write(job)
+    # Whatever organisations the asker sees, the thread opens the scopes that it needs itself.
+    thread = threading.Thread(target=_run, args=(job, wanted), name=f"backtest-{job.id}", daemon=True)
+    _threads[job.id] = thread
+    thread.start()
 
 
 def get(job_id: str) -> Job:
@@ -123,11 +128,12 @@ def _run(job: Job, wanted: Wanted) -> None:
 
     threading.Thread(target=beat, name=f"backtest-beat-{job.id}", daemon=True).start()
     try:
-        with scope.everywhere(
-            "a back-test reads the log of connections; only its organisation's alerts are kept"
-        ):
-            given = gathering.gather(wanted, shared.log(), told)
-        job.result = running.run(given, told)
+        with _turn:
+            with scope.everywhere(
+                "a back-test reads the log of connections; only its organisation's alerts are kept"
+            ):
+                given = gathering.gather(wanted, shared.log(), told)
+            job.result = running.run(given, told, name=job.id)
         job.state = "done"
     except IsthmusError as fault:
         job.state, job.problem, job.remedy = "failed", fault.text, fault.remedy
@@ -149,16 +155,21 @@ def _judged(job: Job, now: Instant) -> Job:
     return job
 
 
-def _held(now: Instant) -> list[Job]:
-    """Return what is kept, and forget what is expired or too much."""
-    found: list[Job] = []
+def _held() -> list[Job]:
+    return [job for path in _folder().glob("*.json") if (job := _read(path)) is not None]
+
+
+def _forget(now: Instant) -> None:
+    """Remove what is expired or too much, and what a process that was killed has left."""
+    kept, size = 0, 0
     for path in sorted(_folder().glob("*.json"), reverse=True):
         job = _read(path)
-        if job is None or job.expires_at <= now or len(found) >= KEPT_MAX - 1:
-            path.unlink(missing_ok=True)
-        else:
-            found.append(_judged(job, now))
-    return found
+        kept, size = kept + 1, size + path.stat().st_size
+        if job is not None and job.state == "running" and _judged(job, now).state == "failed":
+            shutil.rmtree(running.folder_of(job.id), ignore_errors=True)
+        if job is None or job.expires_at <= now or kept >= KEPT_MAX or size > KEPT_BYTES_MAX:
+            for each in _folder().glob(f"{path.stem}.*"):
+                each.unlink(missing_ok=True)
 
 
 def _folder() -> Path:

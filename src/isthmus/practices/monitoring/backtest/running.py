@@ -34,9 +34,15 @@ class Failed(Rejected):
     """The child could not finish; the text says why."""
 
 
-def run(given: Handover, told: Told) -> dict[str, Any]:
+def folder_of(name: str) -> Path:
+    """Return the private directory of a run, so that what a killed process left can be removed later."""
+    return Path(tempfile.gettempdir()) / f"isthmus-backtest-{name}"
+
+
+def run(given: Handover, told: Told, *, name: str) -> dict[str, Any]:
     """Replay both sides in a child process and return the difference, with what both were."""
-    folder = Path(tempfile.mkdtemp(prefix="isthmus-backtest-"))
+    folder = folder_of(name)
+    folder.mkdir(mode=0o700)
     try:
         handover = folder / "handover"
         handover.touch(mode=0o600)
@@ -93,7 +99,10 @@ def _listen(child: subprocess.Popen[bytes], folder: Path, told: Told) -> dict[st
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the child and the replay that it forked: they are one process group."""
-    if child.poll() is None:
-        with suppress(ProcessLookupError):
+    """End the child and the replay that it forked, also where the child itself is dead: they are one process group.
+
+    Until somebody has waited for the child, its number is nobody else's.
+    """
+    if child.returncode is None:
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, 9)
