@@ -58,7 +58,7 @@ def perform(
             stale = moved
             continue
         except Forbidden as refusal:
-            if refusal.on_record is not None and not exclusive:
+            if refusal.on_record is not None:
                 # The refused act is gone with its Work; that it was refused is a fact of its own.
                 perform(refusal.on_record, actor=actor, origin=origin, trace=work.trace, now=now)
             raise

@@ -6,11 +6,11 @@ import pytest
 
 from isthmus.hub import sweeper
 from isthmus.identity import people
-from isthmus.kernel.actor import Actor, ActorKind, Origin
+from isthmus.kernel.actor import Actor, ActorKind
 from isthmus.kernel.errors import Conflict, NotFound, Rejected
 from isthmus.kernel.instant import DAY, HOUR, Instant
 from isthmus.ledger import reading
-from isthmus.practices.approval import door, rules, service
+from isthmus.practices.approval import rules, service
 from isthmus.practices.approval.models import Approval
 from isthmus.practices.approval.service import Content, RefusedDecision, Subject
 
@@ -54,7 +54,13 @@ def asked(book, letter):
 
 def decide(book, approval, who, verdict="approved", role="approver"):
     actor = book.actor(role, name=who)
-    return door.decide(approval.id, verdict, actor=actor, origin=Origin(channel="api"))
+    return decided(book, approval, verdict, actor)
+
+
+def decided(book, approval, verdict, actor):
+    return book.perform(
+        lambda work: service.decide(work, service.of(approval.id), verdict), actor=actor, channel="api"
+    )
 
 
 def standing(book, now=None):
@@ -105,7 +111,7 @@ def test_a_token_and_the_hub_itself_never_decide(book, asked):
             kind=kind, id=name, roles=frozenset({"approver"}), organisations=frozenset({book.organisation})
         )
         with pytest.raises(RefusedDecision):
-            door.decide(asked[0].id, "approved", actor=actor, origin=Origin(channel="api"))
+            decided(book, asked[0], "approved", actor)
 
 
 def test_nothing_is_decided_about_content_that_moved_on(book, letter, asked):

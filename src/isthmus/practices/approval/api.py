@@ -10,7 +10,7 @@ from ninja import Query, Router, Schema
 from isthmus.hub.http import actor as callers
 from isthmus.hub.http import etag, idempotency, paging
 from isthmus.ledger.work import Work
-from isthmus.practices.approval import door, service
+from isthmus.practices.approval import service
 from isthmus.practices.approval.models import Approval
 from isthmus.practices.configuration.shapes import record_out
 
@@ -62,17 +62,10 @@ def get_approval(request: HttpRequest, response: HttpResponse, reference: str) -
 @router.post("/approvals/{reference}/decision", summary="Approve or refuse")
 def decide(request: HttpRequest, reference: str, payload: DecisionIn) -> HttpResponse:
     """Decide as the signed-in person; 403 for the requester and for whoever lacks the authority."""
-    caller = callers.caller(request)
-    actor = callers.of(request)
 
     def act(work: Work) -> Approval:
         approval = service.of(reference)
         etag.expect(request, approval)
         return service.decide(work, approval, payload.verdict, comment=payload.comment)
 
-    return door.recording(
-        lambda: idempotency.act(request, act, out=record_out),
-        actor=actor,
-        origin=caller.origin,
-        trace=caller.trace,
-    )
+    return idempotency.act(request, act, out=record_out)

@@ -50,13 +50,14 @@ class Subject:
 
 
 class RefusedDecision(Forbidden):
-    """Somebody tried to decide who may not. The door journals it and answers 403."""
+    """Somebody tried to decide who may not: 403, and the attempt stands in the history of the approval."""
 
-    def __init__(self, approval: str, organisation: str, reasons: list[Reason]) -> None:
+    def __init__(self, approval: str, reasons: list[Reason]) -> None:
         super().__init__(
-            " ".join(each.text for each in reasons), remedy="Ask another person who holds this authority."
+            " ".join(each.text for each in reasons),
+            remedy="Ask another person who holds this authority.",
+            on_record=lambda work: _note_refusal(work, approval, reasons),
         )
-        self.approval, self.organisation, self.reasons = approval, organisation, reasons
 
 
 _subjects: dict[str, Subject] = {}
@@ -184,7 +185,7 @@ def decide(work: Work, approval: Approval, verdict: str, *, comment: str = "") -
     )
     forbidden = [each for each in reasons if each.rule in _FORBIDDEN]
     if forbidden:
-        raise RefusedDecision(approval.id, approval.organisation, forbidden)
+        raise RefusedDecision(approval.id, forbidden)
     if verdict == State.APPROVED:
         reasons = [*reasons, *content.blocked, *rules.nameless({*content.requesters, fact.requester})]
     if reasons:
@@ -333,20 +334,9 @@ def expire(work: Work, row: Due, now: Instant) -> None:
     _subjects[approval.subject_kind].decided(work, approval)
 
 
-def record_refusal(work: Work, refused: RefusedDecision) -> None:
-    """Journal that somebody tried to decide who may not."""
-    approval = Approval.objects.filter(id=refused.approval).first()
-    if approval is not None:
-        work.note(
-            approval,
-            why=[
-                Reason(
-                    rule="approval.refused_actor",
-                    text=f"{work.actor.label or work.actor.id} may not decide this.",
-                ),
-                *refused.reasons,
-            ],
-        )
+def _note_refusal(work: Work, approval: str, reasons: list[Reason]) -> None:
+    text = f"{work.actor.label or work.actor.id} may not decide this."
+    work.note(of(approval), why=[Reason(rule="approval.refused_actor", text=text), *reasons])
 
 
 def of(record_id: str) -> Approval:

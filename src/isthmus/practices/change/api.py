@@ -16,7 +16,6 @@ from isthmus.kernel.errors import NotFound, Rejected
 from isthmus.kernel.instant import MINUTE, Instant, from_rfc3339
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
-from isthmus.practices.approval import door
 from isthmus.practices.change import freezes, service
 from isthmus.practices.change.gate_api import router as gate_router
 from isthmus.practices.change.models import Change, Freeze
@@ -239,7 +238,6 @@ def _act(
     request: HttpRequest, reference: str, permission: str, do: Callable[[Work, Change], Change]
 ) -> HttpResponse:
     """Load, check right and version, do, answer; a refused decision is journalled."""
-    caller, actor = callers.caller(request), callers.of(request)
 
     def once(work: Work) -> Change:
         change = service.load(work, reference)
@@ -249,12 +247,7 @@ def _act(
         etag.expect(request, change)
         return do(work, change)
 
-    return door.recording(
-        lambda: idempotency.act(request, once, out=change_out),
-        actor=actor,
-        origin=caller.origin,
-        trace=caller.trace,
-    )
+    return idempotency.act(request, once, out=change_out)
 
 
 @router.get("/freezes", summary="List freezes and peaks that people set")

@@ -14,9 +14,10 @@ from isthmus.identity import people, permissions
 from isthmus.kernel.errors import IsthmusError, NotFound
 from isthmus.kernel.kinds.change import CHANGE_STATES, CHANGE_TYPES, OUTCOMES
 from isthmus.ledger import reading
+from isthmus.ledger.door import perform
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
-from isthmus.practices.approval import door
+from isthmus.practices.approval import service as approvals
 from isthmus.practices.change import service
 from isthmus.practices.change.rules import states
 from isthmus.web import records
@@ -163,16 +164,13 @@ def move(request: HttpRequest, change_id: str, action: str) -> HttpResponse:
 def decide(request: HttpRequest, approval_id: str) -> HttpResponse:
     """Approve or refuse. Who may not is told so, and the attempt is journalled."""
     caller = callers.caller(request)
-    verdict = request.POST.get("verdict", "")
+    verdict, comment = (request.POST.get(name, "").strip() for name in ("verdict", "comment"))
+
+    def do(work: Work) -> Any:
+        return approvals.decide(work, approvals.of(approval_id), verdict, comment=comment)
+
     try:
-        door.decide(
-            approval_id,
-            verdict,
-            comment=request.POST.get("comment", "").strip(),
-            actor=callers.of(request),
-            origin=caller.origin,
-            trace=caller.trace,
-        )
+        perform(do, actor=callers.of(request), origin=caller.origin, trace=caller.trace)
     except IsthmusError as error:
         messages.error(request, str(error))
     else:
