@@ -218,24 +218,27 @@ def test_priority_1_has_its_group_and_targets_as_configured(world: worlds.World)
 
 
 def test_in_a_major_incident_only_the_owner_fires_triggers_until_it_closes(world: worlds.World) -> None:
-    world.apply(incident={**DESK, "major": {"priorities": ["1"], "owner": "operations"}})
+    world.apply(
+        incident={**DESK, "major": {"priorities": ["1"], "owner": "operations"}},
+        desks={"operations": {"roles": ["change_manager"]}, "Service desk": {"roles": ["agent"]}},
+    )
     world.map(SHOP, ON_TOP)
     world.fire(host="mq-01")
     world.settle()
-    with pytest.raises(Forbidden, match="hand the ownership over"):
-        incidents.require_trigger(world.incident(), "Service desk")
-    for state in ("resolved", "closed"):
-        world.do(
-            "agent",
-            lambda work, to=state: incidents.update(
-                work, incidents.get(work, world.incident().id), {"state": to, **_solved(to)}
-            ),
-        )
-    incidents.require_trigger(world.incident(), "Service desk")
 
+    def move(role: str, **values: str) -> None:
+        world.do(role, lambda work: incidents.update(work, incidents.get(work, world.incident().id), values))
 
-def _solved(state: str) -> dict[str, str]:
-    return {"resolution_code": "fixed", "resolution_notes": "Restarted."} if state == "resolved" else {}
+    solved = {"state": "resolved", "resolution_code": "fixed", "resolution_notes": "Restarted."}
+    with pytest.raises(Forbidden, match="operations owns the trigger “resolve”, not Service desk"):
+        move("agent", **solved)
+    with pytest.raises(Forbidden, match="“assign”"):
+        move("agent", assignment_group="Service desk")
+    assert world.incident().state != "resolved"
+    move("change_manager", **solved)
+    move("change_manager", state="closed")
+    move("agent", assignment_group="Service desk")
+    assert world.incident().assignment_group == "Service desk"
 
 
 # A partner's resolution ------------------------------------------------------------------------------------

@@ -146,9 +146,6 @@ def test_at_a_hundred_random_instants_exactly_one_party_and_minutes_sum_up_from_
 def test_an_unanswered_offer_escalates_once_at_its_time_and_leaves_the_giver_accountable(two, monkeypatch):
     heard: list[Any] = []
     monkeypatch.setattr(
-        hooks, "_unaccepted", [lambda _work, incident, row: heard.append((incident.id, row.taker))]
-    )
-    monkeypatch.setattr(
         hooks, "_stalled", [lambda _work, found: heard.append((found.workflow, found.partner))]
     )
     incident = two.open()
@@ -156,16 +153,16 @@ def test_an_unanswered_offer_escalates_once_at_its_time_and_leaves_the_giver_acc
     two.sweep(minutes=9)
     assert heard == []
     two.sweep(minutes=2)
-    assert heard == [(incident.id, "network"), ("custody_offer", "network")]
+    assert heard == [("custody_offer", "network")]
     two.sweep(minutes=60)
-    assert len(heard) == 2, "once"
+    assert len(heard) == 1, "once"
     assert Custody.objects.get(id=row.id).escalated_at is not None
     assert ledger.of(two.again(incident)).holder == "service-desk"
     assert any("has not answered" in why.text for each in reading.history(row.id) for why in each.why)
 
 
 def test_an_accepted_offer_does_not_escalate(two, monkeypatch):
-    monkeypatch.setattr(hooks, "_unaccepted", [lambda *_: pytest.fail("it was accepted")])
+    monkeypatch.setattr(hooks, "_stalled", [lambda *_: pytest.fail("it was accepted")])
     incident = two.open()
     row = offer(two, incident, "network")
     answer(two, row, two.person("nora", "agent"), custody.accept)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.kernel.errors import Forbidden, Rejected
+from isthmus.kernel.errors import Rejected
 from isthmus.kernel.instant import Instant, from_rfc3339
 from isthmus.kernel.kinds.incident import INCIDENT_STATES, LEVELS
 from isthmus.practices.incident.blueprint import DEFAULT_MATRIX, IncidentSection, check, table
-from isthmus.practices.incident.rules import assignment, priority, recurrence, states, trigger
+from isthmus.practices.incident.rules import assignment, priority, recurrence, states
 
 # --- States -----------------------------------------------------------------------------------------------
 
@@ -150,10 +150,3 @@ def test_diagnosis_of_a_recurring_incident_waits_for_the_collision_check() -> No
         recurrence.require_check(is_recurring=True, checked=False, entering="in_progress")
     recurrence.require_check(is_recurring=True, checked=True, entering="in_progress")
     recurrence.require_check(is_recurring=True, checked=False, entering="resolved")
-
-
-def test_only_the_owner_fires_triggers_of_a_major_incident() -> None:
-    with pytest.raises(Forbidden, match="hand the ownership over"):
-        trigger.check_owner(major=True, owner="operations", acting_group="service-desk")
-    trigger.check_owner(major=True, owner="operations", acting_group="operations")
-    trigger.check_owner(major=False, owner="operations", acting_group="service-desk")

@@ -168,18 +168,6 @@ def test_a_cleared_incident_stays_open_over_human_work_and_says_why(desk: Any) -
     assert "left open" in reading.history(touched.id)[-1].why[-1].text
 
 
-def test_triggers_of_a_major_incident_belong_to_one_group_until_it_closes(desk: Any) -> None:
-    incident = desk.open()
-    desk.on(incident, service.declare_major, owner="operations", reason="Everything is down.")
-    with pytest.raises(Forbidden, match="operations"):
-        service.require_trigger(desk.again(incident), "service-desk")
-    desk.on(incident, service.hand_over, owner="service-desk", reason="Shift change.")
-    service.require_trigger(desk.again(incident), "service-desk")
-    desk.on(incident, service.resolve, code="fixed", notes="Done.")
-    desk.on(incident, service.close)
-    service.require_trigger(desk.again(incident), "anybody")
-
-
 def test_a_recurring_incident_is_not_diagnosed_before_the_collision_check(desk: Any) -> None:
     def open_again(work: Any) -> Incident:
         return service.open_from_alerts(

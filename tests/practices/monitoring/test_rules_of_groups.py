@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from isthmus.ledger import reading
 from isthmus.practices.change import service as changes
+from isthmus.practices.incident import service as incidents
 from isthmus.practices.incident.models import Comment
 from isthmus.practices.monitoring import enrichment
 from isthmus.practices.monitoring.rules.classification import classify, severities_of
@@ -184,7 +185,7 @@ def test_what_is_known_around_an_alert(monitor: Any, world: Any) -> None:
     assert found.known_errors == ()
     nothing = enrichment.of(unknown, monitor.book.clock.now())
     assert (nothing.item, nothing.binding, nothing.changes) == (None, "not on the map", ())
-    known_error = enrichment.KnownError(
+    known_error = incidents.KnownError(
         id="1", number="KE-1", title="Leak", workaround="Restart", why="same item"
     )
     enrichment.register_known_errors(lambda alert: [known_error] if alert.ci else [])

@@ -20,7 +20,7 @@ from isthmus.kernel.record import Reason
 from isthmus.ledger import scope
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
-from isthmus.practices.incident import desk_blueprint, desks, dossier, hooks, ledger, major, opening, waits
+from isthmus.practices.incident import desk_blueprint, desks, dossier, ledger, major, opening, waits
 from isthmus.practices.incident.comments import comment
 from isthmus.practices.incident.ledger import Ledger
 from isthmus.practices.incident.models import Custody, Incident, Wait
@@ -305,7 +305,6 @@ def unanswered(work: Work, wait: Wait, text: str) -> None:
     said = f"{found.taker} has not answered the offer of {incident.number}; {found.giver} is still accountable. {text}"
     why = [_told("unaccepted", said, found)]
     work.change(found, {"escalated_at": work.now}, why=why)
-    hooks.unaccepted(work, incident, found)
 
 
 def custody_intervals(record: Incident, now: Instant | None = None) -> list[rules.Interval]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from isthmus.kernel.errors import Bug
 from isthmus.kernel.instant import Instant
 from isthmus.ledger.work import Work
-from isthmus.practices.incident.models import Custody, Incident, Wait
+from isthmus.practices.incident.models import Incident, Wait
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,25 +64,17 @@ class KnownError:
     why: str = ""
 
 
-OnUnaccepted = Callable[[Work, Incident, Custody], None]
 OnStalled = Callable[[Work, Stalled], None]
 OnEscalated = Callable[[Work, Escalated], None]
 Errors = Callable[[Incident], Sequence[KnownError]]
 Mover = Callable[[Work, Sequence[str] | None, Incident, Incident, str], list[str]]
 """(work, ids or None for all, from, to, text of the reason) → ids that moved."""
 
-_unaccepted: list[OnUnaccepted] = []
 _stalled: list[OnStalled] = []
 _escalated: list[OnEscalated] = []
 _errors: list[Errors] = []
 _movers: dict[str, Mover] = {}
 KNOWN_ERRORS_MAX = 10
-
-
-def register_unaccepted(handler: OnUnaccepted) -> None:
-    """Have `handler` called when an offer was not accepted in time."""
-    if handler not in _unaccepted:
-        _unaccepted.append(handler)
 
 
 def register_stalled(handler: OnStalled) -> None:
@@ -109,11 +101,6 @@ def register_mover(what: str, mover: Mover) -> None:
     if held is not None and held is not mover:
         raise Bug(f"Two parts move {what!r} between incidents.")
     _movers[what] = mover
-
-
-def unaccepted(work: Work, incident: Incident, offer: Custody) -> None:
-    for each in _unaccepted:
-        each(work, incident, offer)
 
 
 def stalled(work: Work, found: Stalled) -> None:

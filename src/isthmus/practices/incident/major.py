@@ -294,8 +294,3 @@ def tell(work: Work, incident: Incident, text: str, *, next_in: int | None = Non
     why = [Reason(rule="incident.major.update", text="Those concerned were told how it stands.")]
     work.change(held, {"updated_last": work.now, "update_due": following}, why=why)
     return said
-
-
-def require_trigger(incident: Incident, acting_group: str) -> None:
-    """Raise `Forbidden` with the offer of a hand-over if another group owns the triggers."""
-    trigger.check_owner(major=incident.major, owner=incident.trigger_owner, acting_group=acting_group)

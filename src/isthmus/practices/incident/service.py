@@ -20,7 +20,6 @@ from isthmus.practices.incident.hooks import (
     register_escalated,
     register_known_errors,
     register_stalled,
-    register_unaccepted,
 )
 from isthmus.practices.incident.lifecycle import (
     absorb,
@@ -33,7 +32,7 @@ from isthmus.practices.incident.lifecycle import (
     settle,
     update,
 )
-from isthmus.practices.incident.major import declare_major, hand_over, require_trigger, stand_down
+from isthmus.practices.incident.major import declare_major, hand_over, stand_down
 from isthmus.practices.incident.major import require as require_own_trigger
 from isthmus.practices.incident.models import Incident
 from isthmus.practices.incident.opening import Opening, create, open_from_alerts
@@ -45,8 +44,8 @@ __all__ = [
     "Escalated", "Incident", "KnownError", "Opening", "Stalled", "TimelineItem", "absorb", "by_keys", "check_collisions",
     "close", "comment", "comments_of", "create", "custody_intervals", "declare_major", "escalate", "get", "hand_over",
     "human_work", "judge_suspect", "load", "next_states", "open_from_alerts", "open_on", "promised", "raise_severity",
-    "register_escalated", "register_guard", "register_known_errors", "register_stalled", "register_unaccepted", "reopen",
-    "require_own_trigger", "require_trigger", "resolve", "set_priority", "settle", "stand_down", "suspects",
+    "register_escalated", "register_guard", "register_known_errors", "register_stalled", "reopen",
+    "require_own_trigger", "resolve", "set_priority", "settle", "stand_down", "suspects",
     "takes_alerts", "timeline", "update",
 ]  # fmt: skip
 

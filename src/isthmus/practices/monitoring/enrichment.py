@@ -11,6 +11,7 @@ from typing import Final
 
 from isthmus.kernel.instant import Instant
 from isthmus.practices.configuration import service as configuration
+from isthmus.practices.incident.service import KnownError
 from isthmus.practices.monitoring.models import Alert
 
 CHANGES_MAX: Final = 10
@@ -42,17 +43,6 @@ class NearChange:
     at: Instant
     hops: int
     reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class KnownError:
-    """An analysed problem that may explain an alert; `why` says what fits."""
-
-    id: str
-    number: str
-    title: str
-    workaround: str
-    why: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from isthmus.kernel.errors import Forbidden
-
 TRIGGERS: Final[Mapping[str, str]] = {
     "assign": "give it to another group or person",
     "prioritise": "change impact, urgency or priority",
@@ -45,12 +43,3 @@ def fired_by(before: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
         elif before.get("state") == "resolved":
             fired.add("reopen")
     return [name for name in TRIGGERS if name in fired]
-
-
-def check_owner(*, major: bool, owner: str, acting_group: str) -> None:
-    """Refuse a trigger that another group owns; outside a major incident anybody entitled may act."""
-    if major and owner and acting_group != owner:
-        raise Forbidden(
-            f"In this major incident {owner} owns the workflow triggers, not {acting_group or 'you'}.",
-            remedy=f"Ask {owner} to act, or to hand the ownership over.",
-        )
