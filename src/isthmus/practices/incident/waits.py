@@ -7,7 +7,7 @@ message was lost and the workflow goes on. Otherwise the wait is escalated, once
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from isthmus import blueprint
@@ -18,6 +18,7 @@ from isthmus.hub.sync.models import Link, LinkRun
 from isthmus.kernel.duration import microseconds
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Reason
+from isthmus.ledger import rows
 from isthmus.ledger.records import RecordModel
 from isthmus.ledger.work import Work, register_preparer
 from isthmus.practices.incident import desks, hooks, ledger
@@ -30,6 +31,7 @@ OPEN: Final = ("waiting", "asking", "escalated")
 PARTNERS: Final = ("partner_acknowledgement", "partner_update")
 ASK_WITHIN: Final = 60_000_000
 """How long an answer is awaited where the blueprint says nothing: one minute, in microseconds."""
+_HOLDERS: Final = ("customer", "supplier")
 _RULE = "incident.wait"
 
 Escalation = Callable[[Work, Wait, str], None]
@@ -126,7 +128,7 @@ def partner_moved(work: Work, incident: Incident, connection: str, text: str) ->
     """Take a partner's move on its ticket as what was waited for; the wait for its next one begins."""
     if not blueprint.current().section("waits"):
         return
-    for held in _of(work, incident.id):
+    for held in _of(work, [incident.id]):
         if held.partner == connection and held.workflow in PARTNERS:
             _finish(work, held, text, incident)
     if incident.state in states.OPEN and _spec("partner_update", connection) is not None:
@@ -138,12 +140,12 @@ def partner_moved(work: Work, incident: Incident, connection: str, text: str) ->
             )  # fmt: skip
 
 
-def _of(work: Work, incident_id: str) -> list[Wait]:
-    stored = Wait.objects.filter(record=incident_id, state__in=OPEN)
+def _of(work: Work, incident_ids: Collection[str]) -> list[Wait]:
+    stored = rows.instances(Wait, "record", list(incident_ids), state=OPEN)
     held = {each.id: each for each in stored if each.id not in work.pending}
     for pending in work.pending.values():
         record = pending.record
-        if isinstance(record, Wait) and record.record == incident_id and record.state in OPEN:
+        if isinstance(record, Wait) and record.record in incident_ids and record.state in OPEN:
             held[record.id] = record
     return [held[each] for each in sorted(held)]
 
@@ -234,15 +236,23 @@ def prepare(work: Work) -> None:
     """Begin and end the waits that follow from the records of this Work."""
     if not blueprint.current().section("waits"):
         return
+    ended: dict[str, Incident] = {}
     for record in work.created_or_changed():
         if isinstance(record, Link):
             _ticket(work, record)
         elif isinstance(record, Incident):
-            _held(work, record)
+            if "state" in _changed(work, record) and record.state not in states.OPEN:
+                ended[record.id] = record
+            else:
+                _held(work, record)
         elif isinstance(record, Comment) and record.connection and work.pending[record.id].created:
             _remark(work, record)
         elif record.kind == "approval":
             _approval(work, record)
+    for held in _of(work, ended) if ended else ():
+        if held.workflow not in {"review", "custody_offer"}:
+            incident = ended[held.record]
+            _finish(work, held, f"The incident is {incident.state}.", incident)
 
 
 def _changed(work: Work, record: RecordModel) -> Mapping[str, Any]:
@@ -270,22 +280,18 @@ def _ticket(work: Work, link: Link) -> None:
 
 def _held(work: Work, incident: Incident) -> None:
     changes = _changed(work, incident)
-    if "state" in changes and incident.state not in states.OPEN:
-        for held in _of(work, incident.id):
-            if held.workflow not in {"review", "custody_offer"}:
-                _finish(work, held, f"The incident is {incident.state}.", incident)
+    state, reason = (changes.get(name, [getattr(incident, name)])[0] for name in ("state", "hold_reason"))
+    before = reason if state == "on_hold" else ""
+    after = incident.hold_reason if incident.state == "on_hold" else ""
+    if before == after:
         return
-    if not {"state", "hold_reason"} & changes.keys():
-        return
-    for reason in ("customer", "supplier"):
-        workflow = f"pending_{reason}"
-        if incident.state == "on_hold" and incident.hold_reason == reason:
-            begin(
-                work, workflow, incident.id, organisation=incident.organisation, incident=incident, partner=reason,
-                owner=incident.assignment_group,
-            )  # fmt: skip
-        else:
-            end(work, workflow, incident.id, "It no longer waits for them.", incident)
+    if before in _HOLDERS:
+        end(work, f"pending_{before}", incident.id, "It no longer waits for them.", incident)
+    if after in _HOLDERS:
+        begin(
+            work, f"pending_{after}", incident.id, organisation=incident.organisation, incident=incident,
+            partner=after, owner=incident.assignment_group,
+        )  # fmt: skip
 
 
 def _remark(work: Work, said: Comment) -> None:
