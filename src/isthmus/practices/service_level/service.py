@@ -97,12 +97,16 @@ def record_of(clock: SlaClock) -> RecordModel | None:
 
 def folded(clock: SlaClock) -> Clock | None:
     """Return the clock as its record's history tells it now: with every run and move, not only the sums."""
-    known = definitions.current()
     record = record_of(clock)
-    if record is None or clock.target not in known.promises.get(clock.record_kind, {}):
-        return None
-    changes = history.changes_of([record], clock.record_kind, known)
-    return history.folded(record, changes[record.id], known)[clock.target]
+    return None if record is None else _all_folded(record).get(clock.target)
+
+
+def _all_folded(record: RecordModel) -> dict[str, Clock | None]:
+    """Return the clocks of a record by target; its history is read once."""
+    kind, known = kind_of(record).name, definitions.current()
+    if kind not in known.promises:
+        return {}
+    return history.folded(record, history.changes_of([record], kind, known)[record.id], known)
 
 
 def timeline(clock: SlaClock, now: Instant) -> Told:
@@ -113,11 +117,7 @@ def timeline(clock: SlaClock, now: Instant) -> Told:
 def told_of(record: RecordModel, now: Instant) -> list[Told]:
     """Return the answer for every clock of a record; its history is read once."""
     clocks = clocks_of(record.id)
-    kind = kind_of(record).name
-    known = definitions.current()
-    found: dict[str, Clock | None] = {}
-    if clocks and kind in known.promises:
-        found = history.folded(record, history.changes_of([record], kind, known)[record.id], known)
+    found = _all_folded(record) if clocks else {}
     return [_told(each, found.get(each.target), now) for each in clocks]
 
 
@@ -163,11 +163,16 @@ def minutes_per_custodian(clock: SlaClock, now: Instant) -> list[Share] | None:
 
 def compared(record_id: str) -> list[Comparison]:
     """Return each partner's clock of a record beside ours, with the difference and what causes it."""
+    seen = partner_clocks.of(record_id)
+    if not seen:
+        return []
     ours = {each.target: each for each in clocks_of(record_id)}
+    record = record_of(next(iter(ours.values()))) if ours else None
+    folds = _all_folded(record) if record is not None else {}
     found = []
-    for theirs in partner_clocks.of(record_id):
+    for theirs in seen:
         mine = ours.get(theirs.target)
-        clock = folded(mine) if mine is not None else None
+        clock = folds.get(theirs.target) if mine is not None else None
         difference = partner.compare(clock, partner_clocks.sights(theirs)) if clock is not None else None
         found.append(Comparison(partner=theirs, ours=mine, difference=difference))
     return found
