@@ -172,6 +172,45 @@ def test_the_card_of_the_page_is_the_card_of_the_api(here):
     assert ContactCard.objects.get().zone == "Europe/Berlin", "refused with a reason"
 
 
+def test_saving_the_page_keeps_what_it_does_not_show(here):
+    quiet = [
+        {"days": ["sat", "sun"], "start": "20:00", "end": "10:00"},
+        {"days": ["mon"], "start": "22:00", "end": "07:00"},
+    ]
+    client = here.client("agent")
+    methods = [{"channel": "mail", "address": "agent@example.test"}]
+    body = json.dumps({"methods": methods, "quiet_hours": quiet, "locale": "fr"})
+    assert client.put("/api/v1/on-call/contact", body, content_type="application/json").status_code == 200
+    assert '<option value="fr" selected>' in client.get("/on-call/contact").content.decode()
+    form = {"channel": "mail", "address": "new@example.test", "locale": "fr", "zone": ""}
+    client.post("/on-call/contact", {**form, "quiet_start": "21:00", "quiet_end": "10:00"})
+    card = client.get("/api/v1/on-call/contact").json()
+    assert (card["locale"], card["methods"][0]["address"]) == ("fr", "new@example.test")
+    assert card["quiet_hours"] == [{**quiet[0], "start": "21:00"}, quiet[1]]
+    client.post("/on-call/contact", {**form, "quiet_start": "", "quiet_end": ""})
+    assert client.get("/api/v1/on-call/contact").json()["quiet_hours"] == quiet[1:]
+
+
+@pytest.mark.parametrize("path", ["/on-call", "/api/v1/on-call/who"])
+def test_the_calendar_costs_the_same_number_of_queries_for_any_number_of_rotas(here, queries, path):
+    client = here.client("viewer")
+
+    def cost(rotas):
+        sections = {**SECTIONS, "on_call": {**SECTIONS["on_call"], "rotas": rotas}}
+        here.book.perform(lambda work: service.apply(work, Source(sections=sections)))
+        running.forget()
+        client.get(path)
+        counted = []
+        for _ in range(4):
+            with queries() as asked:
+                assert client.get(path).status_code == 200
+            counted.append(sum("set_config" not in each["sql"] for each in asked))
+        return min(counted)
+
+    one = {"layers": [{"name": "week", "participants": ["agent"]}]}
+    assert cost({"desk": one}) == cost({f"rota{number}": one for number in range(9)} | {"desk": one})
+
+
 def test_a_dry_run_sends_nothing_and_shows_no_address(here):
     card_of(here)
     body = json.dumps({"person": "agent", "dry_run": True})

@@ -85,11 +85,13 @@ def _who(request: HttpRequest, at: Instant, rota: str) -> dict[str, Any]:
     actor = callers.of(request)
     if rota:
         visible(request, rota)
-    items: list[dict[str, Any]] = []
-    for name, home in service.rotas(actor.organisations).items():
-        if rota in {"", name} and permissions.allowed(actor, READ, home):
-            items += [{**each, "organisation": home} for each in duties_out(name, [service.who(name, at)])]
-    return {"items": items, "next": ""}
+    homes = {
+        name: home
+        for name, home in service.rotas(actor.organisations).items()
+        if rota in {"", name} and permissions.allowed(actor, READ, home)
+    }
+    found = duties_out(service.who(homes, at).items())
+    return {"items": [{**each, "organisation": homes[each["rota"]]} for each in found], "next": ""}
 
 
 @router.get("/on-call/rotas/{rota}/duties", summary="Who is on duty over a stretch of time")
@@ -99,7 +101,8 @@ def list_duties(request: HttpRequest, rota: str, since: str = "", until: str = "
     visible(request, rota)
     start = from_rfc3339(since) if since else source.now()
     end = from_rfc3339(until) if until else Instant(start + 7 * DAY)
-    return {"items": duties_out(rota, service.duties(rota, start, end)), "next": ""}
+    found = service.duties([rota], start, end)[rota]
+    return {"items": duties_out((rota, each) for each in found), "next": ""}
 
 
 class OverrideFilter(Schema):

@@ -13,7 +13,7 @@ from isthmus.kernel.errors import Conflict, NotFound, Problem, Rejected
 from isthmus.kernel.instant import DAY, Instant
 from isthmus.kernel.record import Reason
 from isthmus.ledger import scope
-from isthmus.practices.on_call import directory
+from isthmus.practices.on_call import directory, rotas
 from isthmus.practices.on_call.blueprint import OnCallHours
 from isthmus.practices.on_call.models import ContactCard, RotaOverride
 
@@ -40,7 +40,7 @@ def override(
     """Put a person (id or user name) on duty for a stretch of time, for everybody or only in place of one."""
     if rota not in directory.section().rotas:
         raise NotFound(f"There is no rota {rota!r}.", remedy="Rotas stand in the blueprint under on_call.")
-    home = directory.home_of(rota)
+    home = rotas.home_of(rota)
     problems = []
     who, whom = _person(person, home), _person(replaces, home)
     if who is None:

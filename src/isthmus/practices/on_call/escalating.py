@@ -11,7 +11,7 @@ from isthmus.kernel.errors import Conflict, NotFound, Rejected
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Reason
 from isthmus.practices.incident import service as incidents
-from isthmus.practices.on_call import attempts, directory, notifying, subjects
+from isthmus.practices.on_call import attempts, directory, notifying, subjects, targets
 from isthmus.practices.on_call.blueprint import ladder_of
 from isthmus.practices.on_call.models import Acknowledgement, Escalation, Notification
 from isthmus.practices.on_call.rules import ladder as ladders
@@ -135,7 +135,7 @@ def _take(work: Work, escalation: Escalation, ladder: ladders.Ladder, round_: in
     told: list[Notification] = []
     why = [Reason(rule="on_call.step", text=f"Step {index + 1}: {ladders.describe(step.notify)}.")]
     for target in step.notify:
-        found, missing = directory.resolved(
+        found, missing = targets.resolved(
             target, organisation=escalation.organisation, assigned=assigned, owner=owner, at=work.now
         )
         if missing:

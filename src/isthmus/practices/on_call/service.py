@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Any
 from isthmus.kernel.errors import NotFound, Problem, Rejected
 from isthmus.kernel.instant import DAY, Instant
 from isthmus.ledger.ids import source
-from isthmus.practices.on_call import directory, duty, escalating, links, notifying, subjects, wording
-from isthmus.practices.on_call.directory import Recipient, home_of, section
+from isthmus.practices.on_call import (
+    directory,
+    duty,
+    escalating,
+    links,
+    notifying,
+    subjects,
+    targets,
+    wording,
+)
+from isthmus.practices.on_call import rotas as schedules
+from isthmus.practices.on_call.directory import Recipient, section
 from isthmus.practices.on_call.models import (
     Acknowledgement,
     ContactCard,
@@ -19,9 +29,8 @@ from isthmus.practices.on_call.models import (
 from isthmus.practices.on_call.rules.rota import Duty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-    from isthmus.kernel.actor import Actor
     from isthmus.ledger.work import Work
 
 __all__ = [
@@ -45,29 +54,21 @@ set_card = duty.set_card
 def rotas(organisations: Iterable[str]) -> dict[str, str]:
     """Return name → organisation of the rotas that belong to these organisations."""
     wanted = set(organisations)
-    found = {name: home_of(name) for name in section().rotas}
-    return {name: home for name, home in sorted(found.items()) if home in wanted}
+    return {name: home for name, home in sorted(schedules.homes().items()) if home in wanted}
 
 
-def rotas_of(actor: Actor) -> dict[str, str]:
-    """Return the rotas that an actor may see."""
-    return rotas(actor.organisations)
+def who(names: Collection[str], at: Instant) -> dict[str, Duty]:
+    """Return who of each rota is on duty at an instant, with the stretch around it as far as it is looked ahead."""
+    return {name: found[0] for name, found in schedules.duties(names, at, Instant(at + AHEAD)).items()}
 
 
-def who(rota: str, at: Instant) -> Duty:
-    """Return who is on duty at an instant, with the stretch around it as far as it is looked ahead."""
-    now = directory.on_duty(rota, at)
-    ahead = directory.duties(rota, at, Instant(at + AHEAD))
-    return ahead[0] if ahead else now
-
-
-def duties(rota: str, since: Instant, until: Instant) -> list[Duty]:
-    """Return who is on duty over a stretch of time, gaps included."""
+def duties(names: Collection[str], since: Instant, until: Instant) -> dict[str, list[Duty]]:
+    """Return who of each rota is on duty over a stretch of time, gaps included."""
     if until <= since:
         raise Rejected(
             "The stretch ends before it begins.", problems=(Problem(path="/until", message="too early"),)
         )
-    return directory.duties(rota, since, until)
+    return schedules.duties(names, since, until)
 
 
 def channels_for_people() -> list[str]:
@@ -124,7 +125,7 @@ def _meant(channel: str, person: str, organisation: str, at: Instant) -> Recipie
             "Say whom to tell.",
             problems=(Problem(path="/person", message="a user name is needed for this channel"),),
         )
-    found, why = directory.resolved(target, organisation=organisation, assigned="", owner="", at=at)
+    found, why = targets.resolved(target, organisation=organisation, assigned="", owner="", at=at)
     if not found:
         raise Rejected(f"Nobody would be told: {why}", remedy="Correct the channel or the contact card.")
     who = found[0]

@@ -20,11 +20,11 @@ def duty_out(rota: str, found: Duty, names: Mapping[str, str]) -> dict[str, Any]
     }  # fmt: skip
 
 
-def duties_out(rota: str, found: Iterable[Duty]) -> list[dict[str, Any]]:
-    """Return stretches of duty with names."""
+def duties_out(found: Iterable[tuple[str, Duty]]) -> list[dict[str, Any]]:
+    """Return stretches of duty of rotas with names."""
     rows = list(found)
-    names = people.labels(each.person for each in rows)
-    return [duty_out(rota, each, names) for each in rows]
+    names = people.labels(each.person for _, each in rows)
+    return [duty_out(rota, each, names) for rota, each in rows]
 
 
 def override_out(found: RotaOverride) -> dict[str, Any]:

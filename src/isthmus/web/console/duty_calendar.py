@@ -23,9 +23,8 @@ def sheet(
     days = [day for week in found.weeks for day in week]
     zone = _zone(time_zone)
     since, until = _midnight(days[0].date, zone), _midnight(days[-1].date + dt.timedelta(days=1), zone)
-    stretches = [
-        (name, each) for name in list(rotas)[:ROTAS_MAX] for each in service.duties(name, since, until)
-    ]
+    shown = service.duties(list(rotas)[:ROTAS_MAX], since, until)
+    stretches = [(name, each) for name, some in shown.items() for each in some]
     names = people.labels(each.person for _, each in stretches)
     for day in days:
         first, last = _midnight(day.date, zone), _midnight(day.date + dt.timedelta(days=1), zone)

@@ -36,7 +36,7 @@ def index(request: HttpRequest) -> HttpResponse:
     mine = request.GET.get("mine") == "1"
     rotas = service.rotas(actor.organisations)
     chosen = [each for each in rotas if request.GET.get("rota", "") in {"", each}]
-    duties = [(name, service.who(name, now)) for name in chosen]
+    duties = list(service.who(chosen, now).items())
     overrides = list(
         records.of("rota_override")
         .filter(state="active", ends_at__gt=now)
@@ -242,9 +242,16 @@ def contact(request: HttpRequest) -> HttpResponse:
 
 def _save(work: Work, request: HttpRequest, person: str) -> Any:
     pairs = zip(request.POST.getlist("channel"), request.POST.getlist("address"), strict=False)
-    start, end = request.POST.get("quiet_start", ""), request.POST.get("quiet_end", "")
     return service.set_card(
         work, person, methods=[{"channel": name, "address": to} for name, to in pairs if name and to.strip()],
-        quiet_hours=[{"start": start, "end": end}] if start and end else [], locale=request.POST.get("locale", ""),
-        zone=request.POST.get("zone", "").strip(),
+        quiet_hours=_quiet(service.card(person), request.POST.get("quiet_start", ""), request.POST.get("quiet_end", "")),
+        locale=request.POST.get("locale", ""), zone=request.POST.get("zone", "").strip(),
     )  # fmt: skip
+
+
+def _quiet(card: Any, start: str, end: str) -> list[dict[str, Any]]:
+    """The page shows the first stretch only: its days, and the stretches after it, stay as the API set them."""
+    held = list(card.quiet_hours) if card is not None and isinstance(card.quiet_hours, list) else []
+    if not (start and end):
+        return held[1:]
+    return [{**(held[0] if held else {}), "start": start, "end": end}, *held[1:]]
