@@ -19,9 +19,7 @@ from isthmus.practices.monitoring.rules.expecting import Expectation, judge
 @pytest.fixture
 def sources(monitor: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     names = ("am", "zabbix", "icinga")
-    usable = {
-        name: SimpleNamespace(organisation=monitor.book.organisation, organisations={}) for name in names
-    }
+    usable = {name: SimpleNamespace(organisation=monitor.book.organisation) for name in names}
     monkeypatch.setattr(expecting.connections, "in_force", lambda: usable)
 
     def expect(**expected: Any) -> None:
@@ -81,6 +79,27 @@ def test_a_source_that_falls_silent_becomes_an_incident_and_clears_when_it_is_he
     monitor.pass_time(minutes=3)
     assert monitor.incidents()[0].state == "resolved"
     assert not expecting.health(monitor.book.clock.now())["am"].silent
+
+
+@pytest.mark.parametrize("left", [{}, {"zabbix": {"every": "PT2H"}}])
+def test_what_is_not_expected_any_more_is_no_alert_any_more(
+    monitor: Any, sources: Any, left: dict[str, Any]
+) -> None:
+    sources(am={"every": "PT5M"})
+    monitor.pass_time(minutes=6)
+    assert len(monitor.alerts(state="firing")) == 1
+    monitor.configure(monitoring={"expected": left, "times": {"stable": "PT1M"}})
+    monitor.pass_time(minutes=2)
+    assert monitor.alerts(state="firing") == []
+    assert monitor.incidents()[0].state == "resolved"
+
+
+def test_a_silence_of_days_is_one_alert_that_fires(monitor: Any, sources: Any) -> None:
+    sources(am={"every": "PT5M"})
+    monitor.configure(monitoring={"expected": {"am": {"every": "PT5M"}}, "times": {"stale": "PT1H"}})
+    monitor.pass_time(minutes=150)
+    (alert,) = monitor.alerts()
+    assert (alert.state, alert.occurrences) == ("firing", 1)
 
 
 def test_only_its_heartbeat_counts_where_one_is_declared(monitor: Any, sources: Any) -> None:

@@ -78,13 +78,11 @@ def visible(now: Instant) -> list[Health]:
 
 
 def look(work: Work, row: Due, now: Instant) -> None:
-    """See who is silent, raise and clear alerts about it, and come again."""
+    """See who is silent, raise and clear alerts about it (about what is not expected any more, too), and come again."""
     from isthmus.practices.monitoring import service
 
     section = plans.current().section
     expected = _expected(_awake(row, now), now)
-    if not expected:
-        return
     found = expecting.judge(expected, now, together=section.silent_together)
     homes = {name: each.organisation for name, each in connections.in_force().items()}
     seens = [
@@ -93,9 +91,15 @@ def look(work: Work, row: Due, now: Instant) -> None:
         for each in found.own if not each.alerting
     ]  # fmt: skip
     seens += [_event(homes[each.connection], ONE, each.connection, "", now, why="") for each in found.back]
+    names = {each.connection for each in expected}
+    seens += [
+        _event(home, ONE, name, "", now, why="") for name, home in _alerting().items() if name not in names
+    ]
     seens += _shared(found, now)
     if seens:
         service.take(work, seens, now)
+    if not expected:
+        return
     since: dict[str, Json] = {each.connection: int(each.since) for each in expected}
     at = Instant(now + LOOK_SECONDS * SECOND)
     payload: dict[str, Json] = {"since": since, "looked_at": int(now)}
@@ -136,14 +140,7 @@ def _expected(since: dict[str, int], now: Instant) -> list[Expectation]:
     names = [name for name in section.expected if name in usable]
     if not names:
         return []
-    # By organisation, so that the store goes through the alerts that fire and not through those of all times.
-    homes = {usable[name].organisation for name in names}.union(
-        *(usable[name].organisations.values() for name in names)
-    )
-    firing = Alert.objects.filter(organisation__in=homes, state="firing", open=True)
-    heard = _heard(names, firing)
-    rows = firing.filter(connection=OWN, external_key__startswith=f"{ONE}:")
-    alerting = {key.partition(":")[2] for key in rows.values_list("external_key", flat=True)}
+    heard, alerting = _heard(names), _alerting()
     return [
         Expectation(
             connection=name,
@@ -156,12 +153,24 @@ def _expected(since: dict[str, int], now: Instant) -> list[Expectation]:
     ]
 
 
-def _heard(names: list[str], firing: QuerySet[Alert]) -> dict[str, Instant]:
+def _firing() -> QuerySet[Alert]:
+    """Return the alerts that fire: by organisation, so that the store does not go through those of all times."""
+    everywhere = organisations.descendants([organisations.root()])
+    return Alert.objects.filter(organisation__in=everywhere, state="firing", open=True)
+
+
+def _alerting() -> dict[str, str]:
+    """Return the sources whose silence is an alert of its own, with the organisation of the alert."""
+    rows = _firing().filter(connection=OWN, external_key__startswith=f"{ONE}:")
+    return {key.partition(":")[2]: home for key, home in rows.values_list("external_key", "organisation")}
+
+
+def _heard(names: list[str]) -> dict[str, Instant]:
     """Return when each source was last heard: its heartbeat, or else any message and any poll that it answered."""
     beating = [name for name in names if name in plans.current().heartbeats]
     found: dict[str, int] = {}
     rows: list[tuple[str, int | None]] = []
-    alerts = firing.filter(connection__in=beating, decision=HEARTBEAT)
+    alerts = _firing().filter(connection__in=beating, decision=HEARTBEAT)
     rows += alerts.values_list("connection").annotate(at=Max("last_seen_at"))
     others = [name for name in names if name not in beating]
     offsets = IntakeOffset.objects.filter(connection__in=others)

@@ -10,7 +10,16 @@ from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import service as incidents
 from isthmus.practices.incident.loading import many
-from isthmus.practices.monitoring import accuracy, group_wait, index, service, silences, watch, windows
+from isthmus.practices.monitoring import (
+    accuracy,
+    expecting,
+    group_wait,
+    index,
+    service,
+    silences,
+    watch,
+    windows,
+)
 from isthmus.practices.monitoring.batch import SUPPRESSED, TIMER
 from isthmus.practices.monitoring.models import Alert, Silence
 from isthmus.practices.monitoring.plan import current as current_plan
@@ -115,7 +124,7 @@ def expire_silence(work: Work, row: Due, _now: Instant) -> None:
 def sweep_stale(work: Work, row: Due, now: Instant) -> None:
     """Take firing alerts for stale whose source has been silent for too long, and come again.
 
-    Senders lose "resolved" messages; nobody but the receiver can notice.
+    Senders lose "resolved" messages; nobody but the receiver can notice. The hub's own alerts end when it says so.
     """
     times = current_plan().times
     if times.stale > 0:
@@ -124,7 +133,7 @@ def sweep_stale(work: Work, row: Due, now: Instant) -> None:
             state="firing",
             open=True,
             last_seen_at__lte=now - times.stale,
-        )
+        ).exclude(connection=expecting.OWN)
         found = index.load(
             work,
             row.organisation,
