@@ -19,8 +19,9 @@ from isthmus.ledger.work import Work
 NAME_CHARACTERS_MAX: Final = 200
 NAMES_MAX: Final = 50
 """Connections at which one person may have a name."""
-PEOPLE_MAX: Final = 20_000
-"""People of one organisation that are looked through for a name; names are sealed, so no index finds them."""
+NAMED_MAX: Final = 20_000
+"""People of one organisation with a name at any partner, who are looked through: the blind index of sealed values
+follows the seal, too late for a name that must be one person's in the instant it is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +47,7 @@ def give(work: Work, person: Person, *, connection: str, name: str) -> Person:
         return person
     if connection not in held and len(held) >= NAMES_MAX:
         raise Rejected(f"A person has at most {NAMES_MAX} names.", remedy="Take one away first.")
-    if any(
-        each.id != person.id and of(each).get(connection) == name for each in _people(person.organisation)
-    ):
+    if set(_called(connection, name, person.organisation)) - {person.id}:
         # Two people of one name would be nobody: neither could decide there any more.
         raise Conflict(
             f"Somebody else is called {name!r} at {connection}.",
@@ -75,7 +74,7 @@ def find(connection: str, name: str, organisation: str) -> Known:
     """Return the active person who is called `name` at this connection: none if nobody or several are."""
     if not name:
         return Known()
-    found = [each.id for each in _people(organisation) if of(each).get(connection) == name]
+    found = _called(connection, name, organisation)
     return _told(found[0], connection, name) if len(found) == 1 else Known()
 
 
@@ -96,8 +95,10 @@ def _name(names: Any, connection: str) -> str:
     return str(names.get(connection) or "") if isinstance(names, dict) else ""
 
 
-def _people(organisation: str) -> list[Person]:
-    return list(Person.objects.filter(organisation=organisation, state="active").order_by("id")[:PEOPLE_MAX])
+def _called(connection: str, name: str, organisation: str) -> list[str]:
+    rows = Person.objects.filter(organisation=organisation, state="active", partner_names__isnull=False)
+    named = rows.order_by("id").values_list("id", "partner_names")[:NAMED_MAX]
+    return [person for person, names in named if _name(names, connection) == name]
 
 
 def _not_oneself(work: Work, person: Person) -> None:
