@@ -63,7 +63,7 @@ ACTS = """
 """What changes something, in this order: exit code 0, and the record that came of it."""
 
 UNKNOWN = """
-    accuracy judge {no} right | alerts ack {no} | alerts confirm {no} | alerts note {no} --comment c
+    accuracy judge {no} right | alerts ack {no} | alerts note {no} --comment c
     alerts resolve {no} | alerts show {no} | alerts silence {no} --comment c | alerts unack {no} | custody accept {no}
     custody forward {no} --to x --reason r | custody hand-back {no} --reason r | custody reject {no} --reason r
     custody show {no} | custody withdraw {no} --reason r | deliveries complete {no} --value impact=2

@@ -100,12 +100,8 @@ def _post(person: str, action: str, body: Any, said: str, *, as_json: bool) -> N
 
 def _id(hub: Hub, person: str, *, as_json: bool) -> str:
     """Return the id of a person named by user name or id; a name that several organisations use is refused."""
-    found = [
-        each for each in hub.pages("/people", limit=PEOPLE_MAX) if person in {each["id"], each["username"]}
-    ]
-    if len(found) != 1:
-        text = (
-            f"There is nobody called {person!r}." if not found else f"Several people are called {person!r}."
-        )
-        fail(text, remedy="`isthmus people list` shows their ids.", as_json=as_json)
-    return str(found[0]["id"])
+    found = hub.call("GET", "/people", query={"username": person})["items"]
+    if len(found) > 1:
+        remedy = "`isthmus people list` shows their ids."
+        fail(f"Several people are called {person!r}.", remedy=remedy, as_json=as_json)
+    return str(found[0]["id"]) if found else person

@@ -46,12 +46,13 @@ class FormerName(Schema):
 
 @router.get("/people", summary="People")
 def index(
-    request: HttpRequest, response: HttpResponse, cursor: str = "", limit: int = paging.LIMIT_DEFAULT
-) -> dict[str, Any]:
+    request: HttpRequest, response: HttpResponse, username: str = "", cursor: str = "", limit: int = paging.LIMIT_DEFAULT
+) -> dict[str, Any]:  # fmt: skip
     callers.require(request, "people:read")
-    return paging.listed(
-        request, response, records.of("person").all(), out=shapes.record, cursor=cursor, limit=limit
-    )
+    rows = records.of("person").all()
+    if username:
+        rows = rows.filter(username=username)
+    return paging.listed(request, response, rows, out=shapes.record, cursor=cursor, limit=limit)
 
 
 @router.post("/people", summary="Add a person who can sign in", response={201: dict[str, Any]})
