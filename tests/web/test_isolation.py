@@ -104,6 +104,16 @@ def value_of(each: Field, side: Side, kind: str, now: int) -> Any:
         return now + (DAY if each.name.endswith(("_end", "until", "ends_at", "expires_at")) else -HOUR)
     if each.type is FieldType.SET:
         return [side.ids["ci"]] if each.name == "cis" else [f"{side.word} {each.name}"]
+    if each.name == "receipts":
+        return [
+            {
+                "attempt": 1,
+                "channel": side.connection,
+                "state": "failed",
+                "cause": f"{side.word} cause",
+                "at": now,
+            }
+        ]
     if each.type is FieldType.JSON:
         return (
             None

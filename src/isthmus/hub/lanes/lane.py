@@ -18,7 +18,7 @@ from isthmus.hub import connections, due, health, leases
 from isthmus.hub.connections import Connection
 from isthmus.hub.lanes import files, terms, turns
 from isthmus.hub.lanes.calls import Result, Turn, execute
-from isthmus.hub.lanes.limits import Breaker, Bucket, restored
+from isthmus.hub.lanes.limits import Breaker, restored
 from isthmus.hub.lanes.metering import Metered
 from isthmus.hub.sync.dialect import Paths
 from isthmus.kernel.actor import Origin, system
@@ -59,7 +59,12 @@ class Lane:
     """
 
     def __init__(
-        self, connection: Connection, store: Store[Any], *, holder: str = "", spent: Bucket | None = None
+        self,
+        connection: Connection,
+        store: Store[Any],
+        *,
+        holder: str = "",
+        continued: terms.Terms | None = None,
     ) -> None:
         self.name = connection.name
         self.organisation = connection.organisation
@@ -68,13 +73,10 @@ class Lane:
         self._store = store
         self._seconds_max = 2 * connection.limits.request_seconds_max
         asked = connection.entry.limits.requests_per_minute
-        self.terms = terms.opened(self.name, asked or connection.manifest.limits.requests_per_minute)
-        self._spent = spent is not None
-        if spent is not None:
-            # The very same calls, not a copy: a poll that is under way still counts into them.
-            self.terms.bucket = Bucket(per_minute=self.terms.bucket.per_minute, calls=spent.calls)
+        self.terms = terms.opened(
+            self.name, asked or connection.manifest.limits.requests_per_minute, continued
+        )
         self._client: TicketSystem | None = None
-        self._loaded = False
         self._holder = holder
         self._lease: leases.Held | None = None
         self._lease_sure_until = 0
@@ -111,9 +113,9 @@ class Lane:
         one Work: a commit is the dearest part of a round."""
         self.wake.clear()
         mine = not self._holder or await self._store(self._leased)
-        if mine and not self._loaded:
+        if mine and not self.terms.restored:
             await self._store(self._restore)
-            self._loaded = True
+            self.terms.restored = True
         if not self._tasks:
             self._start(await self._store(lambda: self._turnover([], self._free(mine=mine))))
         if not self._tasks:
@@ -207,8 +209,8 @@ class Lane:
         before = self._lease
         self._lease = leases.take(f"lane:{self.name}", now=now, holder=self._holder)
         self._lease_sure_until = int(now) + HELD_FOR // 3 if self._lease is not None else 0
-        if before is not None and self._lease != before:
-            self._loaded = False
+        if self._lease is None or before not in (None, self._lease):
+            self.terms.restored = False
         if self._lease is not None and self._lease != before and not self._tasks:
             # Whoever drove the lane before is gone, or fenced off: what it had under way is an unknown outcome,
             # which is looked up after the wait-out, and need not wait for the end of its claim as well.
@@ -217,12 +219,8 @@ class Lane:
 
     def _restore(self) -> None:
         held = health.state_of(self.organisation, self.name)
-        if not self._spent:
-            kept = [int(each) for each in held.tokens or ()]
-            self.terms.bucket = restored(
-                self.terms.bucket.per_minute, kept, source.now(), unaccounted=CALLS_MAX
-            )
-        self._spent = False
+        kept = [int(each) for each in held.tokens or ()]
+        self.terms.bucket = restored(self.terms.bucket.per_minute, kept, source.now(), unaccounted=CALLS_MAX)
         if held.breaker == "open":
             self.terms.breaker = Breaker(
                 state="open", failures=held.failures, until=held.breaker_until, opened=1

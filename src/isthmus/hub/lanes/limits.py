@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -43,7 +44,11 @@ class Bucket:
     def reserve(self, now: Instant) -> Instant:
         """Return when one more call may go out, and count it as made then."""
         at = self.next_at(now)
-        self.calls.append(int(at))
+        if self.calls and at < self.calls[-1]:
+            # Turns were given out for later under a smaller allowance.
+            bisect.insort(self.calls, int(at))
+        else:
+            self.calls.append(int(at))
         return at
 
     def _forget(self, now: Instant) -> None:

@@ -17,15 +17,22 @@ from isthmus.ledger.ids import source
 
 @dataclass
 class Terms:
-    """`hold_until`: nobody calls before it. `share`: what polls may use of the allowance; the rest is the lane's."""
+    """`hold_until`: nobody calls before it. `share`: what polls may use of the allowance; the rest is the lane's.
+    `restored`: what was spent before this process began, or in another one, is counted in."""
 
     bucket: Bucket
     breaker: Breaker = field(default_factory=Breaker)
     hold_until: int = 0
+    restored: bool = False
     share: Bucket = field(init=False)
 
     def __post_init__(self) -> None:
         self.share = Bucket(per_minute=max(1, self.bucket.per_minute // 2))
+
+    def renew(self, per_minute: int) -> None:
+        """Change what is allowed. A partner does not forget calls, nor a `Retry-After`, because our blueprint changed."""
+        self.bucket.per_minute = per_minute
+        self.share.per_minute = max(1, per_minute // 2)
 
     def hold(self, seconds: float | None) -> None:
         """Stay away for the time that the partner asked for."""
@@ -49,12 +56,18 @@ class Terms:
 
 
 _held: WeakValueDictionary[str, Terms] = WeakValueDictionary()
-"""The terms that lanes hold; they live as long as their lane."""
+"""The terms that lanes hold; they live as long as somebody holds them."""
 
 
-def opened(connection: str, per_minute: int) -> Terms:
-    """Return fresh terms for the lane that now drives a connection; its polls find them from here on."""
-    found = _held[connection] = Terms(bucket=Bucket(per_minute=per_minute))
+def opened(connection: str, per_minute: int, continued: Terms | None = None) -> Terms:
+    """Return the terms for the lane that now drives a connection; its polls find them from here on.
+
+    A lane that takes over from another of this process goes on with its very terms: a poll that is under way, or
+    begins between the two, counts into them too.
+    """
+    found = continued or Terms(bucket=Bucket(per_minute=per_minute))
+    found.renew(per_minute)
+    _held[connection] = found
     return found
 
 
