@@ -1,10 +1,13 @@
 """One record in ServiceNow and Jira at once, over the real connectors, their simulators and the real book."""
 
 import asyncio
+import time
 
 import pytest
 
+from isthmus.blueprint import running
 from isthmus.connectors.kit.faults import Fault
+from isthmus.hub import connections
 from isthmus.hub.lanes import service as lanes
 from isthmus.hub.lanes.models import Delivery
 from isthmus.hub.sync import service
@@ -344,7 +347,10 @@ def test_a_crash_between_send_and_commit_leaves_one_object(desk):
     tell(story())
 
 
-def test_a_new_crosswalk_is_planned_and_written_to_affected_objects_only(desk):
+@pytest.mark.parametrize("noticed", [True, False], ids=["noticed", "applied-in-another-process"])
+def test_a_new_crosswalk_is_planned_and_written_to_affected_objects_only(desk, noticed):
+    """A process looks for a new blueprint once a second; what an apply made due may be claimed before."""
+
     async def story():
         async with desk() as hub:
             first = await hub.opened(priority="3")
@@ -356,7 +362,11 @@ def test_a_new_crosswalk_is_planned_and_written_to_affected_objects_only(desk):
                 "external": "priority",
                 "outward": {"1": "Highest", "2": "High", "3": "Low", "4": "Lowest"},
             }
+            before = vars(running._cache).copy()
             await hub.apply(mappings={"jira": {"incident": {"fields": {"priority": crosswalk}}}})
+            if not noticed:
+                vars(running._cache).update(before, _checked=time.monotonic())
+                connections.forget()
             await hub.settle()
             assert [(await hub.shown("jira", key)).values["priority"] for key in keys] == ["Low", "Highest"]
             assert (await hub.incident(first)).priority == "3"

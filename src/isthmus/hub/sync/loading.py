@@ -123,8 +123,8 @@ def assemble(
     comments: Mapping[str, HubComment], conflicts: frozenset[str], *, paths: Paths = straight,
 ) -> Loaded:  # fmt: skip
     """Return one link's surroundings out of loaded rows."""
+    mapping = _mapping_for(link)
     flow = flow_of(link.record_kind)
-    mapping = mapping_of(link.connection, link.record_kind)
     context = context_for(link.connection, record, mapping, flow, work.now, paths=paths)
     view = RecordView(
         fields=view_fields(record, context.shapes, trails),
@@ -251,6 +251,16 @@ def flows() -> dict[str, Flow]:
 
 def _terms(flow: Flow, connection: str) -> boundary.Terms:
     return flow.connections.get(connection) or boundary.Terms(direction="none")
+
+
+def _mapping_for(link: Link) -> RecordMapping:
+    """Return the mapping in force for a link. One that stands under another mapping may have been put there by an
+    apply that this process has not noticed yet: what it owes would look as if it were in step."""
+    found = mapping_of(link.connection, link.record_kind)
+    if link.mapping_version in ("", found.version):
+        return found
+    blueprint.current(fresh=True)
+    return mapping_of(link.connection, link.record_kind)
 
 
 def mapping_of(connection: str, kind: str) -> RecordMapping:
