@@ -31,6 +31,12 @@ while time.monotonic() < end:
 """
 
 
+def written() -> int:
+    """Return how often the other process has written."""
+    found = Progress.objects.filter(name="hog").first()
+    return found.position if found else 0
+
+
 @pytest.mark.skipif(
     os.environ.get("ISTHMUS_TEST_STORE") == "postgres", reason="PostgreSQL orders writers by itself"
 )
@@ -41,19 +47,19 @@ def test_a_page_gets_its_turn_beside_a_process_that_never_stops_writing(book):
     )
     try:
         assert hog.stdout.readline() == "ready\n"
-        waits = []
+        passed = []
         for _ in range(25):
-            started = time.monotonic()
+            before = written()
             book.perform(lambda work: work.bump(Progress, {"name": "page"}, {"position": 1}))
-            waits.append(time.monotonic() - started)
+            passed.append(written() - before)
             time.sleep(0.01)
         assert hog.poll() is None, "the other process must still have been writing"
-        assert sorted(waits)[-2] < 0.5, waits
+        assert sorted(passed)[-2] <= 3, f"the other wrote so often while the page waited: {passed}"
     finally:
         hog.kill()
         hog.wait()
     assert Progress.objects.get(name="page").position == 25
-    assert Progress.objects.get(name="hog").position > 5
+    assert written() > 5
 
 
 @pytest.mark.skipif(

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import threading
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,17 +65,15 @@ def test_waiting_goes_on_until_somebody_decides():
         simulator.decisions["CHG-7"] = "wait"
         simulator.faults.plan(Fault.STATUS, status=503, retry_after_seconds=0, times=2)
         threading.Timer(0.5, lambda: simulator.decisions.update({"CHG-7": "allow"})).start()
-        started = time.monotonic()
         assert wait_sync(url, simulator.token, question, seconds=20).exit_code == 0
-        assert time.monotonic() - started < 10
+        assert simulator.decisions["CHG-7"] == "allow", "the answer came before the decision"
 
 
 def test_waiting_ends_at_once_where_no_retry_helps():
     with gate() as (simulator, url):
         simulator.revoked = True
-        started = time.monotonic()
         assert wait_sync(url, simulator.token, ALLOW, seconds=20).exit_code == 3
-        assert time.monotonic() - started < 5
+        assert len(simulator.calls) == 1
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs the program curl")
