@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from isthmus.cli import operate
+from isthmus.cli import deliveries
 from isthmus.cli.client import Answer, Hub
 from isthmus.hub.lanes.models import Delivery
 from isthmus.identity import local
@@ -136,7 +136,7 @@ def test_the_command_line_gives_up_one_or_all_and_says_first_what(
     def discard(
         *ids: str, reason: str = "x", all_dead: bool = False, connection: str = "", dry_run: bool = False
     ) -> None:
-        operate.deliveries_discard(
+        deliveries.deliveries_discard(
             list(ids), reason=reason, all_dead=all_dead, connection=connection, dry_run=dry_run, as_json=False
         )
 

@@ -9,7 +9,7 @@ import pytest
 
 from isthmus.blueprint import running, service
 from isthmus.blueprint.source import Source
-from isthmus.cli import operate
+from isthmus.cli import systems
 from isthmus.cli.client import Answer, Hub
 from isthmus.hub import connections, health
 from isthmus.hub.models import ConnectionState
@@ -105,5 +105,5 @@ class _Desk:
 
 def test_the_command_line_confirms(desk: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(Hub, "_choose", staticmethod(lambda: _Desk(desk.client())))
-    operate.systems_confirm_gone("desk", reason="Moved.", as_json=False)
+    systems.systems_confirm_gone("desk", reason="Moved.", as_json=False)
     assert state().vanished_held_at is None

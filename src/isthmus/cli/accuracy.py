@@ -7,9 +7,8 @@ from typing import Any
 import typer
 
 from isthmus.cli.client import Hub
-from isthmus.cli.output import Exit, console, emit_json, table
+from isthmus.cli.output import JSON, Exit, console, emit_json, table
 
-JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 IDS = typer.Argument(help="Ids of the alerts, at most 200.")
 drafts = typer.Typer(help="Alerts that wait to be confirmed as incidents.", no_args_is_help=True)
 accuracy = typer.Typer(help="Verdicts on the hub's decisions, and what they permit.", no_args_is_help=True)

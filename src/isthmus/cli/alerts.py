@@ -8,11 +8,10 @@ from typing import Any
 import typer
 
 from isthmus.cli.client import Hub
-from isthmus.cli.output import Exit, console, emit_json, fail, table
+from isthmus.cli.output import JSON, Exit, console, emit_json, fail, table
 from isthmus.kernel.errors import Rejected
 from isthmus.practices.monitoring.rules.matching import parse
 
-JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 IDS = typer.Argument(help="Ids of the alerts, at most 200.")
 alerts = typer.Typer(help="What is firing, and what became of it.", no_args_is_help=True)
 silences = typer.Typer(help="What is kept quiet, by whom, until when.", no_args_is_help=True)

@@ -11,9 +11,8 @@ from urllib.parse import quote
 import typer
 
 from isthmus.cli.client import Hub
-from isthmus.cli.output import Exit, console, emit_json, fail, table
+from isthmus.cli.output import JSON, Exit, console, emit_json, fail, table
 
-JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 SHOWN_MAX = 40
 audit = typer.Typer(help="The journal: verify it, export it.", no_args_is_help=True)
 

@@ -8,11 +8,10 @@ from typing import Any
 import typer
 
 from isthmus.cli.client import Hub, prepare_django
-from isthmus.cli.output import Exit, console, emit_json, fail, problems, table
+from isthmus.cli.output import JSON, Exit, console, emit_json, fail, problems, table
 from isthmus.kernel.errors import Problem
 
 FOLDER = typer.Argument(Path("blueprint"), help="Directory of the blueprint's YAML files.")
-JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 
 
 def _read(folder: Path, *, as_json: bool) -> dict[str, Any]:

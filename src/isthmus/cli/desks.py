@@ -5,9 +5,8 @@ from __future__ import annotations
 import typer
 
 from isthmus.cli.client import Hub
-from isthmus.cli.output import console, emit_json, table
+from isthmus.cli.output import JSON, console, emit_json, table
 
-JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 custody = typer.Typer(
     help="Forwarding between desks: who is accountable, offers and answers.", no_args_is_help=True
 )

@@ -9,12 +9,11 @@ import os
 
 import typer
 
-from isthmus.cli.output import Exit, console, emit_json, fail
+from isthmus.cli.output import JSON, Exit, console, emit_json, fail
 from isthmus.connectors.kit.ports import GateQuestion
 from isthmus.connectors.pipeline.client import check_sync, wait_sync
 
 app = typer.Typer(help="Ask whether a deployment may go ahead. Exit 0 only on allow.", no_args_is_help=True)
-JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 WAIT_SECONDS_MAX = 86_400
 
 

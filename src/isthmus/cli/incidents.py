@@ -7,9 +7,8 @@ from typing import Any
 import typer
 
 from isthmus.cli.client import Hub
-from isthmus.cli.output import Exit, console, emit_json, fail, table
+from isthmus.cli.output import JSON, Exit, console, emit_json, fail, table
 
-JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 incidents = typer.Typer(help="Incidents: escalate, run major ones, merge and split.", no_args_is_help=True)
 _INCIDENT = typer.Argument(help="The incident's number or id.")
 _REASON = typer.Option("", "--reason", help="Why, in a sentence.")

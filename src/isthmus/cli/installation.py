@@ -9,9 +9,7 @@ from typing import Any
 import typer
 
 from isthmus.cli.client import prepare_django
-from isthmus.cli.output import Exit, console, emit_json, fail, table
-
-JSON = typer.Option(False, "--json", help="Print JSON for machines.")
+from isthmus.cli.output import JSON, Exit, console, emit_json, fail, table
 
 
 def init(

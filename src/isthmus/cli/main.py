@@ -13,15 +13,17 @@ from isthmus.cli import (
     audit,
     backtest,
     configuration,
+    deliveries,
     desks,
     documentation,
     gate,
     incidents,
     installation,
+    links,
     on_call,
-    operate,
     people,
     sla,
+    systems,
     token,
 )
 from isthmus.cli.demo import command as demo_command
@@ -47,7 +49,9 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 installation.add_to(app)
 configuration.add_to(app)
-operate.add_to(app)
+systems.add_to(app)
+deliveries.add_to(app)
+links.add_to(app)
 alerts.add_to(app)
 on_call.add_to(app)
 incidents.add_to(app)

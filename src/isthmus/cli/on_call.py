@@ -7,9 +7,8 @@ from typing import Any
 import typer
 
 from isthmus.cli.client import Hub
-from isthmus.cli.output import Exit, console, emit_json, fail, table
+from isthmus.cli.output import JSON, Exit, console, emit_json, fail, table
 
-JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 oncall = typer.Typer(help="Who is on call, overrides, and what is being escalated.", no_args_is_help=True)
 notify = typer.Typer(help="Messages to people: what was sent, and trying a channel.", no_args_is_help=True)
 

@@ -17,6 +17,8 @@ from isthmus.kernel.errors import Problem
 
 console = Console()
 errors = Console(stderr=True)
+JSON = typer.Option(False, "--json", help="Print JSON for machines.")
+"""The option that every command has."""
 
 
 class Exit(IntEnum):

@@ -7,9 +7,8 @@ from typing import Any
 import typer
 
 from isthmus.cli.client import Hub
-from isthmus.cli.output import console, emit_json, fail, table
+from isthmus.cli.output import JSON, console, emit_json, fail, table
 
-JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 PEOPLE_MAX = 20_000
 app = typer.Typer(help="People, their roles, and their names at other systems.", no_args_is_help=True)
 

@@ -8,10 +8,9 @@ from typing import Any
 import typer
 
 from isthmus.cli.client import Hub
-from isthmus.cli.output import console, emit_json, table
+from isthmus.cli.output import JSON, console, emit_json, table
 
 app = typer.Typer(help="Service level clocks, their ledgers and reports.", no_args_is_help=True)
-JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 CLOCK = typer.Argument(help="The clock's id, as `isthmus sla board` shows it.")
 _COLUMNS = [
     ("id", "Clock"),

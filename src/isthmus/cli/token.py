@@ -5,9 +5,8 @@ from __future__ import annotations
 import typer
 
 from isthmus.cli.client import Hub
-from isthmus.cli.output import console, emit_json, table
+from isthmus.cli.output import JSON, console, emit_json, table
 
-JSON = typer.Option(False, "--json", help="Print JSON for machines.")
 app = typer.Typer(
     help="Tokens of service accounts: scoped, expiring, stored as hashes only.", no_args_is_help=True
 )

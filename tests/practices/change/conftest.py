@@ -11,6 +11,7 @@ import pytest
 from isthmus import blueprint
 from isthmus.blueprint import running
 from isthmus.blueprint.models import Generation
+from isthmus.hub import sweeper
 from isthmus.kernel.actor import Actor, ActorKind
 from isthmus.kernel.chain import encode
 from isthmus.kernel.instant import HOUR, Instant
@@ -143,3 +144,7 @@ def world(book: Any) -> Iterator[World]:
     running.forget()
     yield World(book)
     running.forget()
+
+
+def sweep(world):
+    sweeper.sweep(world.now)
