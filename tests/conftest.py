@@ -166,10 +166,12 @@ def _forget_caches() -> None:
     """Drop what this process remembers of another test's book."""
     from isthmus.blueprint import running
     from isthmus.hub import connections as hub_connections
+    from isthmus.hub.lanes import terms
     from isthmus.identity import people, tokens
 
     running.forget()
     hub_connections.forget()
+    terms.forget()
     people.forget()
     tokens.forget()
 

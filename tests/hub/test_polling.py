@@ -7,10 +7,13 @@ import asyncio
 import pytest
 
 from isthmus.hub import connections, health, polling
+from isthmus.hub.lanes import terms
+from isthmus.hub.lanes.limits import CALLS_MAX
 from isthmus.hub.models import Due, PollState
 from isthmus.kernel.actor import Origin, system
 from isthmus.kernel.errors import NeedsOperator
 from isthmus.ledger.door import perform
+from isthmus.ledger.ids import source
 
 
 @pytest.fixture
@@ -160,3 +163,50 @@ def test_a_long_poll_keeps_its_claim_from_others(hub, poller, monkeypatch):
     assert poll(hub) == 1
     assert others == [0, 0, 0], "20 s after each renewal the claim of 30 s still stands"
     assert state().watermark == "w1"
+
+
+LIMITED = """
+connections:
+  web:
+    connector: tiny
+    config: {{secret: {{secret: "env:TINY_TOKEN"}}}}
+    limits: {{requests_per_minute: {}}}
+"""
+
+
+def spend(calls: int) -> None:
+    """Let a poll of its own make calls."""
+    connection = connections.get("web")
+
+    async def act() -> None:
+        shared = await polling.terms_of(connection)
+        for _ in range(calls):
+            await shared.turn()
+
+    asyncio.run(act())
+
+
+def room() -> int:
+    return terms.of(connections.get("web")).bucket.room(source.now())
+
+
+def test_what_a_poll_spends_counts_whether_a_lane_runs_or_not_and_over_a_change_of_the_limit(hub, poller):
+    hub.apply(LIMITED.format(40))
+    stale = connections.get("web")
+    spend(3)
+    assert room() == 37
+    hub.apply(LIMITED.format(10))
+    assert room() == 7
+    assert terms.of(stale).bucket.per_minute == 10, "who still holds the blueprint of before changes nothing"
+
+
+def test_a_restart_counts_what_polls_had_spent_and_what_may_have_been_under_way(hub, poller):
+    hub.apply(LIMITED.format(60))
+    spend(3)
+    poll(hub)
+    terms.forget()
+    spend(1)
+    assert room() == 60 - 3 - CALLS_MAX - 1
+    wait(hub, 20)
+    assert poll(hub) == 1
+    assert len(health.state_of(hub.book.organisation, "web").tokens) == 3 + CALLS_MAX + 1

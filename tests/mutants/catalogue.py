@@ -271,7 +271,7 @@ MUTANTS = (
             ),
             ("differs=differs,", "differs=[],"),
         ),
-        killer="tests.practices.change.test_gate_story:test_an_edited_projection_does_not_open_the_gate",
+        killer="tests.practices.change.test_gate_tampering:test_an_edited_projection_does_not_open_the_gate",
     ),
     Mutant(
         name="allow_self_approval",

@@ -114,7 +114,7 @@ async def _run(log: IntakeLog, row: Due) -> None:
     try:
         found = connection = await _in_thread(lambda: connections.get(row.subject))
         now = source.now()
-        begin = terms_of(found).poll_at(now)
+        begin = (await terms_of(found)).poll_at(now)
         if begin > now:
             await _in_thread(partial(_put_off, row, begin))
             return
@@ -151,7 +151,7 @@ def _keep_claim(row: Due) -> None:
 async def _poll(log: IntakeLog, connection: Connection, kind: str) -> Result:
     """Ask for everything since the stored watermark; a fault after some pages keeps those pages."""
     client = (await _in_thread(lambda: connections.open(connection.name))).client
-    shared = terms_of(connection)
+    shared = await terms_of(connection)
     pacing.pace(shared.turn)
     watermark = await _in_thread(lambda: _state(connection, kind).watermark)
     found = 0
@@ -169,10 +169,12 @@ async def _poll(log: IntakeLog, connection: Connection, kind: str) -> Result:
     return Result(observations=found)
 
 
-def terms_of(connection: Connection) -> terms.Terms:
-    """Return what the partner allows, shared with the lane that writes to it."""
-    asked = connection.entry.limits.requests_per_minute
-    return terms.of(connection.name, asked or connection.manifest.limits.requests_per_minute)
+async def terms_of(connection: Connection) -> terms.Terms:
+    """Return what the partner allows, shared with the lane that writes to it. A poll may be the first to ask."""
+    found = terms.of(connection)
+    if found.restored is None:
+        await _in_thread(partial(terms.restore, found, connection, LANE))
+    return found
 
 
 def _put_off(row: Due, until: Instant) -> None:
@@ -234,7 +236,7 @@ def _settle(connection: Connection, row: Due, result: Result) -> None:
         else:
             health.succeeded(work, connection.organisation, connection.name, now)
         # A restart finds what polls have spent of the allowance, not only what the lane noted.
-        spent = terms_of(connection).bucket.dump()
+        spent = terms.of(connection).bucket.dump()
         health.observed(work, connection.organisation, connection.name, tokens=spent)
         due.postpone(work, row, Instant(now + wait), attempts=0)
 

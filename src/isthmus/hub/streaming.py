@@ -161,7 +161,7 @@ class Streams:
             held.error = fault
 
     async def _take(self, key: Key, connection: Connection, held: _Held) -> None:
-        shared = polling.terms_of(connection)
+        shared = await polling.terms_of(connection)
         pacing.pace(shared.turn)
         wait = (shared.poll_at(source.now()) - source.now()) / SECOND
         if wait > 0:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.hub.lanes.limits import BACKOFF_MAX, BREAKER_FAILURES, Breaker, Bucket, backoff, restored
+from isthmus.hub.lanes.limits import BACKOFF_MAX, BREAKER_FAILURES, Breaker, Bucket, backoff
 from isthmus.kernel.instant import MINUTE, SECOND
 
 
@@ -24,10 +24,22 @@ def test_a_bucket_with_room_never_delays():
 
 
 def test_a_restart_forgets_no_call_that_was_made_and_assumes_those_it_cannot_know():
-    bucket = restored(10, [1, 2, 3], 4, unaccounted=4)
-    assert bucket.room(5) == 3
-    assert restored(10, [], 4, unaccounted=4).room(5) == 10
-    assert restored(10, [1], 5 * MINUTE, unaccounted=4).room(5 * MINUTE) == 10
+    def room(kept, now):
+        bucket = Bucket(per_minute=10)
+        bucket.remember(kept, now, unaccounted=4)
+        return bucket.room(now)
+
+    assert room([1, 2, 3], 4) == 3
+    assert room([], 4) == 10
+    assert room([1], 5 * MINUTE) == 10
+
+
+def test_what_is_known_already_is_not_counted_twice():
+    bucket = Bucket(per_minute=10)
+    for now in (1, 1, 2):
+        bucket.reserve(now)
+    bucket.remember([1, 1, 3], 4, unaccounted=0)
+    assert list(bucket.calls) == [1, 1, 2, 3]
 
 
 def test_the_breaker_opens_probes_and_closes():

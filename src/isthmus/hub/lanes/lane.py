@@ -18,7 +18,7 @@ from isthmus.hub import connections, due, health, leases
 from isthmus.hub.connections import Connection
 from isthmus.hub.lanes import files, terms, turns
 from isthmus.hub.lanes.calls import Result, Turn, execute
-from isthmus.hub.lanes.limits import Breaker, restored
+from isthmus.hub.lanes.limits import CALLS_MAX
 from isthmus.hub.lanes.metering import Metered
 from isthmus.hub.sync.dialect import Paths
 from isthmus.kernel.actor import Origin, system
@@ -33,8 +33,6 @@ T = TypeVar("T")
 Store = Callable[[Callable[[], T]], Awaitable[T]]
 """Runs a function in the thread that may use the store, inside a scope."""
 
-CALLS_MAX = 20
-"""Calls under way at once; the kit's client keeps as many connections."""
 CLAIM_SECONDS = 180
 """Longer than any call with its read-back: a lease never runs out under a call that may still answer."""
 PARTNER_FAULTS = frozenset({"retryable", "unknown", "bug"})
@@ -58,24 +56,15 @@ class Lane:
     the store belongs to this process alone.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        store: Store[Any],
-        *,
-        holder: str = "",
-        continued: terms.Terms | None = None,
-    ) -> None:
+    def __init__(self, connection: Connection, store: Store[Any], *, holder: str = "") -> None:
+        self._connection = connection
         self.name = connection.name
         self.organisation = connection.organisation
         self.generation = connection.generation
         self.wake = asyncio.Event()
         self._store = store
         self._seconds_max = 2 * connection.limits.request_seconds_max
-        asked = connection.entry.limits.requests_per_minute
-        self.terms = terms.opened(
-            self.name, asked or connection.manifest.limits.requests_per_minute, continued
-        )
+        self.terms = terms.of(connection)
         self._client: TicketSystem | None = None
         self._holder = holder
         self._lease: leases.Held | None = None
@@ -113,9 +102,9 @@ class Lane:
         one Work: a commit is the dearest part of a round."""
         self.wake.clear()
         mine = not self._holder or await self._store(self._leased)
-        if mine and not self.terms.restored:
-            await self._store(self._restore)
-            self.terms.restored = True
+        under = self._lease or "alone"
+        if mine and self.terms.restored != under:
+            await self._store(lambda: terms.restore(self.terms, self._connection, under))
         if not self._tasks:
             self._start(await self._store(lambda: self._turnover([], self._free(mine=mine))))
         if not self._tasks:
@@ -209,22 +198,11 @@ class Lane:
         before = self._lease
         self._lease = leases.take(f"lane:{self.name}", now=now, holder=self._holder)
         self._lease_sure_until = int(now) + HELD_FOR // 3 if self._lease is not None else 0
-        if self._lease is None or before not in (None, self._lease):
-            self.terms.restored = False
         if self._lease is not None and self._lease != before and not self._tasks:
             # Whoever drove the lane before is gone, or fenced off: what it had under way is an unknown outcome,
             # which is looked up after the wait-out, and need not wait for the end of its claim as well.
             due.release(now, lane=self.name)
         return self._lease is not None
-
-    def _restore(self) -> None:
-        held = health.state_of(self.organisation, self.name)
-        kept = [int(each) for each in held.tokens or ()]
-        self.terms.bucket = restored(self.terms.bucket.per_minute, kept, source.now(), unaccounted=CALLS_MAX)
-        if held.breaker == "open":
-            self.terms.breaker = Breaker(
-                state="open", failures=held.failures, until=held.breaker_until, opened=1
-            )
 
     def _turnover(self, results: list[Result], free: int) -> list[Turn]:
         """Record `results`, then claim and begin up to `free` more; return the turns to execute.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import bisect
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -11,6 +12,9 @@ from isthmus.kernel.instant import MINUTE, SECOND, Instant
 
 WINDOW = MINUTE + 3 * SECOND
 """The window of the rate limit, three seconds longer than promised: a request may reach a busy partner late."""
+
+CALLS_MAX = 20
+"""Calls of a lane under way at once; the kit's client keeps as many connections."""
 
 BACKOFF_FIRST = SECOND
 BACKOFF_MAX = 15 * MINUTE
@@ -55,16 +59,17 @@ class Bucket:
         while self.calls and self.calls[0] <= now - WINDOW:
             self.calls.popleft()
 
+    def remember(self, kept: Iterable[int], now: Instant, *, unaccounted: int) -> None:
+        """Count in calls of before a restart, or of another process. Those made but not yet noted are assumed."""
+        recent = Counter(each for each in kept if each > now - WINDOW)
+        if recent:
+            spent = recent | Counter(self.calls)
+            spent[int(now)] += unaccounted
+            self.calls = deque(sorted(spent.elements()))
+
     def dump(self) -> list[int]:
         """Return the calls that still count, to be kept over a restart."""
         return list(self.calls)[-self.per_minute :]
-
-
-def restored(per_minute: int, kept: list[int], now: Instant, *, unaccounted: int) -> Bucket:
-    """Return a bucket after a restart. Calls that were made but not yet noted are assumed: `unaccounted`."""
-    recent = [each for each in kept if each > now - WINDOW]
-    spent = recent + [int(now)] * (unaccounted if recent else 0)
-    return Bucket(per_minute=per_minute, calls=deque(spent[-per_minute:]))
 
 
 BreakerState = Literal["closed", "open", "half_open"]

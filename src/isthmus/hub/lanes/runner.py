@@ -15,7 +15,6 @@ from isthmus import django_settings
 from isthmus.hub import connections
 from isthmus.hub.lanes import levels
 from isthmus.hub.lanes.lane import Lane
-from isthmus.hub.lanes.terms import Terms
 from isthmus.hub.sync import comparing
 from isthmus.ledger import door, lease, scope
 from isthmus.ledger.ids import source
@@ -91,15 +90,13 @@ class Lanes:
         if generation != self._compared:
             await self.store(lambda: comparing.ensure_scheduled(source.now()))
             self._compared = generation
-        ended: dict[str, Terms] = {}
         for name, (lane, _, task) in list(self._running.items()):
             changed = name not in wanted or wanted[name].generation != lane.generation
             if changed or task.done():
-                ended[name] = lane.terms
                 await self._end(name)
         for name, connection in wanted.items():
             if name not in self._running:
-                lane = Lane(connection, self.store, holder=self._holder, continued=ended.get(name))
+                lane = Lane(connection, self.store, holder=self._holder)
                 stop = asyncio.Event()
                 self._running[name] = (lane, stop, asyncio.create_task(lane.run(stop)))
 

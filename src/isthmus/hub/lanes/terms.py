@@ -7,10 +7,12 @@ A partner counts requests, not our reasons for them: what a poll spends, the lan
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from weakref import WeakValueDictionary
 
-from isthmus.hub.lanes.limits import Breaker, Bucket
+from isthmus.hub import health
+from isthmus.hub.connections import Connection
+from isthmus.hub.lanes.limits import CALLS_MAX, Breaker, Bucket
 from isthmus.kernel.instant import SECOND, Instant
 from isthmus.ledger.ids import source
 
@@ -18,19 +20,21 @@ from isthmus.ledger.ids import source
 @dataclass
 class Terms:
     """`hold_until`: nobody calls before it. `share`: what polls may use of the allowance; the rest is the lane's.
-    `restored`: what was spent before this process began, or in another one, is counted in."""
+    `restored`: under which lease the spending of other processes, and of those before this one, was counted in."""
 
     bucket: Bucket
     breaker: Breaker = field(default_factory=Breaker)
     hold_until: int = 0
-    restored: bool = False
+    restored: Hashable = None
+    generation: int = 0
     share: Bucket = field(init=False)
 
     def __post_init__(self) -> None:
         self.share = Bucket(per_minute=max(1, self.bucket.per_minute // 2))
 
-    def renew(self, per_minute: int) -> None:
+    def renew(self, per_minute: int, generation: int) -> None:
         """Change what is allowed. A partner does not forget calls, nor a `Retry-After`, because our blueprint changed."""
+        self.generation = generation
         self.bucket.per_minute = per_minute
         self.share.per_minute = max(1, per_minute // 2)
 
@@ -55,22 +59,32 @@ class Terms:
             await asyncio.sleep(left)
 
 
-_held: WeakValueDictionary[str, Terms] = WeakValueDictionary()
-"""The terms that lanes hold; they live as long as somebody holds them."""
+_known: dict[tuple[str, str], Terms] = {}
+"""By organisation and connection, for as long as the process lives: between two lanes, before the first and after the
+last there are polls, and what they spend counts."""
 
 
-def opened(connection: str, per_minute: int, continued: Terms | None = None) -> Terms:
-    """Return the terms for the lane that now drives a connection; its polls find them from here on.
-
-    A lane that takes over from another of this process goes on with its very terms: a poll that is under way, or
-    begins between the two, counts into them too.
-    """
-    found = continued or Terms(bucket=Bucket(per_minute=per_minute))
-    found.renew(per_minute)
-    _held[connection] = found
+def of(connection: Connection) -> Terms:
+    """Return the terms of a connection. A newer blueprint changes what they allow, an older one does not."""
+    limit = connection.entry.limits.requests_per_minute or connection.manifest.limits.requests_per_minute
+    found = _known.setdefault(
+        (connection.organisation, connection.name), Terms(bucket=Bucket(per_minute=limit))
+    )
+    if connection.generation > found.generation:
+        found.renew(limit, connection.generation)
     return found
 
 
-def of(connection: str, per_minute: int) -> Terms:
-    """Return the terms that a connection's lane holds, or such of its own where none drives it here."""
-    return _held.get(connection) or Terms(bucket=Bucket(per_minute=per_minute))
+def restore(found: Terms, connection: Connection, under: Hashable) -> None:
+    """Count in what was spent before this process began or while another one drove the lane, and take over an open
+    breaker. Reads the store; `under` is the lease that this happens under."""
+    state = health.state_of(connection.organisation, connection.name)
+    found.bucket.remember([int(each) for each in state.tokens or ()], source.now(), unaccounted=CALLS_MAX)
+    if state.breaker == "open":
+        found.breaker = Breaker(state="open", failures=state.failures, until=state.breaker_until, opened=1)
+    found.restored = under
+
+
+def forget() -> None:
+    """Drop all terms: between tests."""
+    _known.clear()
