@@ -207,6 +207,6 @@ def test_a_restart_counts_what_polls_had_spent_and_what_may_have_been_under_way(
     terms.forget()
     spend(1)
     assert room() == 60 - 3 - CALLS_MAX - 1
-    wait(hub, 20)
+    wait(hub, 30)
     assert poll(hub) == 1
     assert len(health.state_of(hub.book.organisation, "web").tokens) == 3 + CALLS_MAX + 1
