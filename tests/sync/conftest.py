@@ -119,11 +119,11 @@ class Desk:
             await self.perform(lambda work: reactions.react(work, [seen], work.now), channel="webhook")
         )
 
-    async def poll(self, connection: str) -> None:
+    async def poll(self, connection: str, since: str = "") -> None:
         """Read everything that changed and hand it in, as the poll does."""
         client = await self.store(lambda: connections.open(connection).client)
         try:
-            async for page in client.changed_since("incident", ""):
+            async for page in client.changed_since("incident", since):
                 for each in page.observations:
                     await self.observe(connection, each, door="poll")
         finally:

@@ -21,6 +21,7 @@ from isthmus.connectors.jira.mapping import MAPPINGS
 from isthmus.connectors.jira.simulator import JiraSimulator
 from isthmus.connectors.jira.webhook import JiraSource
 from isthmus.connectors.jira.workflow import Workflow
+from isthmus.connectors.kit import sightings
 from isthmus.connectors.kit.attachments import Download, File
 from isthmus.connectors.kit.ports import Connector, Context, Page, Poller, Probe, SetDelta, Written
 from isthmus.kernel.errors import Bug, Conflict, NeedsOperator, NotFound, Rejected
@@ -177,19 +178,23 @@ class Jira:
         return spelling.file(await self._client.add_file(ref.key, file))
 
     async def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
-        """Yield issues updated since the watermark. The search names them, in order of creation so that edits
-        do not shift the pages; each is read from the primary store. Only the last page moves the watermark."""
+        """Yield issues updated since the watermark. The search names them, in order of creation so that edits do not
+        shift the pages; each is read from the primary store until it has settled. Only the last page moves the
+        watermark; a poll without one reads everything."""
         self._mapping(kind)
+        read_before = sightings.of(self._connection, self._config.url, kind)
         jql, token, highest = f"{self._scope()}{self._since(watermark)} ORDER BY created ASC", "", watermark
         for _ in range(PAGES_MAX):
             found = await self._client.search(jql, self._page_size, token)
-            seen = [await self._still(key) for key, _ in found.rows]
+            began, wanted = sightings.now(), read_before.wanted(found.rows) if watermark else found.rows
+            seen = [await self._still(key) for key, _ in wanted]
             highest = max(highest, *(spelling.version_of(updated) for _, updated in found.rows), "")
             if found.rows:
                 yield Page(
                     observations=[each for each in seen if each],
                     watermark=watermark if found.following else highest,
                 )
+                read_before.note(wanted, began)
             if not found.following:
                 return
             token = found.following

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
+from isthmus.connectors.kit import sightings
 from isthmus.connectors.kit.attachments import Download, File
 from isthmus.connectors.kit.ports import Connector, Context, Page, Poller, Probe, SetDelta, Written
 from isthmus.connectors.roundup import mapping as spelled
@@ -161,6 +162,7 @@ class Roundup:
     async def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
         """Yield issues by activity, at or after the watermark; each page starts at the last time seen."""
         self._mapping(kind)
+        read_before = sightings.of(self._connection, self._config.url, kind)
         since, page, size = watermark, 1, self._page_size
         seen: set[tuple[str, str]] = set()
         for _ in range(PAGES_MAX):
@@ -168,8 +170,10 @@ class Roundup:
             fresh = [row for row in rows if row not in seen]
             seen.update(fresh)
             if fresh:
-                found = [await self._still(key) for key, _ in fresh]
+                began, wanted = sightings.now(), read_before.wanted(fresh) if watermark else fresh
+                found = [await self._still(key) for key, _ in wanted]
                 yield Page(observations=[each for each in found if each], watermark=rows[-1][1])
+                read_before.note(wanted, began)
             if len(rows) < size:
                 return
             # Positions shift while people work, times do not: go on from the last time, not the next page,
