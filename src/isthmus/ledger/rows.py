@@ -73,6 +73,10 @@ def _rows(
     visibility.apply(scope.current_or_all())
     conditions, given = [], []
     for name, value in equal.items():
+        if isinstance(value, bool):
+            # Said, not given: only then may the store choose an index that holds these rows alone.
+            conditions.append(quoted(table.columns[name]) if value else f"NOT {quoted(table.columns[name])}")
+            continue
         held = list(value) if _several(value) else [value]
         conditions.append(f"{quoted(table.columns[name])} IN ({', '.join(['%s'] * len(held))})")
         given += held
