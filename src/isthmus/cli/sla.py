@@ -149,6 +149,8 @@ def partner(
         {
             "connection": each["partner"]["connection"],
             "name": each["partner"]["name"],
+            "theirs": _span(each["their_elapsed_seconds"]),
+            "ours": _span(each["our_elapsed_seconds"]),
             "difference": _span(each["difference_seconds"]),
             "text": " ".join([each["text"], *(cause["text"] for cause in each["causes"])]),
         }
@@ -157,6 +159,8 @@ def partner(
     columns = [
         ("connection", "Partner"),
         ("name", "Its clock"),
+        ("theirs", "Theirs"),
+        ("ours", "Ours"),
         ("difference", "Theirs - ours"),
         ("text", "Why"),
     ]

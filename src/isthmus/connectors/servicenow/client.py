@@ -49,10 +49,12 @@ _LABELS: Mapping[str, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class TablePage:
-    """Rows of one page. `more`: the product says that others follow, however short this page is."""
+    """Rows of one page. `more`: the product says that others follow, however short this page is. `total`: how many
+    there are before access rules, where it says so (0: it does not)."""
 
     rows: list[Row]
     more: bool
+    total: int = 0
 
 
 class ServiceNowClient:
@@ -97,7 +99,9 @@ class ServiceNowClient:
             },
         )
         rows: list[Row] = [each.value(dict) for each in answer.wild()["result"].items()]
-        return TablePage(rows=rows, more=bool(next_link(answer.headers.get("link", ""))))
+        total = answer.headers.get("x-total-count", "")
+        more = bool(next_link(answer.headers.get("link", "")))
+        return TablePage(rows=rows, more=more, total=int(total) if total.isdigit() else 0)
 
     async def row(self, table: str, key: str, fields: Sequence[str]) -> Row:
         """Return one record; `NotFound` if it is gone or hidden from the account."""

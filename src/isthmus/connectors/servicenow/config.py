@@ -59,6 +59,12 @@ class ServiceNowConfig(ConnectorConfig, frozen=True, kw_only=True):
             description="On hold reason (a raw value such as 4) written with On Hold; empty: never."
         ),
     ] = ""
+    service_levels: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Read ServiceNow's own service level clocks (task_sla) of incidents, to be compared with the hub's."
+        ),
+    ] = False
     overlap_seconds: Annotated[
         int,
         msgspec.Meta(ge=0, le=3600, description="How far each poll reaches back before its watermark."),

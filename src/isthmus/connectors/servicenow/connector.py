@@ -18,6 +18,7 @@ from isthmus.connectors.servicenow.columns import Columns
 from isthmus.connectors.servicenow.config import ServiceNowConfig
 from isthmus.connectors.servicenow.files import Files
 from isthmus.connectors.servicenow.mapping import INCIDENT, MAPPINGS, raw
+from isthmus.connectors.servicenow.service_levels import ServiceLevels
 from isthmus.connectors.servicenow.simulator import ServiceNowSimulator
 from isthmus.connectors.servicenow.webhook import ServiceNowSource
 from isthmus.kernel.errors import Bug, Conflict, NeedsOperator, Problem, Rejected
@@ -44,6 +45,7 @@ class ServiceNow:
         self._client = ServiceNowClient(context, context.config, self._field_of)
         self._columns = Columns(self._client, context.config)
         self._files = Files(self._client)
+        self._levels = ServiceLevels(self._client, context.limits.page_size_max)
 
     @property
     def mappings(self) -> Mapping[str, RecordMapping]:
@@ -68,6 +70,8 @@ class ServiceNow:
                 if "401" in refused.text:
                     raise
                 missing.append(f"{role} ({table})")
+        if self._config.service_levels and (unseen := await self._levels.probe()):
+            missing.append(unseen)
         return Probe(product="ServiceNow", version="Table API", missing_scopes=tuple(missing))
 
     async def read(self, ref: ExternalRef) -> Observation:
@@ -164,9 +168,10 @@ class ServiceNow:
         """Yield records by (sys_updated_on, sys_id), reaching back by the overlap, each with its journal."""
         mapping = self._mapping(kind)
         table, fields, size = mapping.external_kind, spelled.fields_read(mapping), self._page_size
-        updated, _, filed = watermark.partition(";")
+        updated, filed, place = (*watermark.split(";"), "", "")[:3]
         condition, offset = self._since(updated), 0
         parents: list[str] = []
+        before = filed
         if updated:
             since = self._reaching_back(filed or updated)
             parents, newest = await self._files.parents_since(table, since)
@@ -176,14 +181,19 @@ class ServiceNow:
             page = await self._client.page(table, query, fields, limit=size, offset=offset)
             if page.rows:
                 updated = _last(page.rows)[0]
-                yield Page(observations=await self._with_journal(mapping, page.rows), watermark=updated)
+                observations = await self._with_journal(mapping, page.rows)
+                yield Page(observations=observations, watermark=_mark(updated, before, place))
                 condition, offset = self._after(*_last(page.rows)), 0
             else:
                 offset += size  # a page that access rules emptied is not the end
             if not page.more:
                 async for found in self._with_new_files(mapping, parents):
-                    yield Page(observations=found, watermark=updated)
-                yield Page(observations=(), watermark=f"{updated};{filed}" if filed else updated)
+                    yield Page(observations=found, watermark=_mark(updated, before, place))
+                yield Page(observations=(), watermark=_mark(updated, filed, place))
+                if kind == "incident" and self._config.service_levels:
+                    # Last, so that a permission that is missing here holds up no incident.
+                    async for each in self._with_clocks(mapping, place):
+                        yield replace(each, watermark=_mark(updated, filed, each.watermark))
                 return
         raise NeedsOperator(
             "ServiceNow's list of changes did not end.", remedy="Enlarge the page size of the connection."
@@ -246,6 +256,23 @@ class ServiceNow:
             if page.rows:
                 yield await self._with_journal(mapping, page.rows)
 
+    async def _with_clocks(self, mapping: RecordMapping, place: str) -> AsyncIterator[Page]:
+        """Yield incidents whose service level clocks changed; the last page carries the place to go on from."""
+        time, _, key = place.lstrip("*").partition(",")
+        keys, following = await self._levels.changed(
+            place, self._reaching_back(time) if time and not key else ""
+        )
+        fields, size = spelled.fields_read(mapping), min(self._page_size, _PARENTS_PER_QUERY)
+        for start in range(0, len(keys), size):
+            query = f"{self._config.query}^sys_idIN{','.join(keys[start : start + size])}".removeprefix("^")
+            rows = (await self._client.page(mapping.external_kind, query, fields, limit=size)).rows
+            if rows:
+                held = await self._levels.of([raw(row, "sys_id") for row in rows])
+                seen = [self._observation(mapping, row, None) for row in rows]
+                told = [replace(each, sla_clocks=held[each.external.key]) for each in seen]
+                yield Page(observations=told, watermark=place)
+        yield Page(observations=(), watermark=following)
+
     def _reaching_back(self, watermark: str) -> str:
         start = Instant(spelled.instant_of(watermark) - self._config.overlap_seconds * SECOND)
         return to_datetime(start).strftime("%Y-%m-%d %H:%M:%S")
@@ -260,6 +287,11 @@ class ServiceNow:
         later = f"{base}^sys_updated_on>{updated}".removeprefix("^")
         same = f"{base}^sys_updated_on={updated}^sys_id>{key}".removeprefix("^")
         return f"{later}^NQ{same}"
+
+
+def _mark(updated: str, filed: str, place: str) -> str:
+    """Return a watermark: how far records, files and service level clocks were read."""
+    return f"{updated};{filed};{place}".rstrip(";")
 
 
 def _last(rows: list[Row]) -> tuple[str, str]:

@@ -25,6 +25,7 @@ from isthmus.connectors.servicenow.simulated.instance import (
     Refusal,
 )
 from isthmus.connectors.servicenow.simulated.query import select
+from isthmus.connectors.servicenow.simulated.service_levels import SlaEngine
 from isthmus.connectors.servicenow.simulated.shown import cells
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.signature import SCHEMES
@@ -37,7 +38,8 @@ _RATE_LIMIT = 100_000
 
 
 class ServiceNowSimulator(Simulator):
-    """A stateful instance. `instance` holds its rules: tests turn on hidden records and ignored columns."""
+    """A stateful instance. `instance` holds its rules: tests turn on hidden records and ignored columns; `sla` is its
+    SLA engine, without a promise until one is defined."""
 
     name = "ServiceNow simulator"
     token = "simulated-password"  # noqa: S105 - the fake vendor's own password
@@ -53,6 +55,7 @@ class ServiceNowSimulator(Simulator):
             integration_user=self.integration_user,
             extra_columns=("u_isthmus_ci", "u_isthmus_change"),
         )
+        self.sla = SlaEngine(self.shelf, lambda: self.instance.clock())  # noqa: PLW0108 - tests set another clock
         for name in _GROUPS:
             self.instance.add_group(name)
 
@@ -164,6 +167,7 @@ class ServiceNowSimulator(Simulator):
 
     def _changed(self, table: str, operation: str, row: dict[str, str]) -> None:
         """Post what the business rule posts; it is asynchronous, so the journal is complete by then."""
+        self.sla.changed(table, row)
         journal = self.instance.journals(row["sys_id"])
         self.emit(
             {
@@ -186,6 +190,7 @@ class ServiceNowSimulator(Simulator):
         limit, offset = int(query.get("sysparm_limit", "10000")), int(query.get("sysparm_offset", "0"))
         try:
             columns = self.instance.columns(table)
+            self.instance.require(table)
         except Refusal as refusal:
             return _failure(refusal)
         shelf, asked = self.shelf(table), query.get("sysparm_query", "")
@@ -231,7 +236,8 @@ class ServiceNowSimulator(Simulator):
 
     def _shown(self, request: web.Request, row: Mapping[str, str]) -> dict[str, Any]:
         """Return a row in the spelling that `sysparm_display_value` asks for."""
-        both = cells(self.shelf, {**dict.fromkeys(JOURNALS, ""), **row})
+        readable = {name: value for name, value in row.items() if name not in self.instance.blank}
+        both = cells(self.shelf, {**dict.fromkeys(JOURNALS, ""), **readable})
         wanted = [each for each in request.query.get("sysparm_fields", "").split(",") if each in both]
         kept = {name: both[name] for name in wanted or both}
         match request.query.get("sysparm_display_value", "false"):

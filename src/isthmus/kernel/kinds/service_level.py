@@ -9,7 +9,7 @@ _MACHINE = DataClass.OPERATIONAL
 
 CLOCK_STATES = ("running", "paused", "stopped", "cancelled")
 OPEN_CLOCK_STATES = ("running", "paused")
-PARTNER_CLOCK_STATES = ("running", "paused", "stopped", "unknown")
+PARTNER_CLOCK_STATES = ("running", "paused", "stopped", "cancelled", "unknown")
 
 SLA_CLOCK = RecordKind(
     name="sla_clock",

@@ -114,6 +114,7 @@ def comparison_out(found: Comparison) -> dict[str, Any]:
         "text": "We have no clock of this target." if said is None else said.text,
         "at": None if said is None else time(said.at),
         "our_elapsed_seconds": None if said is None else seconds(said.ours),
+        "their_elapsed_seconds": None if said is None else seconds(said.theirs),
         "difference_seconds": None if said is None else seconds(said.difference),
         "causes": []
         if said is None

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from isthmus.connectors.kit.shelf import Shelf
+from isthmus.connectors.servicenow.simulated.service_levels import COLUMNS as TASK_SLA_COLUMNS
+from isthmus.connectors.servicenow.simulated.service_levels import TASK_SLA
 
 INCIDENT = "incident"
 CHANGE = "change_request"
@@ -32,6 +34,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     JOURNAL: ("sys_id", "element_id", "name", "element", "value", "sys_created_on", "sys_created_by"),
     GROUP: ("sys_id", "name"),
+    TASK_SLA: TASK_SLA_COLUMNS,
     FILE: (
         "sys_id", "table_name", "table_sys_id", "file_name", "content_type", "size_bytes", "sys_created_on", "sys_created_by",
     ),
@@ -72,8 +75,8 @@ class Instance:
     every insert and update.
 
     `ignored`: columns that an access rule makes read-only for the integration user: writes to them are
-    accepted and dropped. `hidden`: sys_ids that the integration user may not see. `extra_columns` are
-    custom columns of both task tables (`u_…`).
+    accepted and dropped. `hidden`: sys_ids that the integration user may not see. `denied`: tables that it may not
+    query, `blank`: columns that it may not read. `extra_columns` are custom columns of both task tables (`u_…`).
     """
 
     shelf: Callable[[str], Shelf]
@@ -82,6 +85,8 @@ class Instance:
     integration_user: str = "isthmus.hub"
     ignored: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
+    denied: set[str] = field(default_factory=set)
+    blank: set[str] = field(default_factory=set)
     extra_columns: tuple[str, ...] = ()
 
     def columns(self, table: str) -> frozenset[str]:
@@ -90,6 +95,11 @@ class Instance:
             raise Refusal(400, "Invalid table " + table, "")
         extra = self.extra_columns if table in _PREFIX else ()
         return frozenset((*_COLUMNS[table], *extra))
+
+    def require(self, table: str) -> None:
+        """Refuse the integration user a table that it may not query."""
+        if table in self.denied:
+            raise Refusal(403, "User Not Authorized", "Failed API level ACL Validation")
 
     def add_group(self, name: str) -> str:
         """Add an assignment group; return its sys_id."""

@@ -83,6 +83,9 @@ def compare(clock: Clock, sights: Sequence[Sight]) -> Difference | None:
             difference=None,
             text="The partner does not say what has elapsed.",
         )
+    if last.state == "cancelled":
+        said = "The partner has cancelled this clock: it promises nothing any more."
+        return Difference(at=last.at, ours=ours, theirs=theirs, difference=None, text=said)
     gap = theirs - ours
     if abs(gap) < TOLERANCE:
         said = f"Both clocks agree: {in_words(ours)} had counted."
