@@ -62,7 +62,7 @@ class SlaPartnerClock(RecordModel):
     connection = models.TextField(default="", blank=True)
     name = models.TextField(default="", blank=True)
     target = models.TextField(default="", blank=True)
-    state = models.CharField(max_length=8, default="", blank=True)
+    state = models.CharField(max_length=9, default="", blank=True)
     breached = models.BooleanField(default=False)
     amount = models.BigIntegerField(null=True)
     elapsed = models.BigIntegerField(null=True)
