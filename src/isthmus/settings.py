@@ -55,6 +55,22 @@ class Settings:
     stream_authorities: str = field(
         default="", metadata={"help": "PEM of who issues client certificates; then every sender needs one."}
     )
+    smtp_listen: str = field(
+        default="",
+        metadata={"help": "Address where mail servers hand mail over by SMTP, e.g. 0.0.0.0:25; empty: none."},
+    )
+    smtp_certificate: str = field(
+        default="", metadata={"help": "PEM of the mail listener's certificate, for STARTTLS; empty: plain."}
+    )
+    smtp_key: str = field(
+        default="", metadata={"help": "PEM of its private key; empty: it is beside the certificate."}
+    )
+    smtp_require_tls: bool = field(
+        default=False, metadata={"help": "Take mail only after STARTTLS. Signing in always needs it."}
+    )
+    smtp_name: str = field(
+        default="", metadata={"help": "Host name that the mail listener greets with; empty: isthmus.invalid."}
+    )
     allow_private_addresses: bool = field(
         default=False, metadata={"help": "Let connections reach private addresses (loopback, RFC 1918)."}
     )

@@ -249,3 +249,19 @@ def test_a_stream_whose_lease_was_lost_is_closed(hub, streamer):
         return taken is not None, dict(streams._held)
 
     assert played(hub, act) == (True, {})
+
+
+def test_a_stream_that_only_rings_has_the_poll_run_at_once(hub, streamer):
+    from isthmus.connectors.kit.ports import Page
+    from isthmus.hub import polling
+    from isthmus.hub.models import Due
+
+    streamer.TinyPoller.pages.clear()
+    now = hub.book.clock.now()
+    polling.ensure_scheduled(now)
+    asyncio.run(polling.run_due(hub.log, now))
+    assert Due.objects.get(what="poll").due_at > now
+    streamer.TinyPoller.streamed += [Page(news=True)]
+    played(hub, settled)
+    assert Due.objects.get(what="poll").due_at <= hub.book.clock.now()
+    assert hub.log.durable("web") == 0

@@ -38,7 +38,7 @@ ROLES = {
     "vera": ("viewer",),
 }
 TOKENS = {"pipeline": ["gate:check"], "caller": ["incident:read", "incident:write"]}
-CONNECTORS = {"snow": "servicenow", "jira": "jira", "tracker": "roundup"}
+CONNECTORS = {"snow": "servicenow", "jira": "jira", "tracker": "roundup", "desk": "mail"}
 REQUEST_SECONDS = 5
 """How long a partner may take: after an unknown outcome the hub waits as long before it looks."""
 FIELD_OWNER = "Service desk lead"

@@ -52,10 +52,13 @@ class Connection:
 
     @property
     def limits(self) -> Limits:
-        """Return the bounds of the client: the manifest's, with the time of a request set by the blueprint."""
-        asked = self.entry.limits.request_seconds_max
-        declared = self.manifest.limits
-        return msgspec.structs.replace(declared, request_seconds_max=asked) if asked else declared
+        """Return the bounds of the client: the manifest's, with the time and size that the blueprint sets."""
+        asked, declared = self.entry.limits, self.manifest.limits
+        return msgspec.structs.replace(
+            declared,
+            request_seconds_max=asked.request_seconds_max or declared.request_seconds_max,
+            body_bytes_max=asked.body_bytes_max or declared.body_bytes_max,
+        )
 
     def context(self) -> Context:
         """Return what the connector needs, secrets resolved; `NeedsOperator` names a missing one."""

@@ -24,6 +24,10 @@ STREAM_PEERS = Gauge("isthmus_stream_peers", "Senders connected to the stream li
 STREAM_MESSAGES = Counter(
     "isthmus_stream_messages", "Messages made durable by the stream listener.", ["connection"], registry=FRONT
 )
+MAIL_PEERS = Gauge("isthmus_mail_peers", "Mail servers connected to the mail listener.", registry=FRONT)
+MAIL_MESSAGES = Counter(
+    "isthmus_mail_messages", "Mails made durable by the mail listener.", ["connection"], registry=FRONT
+)
 STREAMS = Gauge("isthmus_live_streams", "Open live streams.", registry=FRONT)
 GATES = Gauge("isthmus_gate_waits", "Gate checks waiting for a decision.", registry=FRONT)
 
@@ -46,6 +50,12 @@ PRUNED = Counter(
 )
 DUE = Counter("isthmus_due_handled", "Waits that ended.", ["what", "result"], registry=WORK)
 POLLS = Counter("isthmus_polls", "Polls of partners.", ["connection", "result"], registry=WORK)
+POLL_REFUSED = Counter(
+    "isthmus_poll_refused",
+    "Messages that polls read and that may not enter.",
+    ["connection", "reason"],
+    registry=WORK,
+)
 STREAMS_OPEN = Gauge(
     "isthmus_streams_open", "Whether a partner's event stream is open.", ["connection"], registry=WORK
 )

@@ -3,14 +3,15 @@
 Webhooks get lost; polls do not mind. Each page goes into the intake log like every other message before its
 watermark is stored, so a crash between the two only repeats a page, and merging a state twice changes
 nothing. One poll of a (connection, kind) runs at a time, fenced by the epoch of its due row, whose claim is kept
-as long as the poll runs.
+as long as the poll runs. What a partner holds as messages of people (mail) is kept raw and read by the pump, as if it
+had been pushed to us.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -22,7 +23,8 @@ from isthmus.connectors.kit.ports import Page, Poller, encode_observations
 from isthmus.hub import connections, due, health, metrics
 from isthmus.hub.connections import Connection
 from isthmus.hub.intake.log import IntakeLog
-from isthmus.hub.intake.message import POLL, Draft
+from isthmus.hub.intake.message import FETCH, POLL, Draft, Headers
+from isthmus.hub.intake.refusals import Refusals
 from isthmus.hub.lanes import terms
 from isthmus.hub.models import Due, PollState
 from isthmus.kernel.actor import Origin, system
@@ -48,20 +50,28 @@ AT_ONCE_MAX = 8
 OPERATOR_SECONDS = 600
 """How long to wait after a fault that only a person can mend."""
 
+Key = tuple[str, str]
+refusals = Refusals()
+"""What polls of this process read and may not enter: counted as at the door, and journalled by whoever runs it."""
+_running: set[Key] = set()
+_again: set[Key] = set()
+"""Polls that run, and those of them that were wanted once more meanwhile. Touched on the event loop only."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What one poll found."""
+    """What one poll found. `again`: somebody wanted it once more while it ran."""
 
     observations: int
     error: Exception | None = None
+    again: bool = False
 
 
 def kinds_of(connection: Connection) -> list[str]:
-    """Return the record kinds that a connection polls; a configuration with an empty `url` only receives."""
+    """Return the record kinds that a connection polls; none of one that only receives."""
     if connection.connector.open is None or not connection.entry.polling.enabled:
         return []
-    if getattr(connection.config, "url", None) == "":
+    if not connection.config.called:
         return []
     able = [each.kind for each in connection.manifest.able() if each.verb == "read"]
     wanted = connection.entry.polling.kinds
@@ -102,6 +112,24 @@ def run_now(work: Work, connection: Connection, kind: str = "") -> None:
             )
 
 
+async def hurry(connection: Connection, kind: str) -> None:
+    """Have a kind polled at once: a stream rang. A poll that is under way may have looked before, so it is run again."""
+    key = (connection.name, kind)
+    if key in _running:
+        _again.add(key)
+        return
+    await _in_thread(partial(_bring_forward, connection, kind))
+
+
+def _bring_forward(connection: Connection, kind: str) -> None:
+    now = source.now()
+    key = {"organisation": connection.organisation, "what": WHAT, "subject": connection.name, "key": kind}
+    row = Due.objects.filter(**key).first()
+    if kind not in kinds_of(connection) or (row is not None and row.due_at <= now):
+        return
+    perform(lambda work: run_now(work, connection, kind), actor=ACTOR, origin=ORIGIN, now=now)
+
+
 async def run_due(log: IntakeLog, now: Instant) -> int:
     """Run every poll that is due, several partners at once; return how many ran."""
     rows = await _in_thread(lambda: due.claim(now, seconds=CLAIM_SECONDS, lane=LANE, limit=AT_ONCE_MAX))
@@ -111,11 +139,14 @@ async def run_due(log: IntakeLog, now: Instant) -> int:
 
 async def _run(log: IntakeLog, row: Due) -> None:
     connection: Connection | None = None
+    key = (row.subject, row.key)
+    _running.add(key)
     try:
         found = connection = await _in_thread(lambda: connections.get(row.subject))
         now = source.now()
         begin = (await terms_of(found)).poll_at(now)
         if begin > now:
+            _running.discard(key)
             await _in_thread(partial(_put_off, row, begin))
             return
         paused = await _in_thread(lambda: health.state_of(found.organisation, found.name).paused)
@@ -125,6 +156,10 @@ async def _run(log: IntakeLog, row: Due) -> None:
         connection = (await _in_thread(connections.in_force)).get(row.subject)
         result = Result(observations=0, error=fault)
     metrics.POLLS.labels(row.subject, "failed" if result.error else "done").inc()
+    # From here on whoever hurries sets the wait anew by itself; what came before is settled with this poll.
+    _running.discard(key)
+    result = replace(result, again=key in _again)
+    _again.discard(key)
     if connection is not None:
         await _in_thread(partial(_settle, connection, row, result))
 
@@ -160,7 +195,8 @@ async def _poll(log: IntakeLog, connection: Connection, kind: str) -> Result:
             # The contract suite holds every connector to its manifest: what declares a read can be asked.
             async for page in cast("Poller", client).changed_since(kind, watermark):
                 await _in_thread(partial(_keep, log, connection, kind, page))
-                found += len(page.observations)
+                _count(connection, page)
+                found += len(page.observations) + len(page.messages)
     except Exception as fault:  # noqa: BLE001 - told to health, and to the next interval
         shared.hold(getattr(fault, "after_seconds", None))
         return Result(observations=found, error=fault)
@@ -186,24 +222,37 @@ def _put_off(row: Due, until: Instant) -> None:
 
 
 def append(log: IntakeLog, connection: Connection, kind: str, page: Page) -> None:
-    """Make the observations of a page durable in the log, as one message."""
-    draft = Draft(
+    """Make a page durable in the log: its observations as one message, and each of its messages as it is."""
+    said = encode_observations(page.observations)
+    drafts = [_draft(connection, POLL, [("x-isthmus-kind", kind)], said)] if page.observations else []
+    drafts += [_draft(connection, FETCH, list(each.headers), each.body) for each in page.messages]
+    if drafts:
+        log.append(connection.name, drafts)
+
+
+def _draft(connection: Connection, door: str, headers: Headers, body: bytes) -> Draft:
+    return Draft(
         id=source.new_id(),
         trace=source.new_trace(),
         received_at=source.now(),
-        door=POLL,
+        door=door,
         connector=connection.stamp,
-        headers=[("x-isthmus-kind", kind)],
-        body=encode_observations(page.observations),
+        headers=headers,
+        body=body,
     )
-    log.append(connection.name, [draft])
+
+
+def _count(connection: Connection, page: Page) -> None:
+    """Count what was read and may not enter."""
+    for reason in page.refused:
+        refusals.add(connection.name, "mailbox", reason)
+        metrics.POLL_REFUSED.labels(connection.name, reason).inc()
 
 
 def _keep(log: IntakeLog, connection: Connection, kind: str, page: Page) -> None:
     """Make a page durable in the log, then its watermark in the book: this order loses nothing."""
     now = source.now()
-    if page.observations:
-        append(log, connection, kind, page)
+    append(log, connection, kind, page)
     perform(
         lambda work: work.upsert(
             PollState,
@@ -217,12 +266,13 @@ def _keep(log: IntakeLog, connection: Connection, kind: str, page: Page) -> None
 
 
 def _settle(connection: Connection, row: Due, result: Result) -> None:
-    """Store how it went and when to ask again: sooner if much changed, later if nothing did."""
+    """Store how it went and when to ask again: sooner if much changed, later if nothing did, now if that is wanted."""
     now = source.now()
     state = _state(connection, row.key)
     interval = _interval(connection, state, result)
     wait = max(interval, OPERATOR_SECONDS * SECOND) if isinstance(result.error, NeedsOperator) else interval
     wait = max(wait, int((getattr(result.error, "after_seconds", None) or 0) * SECOND))
+    wait = 0 if result.again and result.error is None else wait
 
     def act(work: Work) -> None:
         failures = state.failures + 1 if result.error else 0

@@ -2,8 +2,9 @@
 
 What a stream yields enters the intake log exactly as the pages of a poll do. Nothing is stored beside it: what
 happened while no stream was open is read anew by the connector when it opens the next one, and the poll of the same
-kind stands behind both. One stream of a (connection, kind) is open at a time, fenced by a lease; a stream that
-breaks is opened again later each time, and at once only if it had lived for a while.
+kind stands behind both. A stream that only rings (IMAP's IDLE) has that poll run at once. One stream of a
+(connection, kind) is open at a time, fenced by a lease; a stream that breaks is opened again later each time, and at
+once only if it had lived for a while.
 """
 
 from __future__ import annotations
@@ -60,10 +61,10 @@ class _Held:
 
 
 def kinds_of(connection: Connection) -> list[str]:
-    """Return the record kinds that a connection streams; a configuration with an empty `url` only receives."""
+    """Return the record kinds that a connection streams; none of one that only receives."""
     if connection.connector.open is None or not connection.entry.streaming:
         return []
-    if getattr(connection.config, "url", None) == "":
+    if not connection.config.called:
         return []
     return [each.kind for each in connection.manifest.able() if each.verb == "stream"]
 
@@ -170,10 +171,12 @@ class Streams:
         try:
             # The contract suite holds every connector to its manifest: what declares a stream has one.
             async for page in cast("Streamer", client).stream(key[1]):
-                if page.observations:
+                if page.observations or page.messages:
                     await _in_thread(partial(polling.append, self._log, connection, key[1], page))
-                    metrics.STREAMED.labels(key[0]).inc(len(page.observations))
+                    metrics.STREAMED.labels(key[0]).inc(len(page.observations) + len(page.messages))
                     self._bell()
+                if page.news:
+                    await polling.hurry(connection, key[1])
                 if not held.since:
                     held.since = source.now()
                     metrics.STREAMS_OPEN.labels(key[0]).set(1)

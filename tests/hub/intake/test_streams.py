@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
-import ipaddress
 import ssl
 from dataclasses import replace
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from tests.hub.intake import certificates
 
 from isthmus import django_settings
 from isthmus.hub.intake.appender import Appender
@@ -170,16 +165,16 @@ def test_while_the_disk_is_full_nothing_is_lost_and_nothing_is_doubled(hub):
 
 
 def test_a_client_certificate_says_who_speaks_and_none_is_no_one(hub, tmp_path):
-    authority = _certificate("Authority", None)
+    authority = certificates.made("Authority", None)
     server, client, forged = (
-        _certificate(name, signer)
+        certificates.made(name, signer)
         for name, signer in (
             ("hub.example.test", authority),
             ("relay.example.test", authority),
-            ("relay.example.test", _certificate("Somebody", None)),
+            ("relay.example.test", certificates.made("Somebody", None)),
         )
     )
-    files = {name: _written(tmp_path, name, pair) for name, pair in
+    files = {name: certificates.written(tmp_path, name, pair) for name, pair in
              (("ca", authority), ("server", server), ("client", client), ("forged", forged))}  # fmt: skip
 
     async def act(streams, _):
@@ -221,42 +216,6 @@ def test_an_address_that_is_none_is_said(text):
 def test_a_certificate_that_cannot_be_used_is_said(tmp_path):
     with pytest.raises(NeedsOperator):
         tls(replace(django_settings.ISTHMUS, stream_certificate=str(tmp_path / "missing.pem")))
-
-
-def _certificate(name, signer):
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    issuer = subject if signer is None else signer[0].subject
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=2))
-        .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName(
-                [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-            ),
-            critical=False,
-        )
-        .sign(key if signer is None else signer[1], hashes.SHA256())
-    )
-    return made, key
-
-
-def _written(directory, name, pair):
-    certificate, key = directory / f"{name}.pem", directory / f"{name}.key"
-    certificate.write_bytes(pair[0].public_bytes(serialization.Encoding.PEM))
-    key.write_bytes(
-        pair[1].private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return str(certificate), str(key)
 
 
 def _client(files, who):

@@ -23,6 +23,11 @@ T = TypeVar("T", bound="ConnectorConfig")
 class ConnectorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of all connector configurations: frozen, keyword-only, unknown keys refused."""
 
+    @property
+    def called(self) -> bool:
+        """Whether the partner can be called: a connection with an empty `url` only receives."""
+        return getattr(self, "url", None) != ""
+
 
 def secret_fields(config: type[ConnectorConfig]) -> tuple[str, ...]:
     """Return the names of the fields that hold a reference to a secret."""

@@ -102,11 +102,31 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Page:
-    """One page of a poll. `watermark` is where the next poll starts (opaque text, stored by the hub)."""
+class Fetched:
+    """A message as it lies at the partner (a mail in its mailbox): kept raw, and read by the connector's `Source`.
 
-    observations: Sequence[Observation]
-    watermark: str
+    What must be judged, parked and completed like a message that is pushed to us is passed on as one. `headers`
+    are what the source needs to know beside the body; names are lower case.
+    """
+
+    body: bytes
+    headers: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """One page of a poll. `watermark` is where the next poll starts (opaque text, stored by the hub).
+
+    `messages` are kept beside `observations`, in their order. `refused` are the reasons of what was read and may
+    not enter: they are counted, nothing else of it is kept. `news` is for streams that only say that something
+    happened: the hub then polls the kind at once.
+    """
+
+    observations: Sequence[Observation] = ()
+    watermark: str = ""
+    messages: Sequence[Fetched] = ()
+    refused: Sequence[str] = ()
+    news: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +160,8 @@ class Poller(Client, Protocol):
         """Yield bounded pages of what changed since `watermark` ("" = everything the partner offers).
 
         Repeats are harmless, gaps are not: implementations overlap by their declared search lag. Every
-        yielded watermark is safe to store once its page is durable.
+        yielded watermark is safe to store once its page is durable. The iterator is resumed only when its last page
+        is: what has to wait for that (marking what was read) stands after the `yield`.
         """
         ...
 
@@ -155,7 +176,8 @@ class Streamer(Protocol):
         What happened while nobody listened is lost at the partner. So the stream is opened first, then everything
         is read as it stands, and only then events follow: nothing falls between. The first page is yielded, empty
         or not, as soon as both worked. Watermarks are "": a stream has no place to go on from. Order and repeats
-        do not matter to the hub, gaps do.
+        do not matter to the hub, gaps do. A partner that only rings (IMAP IDLE) yields pages with `news`, the first
+        of them when the stream is open: the poll of the same kind does the reading.
         """
         ...
 

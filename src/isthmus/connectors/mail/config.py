@@ -1,7 +1,8 @@
-"""Configuration of mail that becomes incidents: who may write, how it is proved, what a mail must say."""
+"""Configuration of mail that becomes incidents: which ways it comes in, who may write, what a mail must say."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Literal
 
@@ -22,18 +23,74 @@ LABELS: dict[str, IncidentField] = {
     "category": "category",
     "group": "assignment_group",
 }
+IDLE_SECONDS_MAX = 28 * 60
+"""RFC 2177: a server may hang up on who has been idle for half an hour, so IDLE is renewed before 29 minutes."""
 
 
 class MailConfig(ConnectorConfig, frozen=True, kw_only=True):
     """Mail in. It never approves anything and never changes a state: it opens incidents and comments on them."""
 
     secret: Annotated[
-        SecretRef, Meta(description="The bearer token with which our mail server hands mail over.")
-    ]
+        SecretRef | None,
+        Meta(
+            description="The bearer token with which our mail server posts mail; without one nothing is posted."
+        ),
+    ] = None
     previous_secret: Annotated[
         SecretRef | None,
         Meta(description="The token before the last rotation, accepted until it is removed."),
     ] = None
+    imap_host: Annotated[
+        str, Meta(description="The IMAP server of a mailbox to read, e.g. imap.example.com; empty: none.")
+    ] = ""
+    imap_port: Annotated[
+        int, Meta(ge=1, le=65_535, description="Its port: 993 for TLS, 143 for STARTTLS.")
+    ] = 993
+    imap_security: Annotated[
+        Literal["tls", "starttls", "none"],
+        Meta(
+            description="tls, starttls (refused if the server does not offer it), or none inside a network."
+        ),
+    ] = "tls"
+    imap_ca: Annotated[
+        str,
+        Meta(
+            description="The certificate of the server's own authority (PEM text); empty: it comes from a public one."
+        ),
+    ] = ""
+    imap_user: Annotated[str, Meta(description="The account of the mailbox.")] = ""
+    imap_password: Annotated[
+        SecretRef | None, Meta(description="Its password, or an application password.")
+    ] = None
+    imap_folder: Annotated[str, Meta(description="The folder that is read.", min_length=1)] = "INBOX"
+    imap_history_days: Annotated[
+        int,
+        Meta(ge=0, le=3_650, description="How old mail may be that lies there already at the first reading."),
+    ] = 1
+    imap_after: Annotated[
+        Literal["leave", "seen", "move"],
+        Meta(description="What happens to a mail once the hub has it: nothing, marked as read, or moved."),
+    ] = "leave"
+    imap_move_to: Annotated[str, Meta(description="The folder that mail is moved to.")] = ""
+    imap_idle_seconds: Annotated[
+        int,
+        Meta(
+            ge=30,
+            le=IDLE_SECONDS_MAX,
+            description="After how long IDLE is renewed: firewalls forget silent connections.",
+        ),
+    ] = 540
+    smtp_peers: Annotated[
+        list[str],
+        Meta(
+            description="Networks whose mail servers may hand mail over by SMTP, e.g. 192.0.2.0/28.",
+            max_length=100,
+        ),
+    ] = []
+    smtp_user: Annotated[
+        str, Meta(description="The account with which mail servers sign in to hand mail over by SMTP.")
+    ] = ""
+    smtp_password: Annotated[SecretRef | None, Meta(description="That account's password.")] = None
     addresses: Annotated[
         list[str],
         Meta(
@@ -91,15 +148,58 @@ class MailConfig(ConnectorConfig, frozen=True, kw_only=True):
         int, Meta(description="A mail with more attachments is completed by a person.", ge=0, le=200)
     ] = 20
 
+    @property
+    def called(self) -> bool:
+        """Whether there is a mailbox to read."""
+        return bool(self.imap_host)
+
     def __post_init__(self) -> None:
-        if self.proof != "none" and not self.authority:
-            raise ValueError(f"proof {self.proof} needs the authority whose Authentication-Results count")
-        for each in self.addresses:
-            if each.count("@") != 1 or "+" in each.partition("@")[0]:
-                raise ValueError(f"{each!r} is no address without a plus")
+        for fault in (
+            *_policy_faults(self),
+            *_mailbox_faults(self),
+            *_handing_over_faults(self),
+        ):
+            raise ValueError(fault)
+
+
+def _policy_faults(config: MailConfig) -> list[str]:
+    found = []
+    if config.proof != "none" and not config.authority:
+        found.append(f"proof {config.proof} needs the authority whose Authentication-Results count")
+    found += [
+        f"{each!r} is no address without a plus"
+        for each in config.addresses
+        if each.count("@") != 1 or "+" in each.partition("@")[0]
+    ]
+    try:
+        compiled = re.compile(config.reference)
+    except re.error as cause:
+        return [*found, f"reference is no regular expression: {cause}"]
+    if config.reference and compiled.groups != 1:
+        found.append("reference needs exactly one group")
+    return found
+
+
+def _mailbox_faults(config: MailConfig) -> list[str]:
+    found = []
+    if config.imap_host and not (config.imap_user and config.imap_password):
+        found.append("imap_host needs imap_user and imap_password")
+    if (config.imap_after == "move") is not bool(config.imap_move_to):
+        found.append("imap_after: move and imap_move_to belong together")
+    if config.imap_move_to and config.imap_move_to == config.imap_folder:
+        found.append("imap_move_to is the folder that is read: mail would be moved in a circle")
+    return found
+
+
+def _handing_over_faults(config: MailConfig) -> list[str]:
+    found = []
+    if bool(config.smtp_user) is not bool(config.smtp_password):
+        found.append("smtp_user and smtp_password belong together")
+    for each in config.smtp_peers:
         try:
-            compiled = re.compile(self.reference)
-        except re.error as cause:
-            raise ValueError(f"reference is no regular expression: {cause}") from cause
-        if self.reference and compiled.groups != 1:
-            raise ValueError("reference needs exactly one group")
+            ipaddress.ip_network(each)
+        except ValueError:
+            found.append(f"smtp_peers: {each!r} is no network")
+    if not (config.secret or config.imap_host or config.smtp_peers or config.smtp_user):
+        found.append("mail has no way in: give secret, imap_host, smtp_peers or smtp_user")
+    return found

@@ -79,6 +79,10 @@ def reading(mail: Mail, config: MailConfig, mapping: RecordMapping, given: Mappi
     ]
     if len(mail.attachments) > config.attachments_max and not given:
         wrong.append(Problem(path="/attachments", message="are too many", remedy="Look at the mail."))
+    if mail.cut and not given:
+        wrong.append(
+            Problem(path="", message="is cut off: it is too large", remedy="Look at it in the mailbox.")
+        )
     confidence = _confidence(config, labelled, token, given, doubtful=bool(wrong or missing))
     return Reading(values=spelled, confidence=confidence, problems=(*wrong, *missing))
 

@@ -13,10 +13,13 @@ from email.headerregistry import AddressHeader
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
 
+from isthmus.connectors.kit.mailing import is_own
 from isthmus.kernel.errors import Problem, Rejected
 
 TEXT_CHARACTERS_MAX = 32_000
 REFERENCES_MAX = 50
+HOPS_MAX = 50
+"""A mail that went through more servers goes round in a circle."""
 _PARTS_MAX = 200
 _ID = re.compile(r"<([^<>\s]{1,250})>")
 
@@ -32,7 +35,11 @@ class Attachment:
 
 @dataclass(frozen=True, kw_only=True)
 class Mail:
-    """What a mail says. `root` is the id of the mail that began the thread ("" = this one)."""
+    """What a mail says. `root` is the id of the mail that began the thread ("" = this one).
+
+    `id` is its Message-ID, else made from its bytes below the lines of servers: the same whichever way it came.
+    `automatic` says why it was not written by a person for us, "" if it was. `cut`: only its beginning is here.
+    """
 
     id: str
     root: str
@@ -45,10 +52,11 @@ class Mail:
     attachments: tuple[Attachment, ...]
     automatic: str
     results: tuple[str, ...]
+    cut: bool = False
 
 
-def read(raw: bytes) -> Mail:
-    """Return a mail; raise `Rejected` if it is none."""
+def read(raw: bytes, *, cut: bool = False) -> Mail:
+    """Return a mail; raise `Rejected` if it is none. `cut`: only the beginning of it is given."""
     try:
         message = message_from_bytes(raw, policy=policy.default)
         senders = _addresses(message, "from")
@@ -57,7 +65,7 @@ def read(raw: bytes) -> Mail:
             raise Rejected(f"/from {text}.", problems=(Problem(path="/from", message=text),))
         name, sender = senders[0]
         return Mail(
-            id=_first_id(message, "message-id") or f"sha256:{hashlib.sha256(raw).hexdigest()}",
+            id=_first_id(message, "message-id") or f"sha256:{hashlib.sha256(_untraced(raw)).hexdigest()}",
             root=_root(message),
             sender=sender,
             sender_name=name,
@@ -72,6 +80,7 @@ def read(raw: bytes) -> Mail:
             attachments=_attachments(message),
             automatic=_automatic(message),
             results=tuple(str(each) for each in message.get_all("authentication-results", []))[:20],
+            cut=cut,
         )
     except (MessageError, UnicodeError, LookupError, ValueError, AttributeError, RecursionError) as cause:
         problem = Problem(path="", message="is no mail that can be read")
@@ -112,7 +121,10 @@ def _date(message: EmailMessage) -> dt.datetime | None:
 
 
 def _automatic(message: EmailMessage) -> str:
-    """Return why a mail was not written by a person for us, "" if it was (RFC 3834 and common practice)."""
+    """Return why a mail was not written by a person for us, "" if it was.
+
+    RFC 3834 (Auto-Submitted), RFC 2919 and 2369 (lists), RFC 3464 and 8098 (reports), common practice, ourselves.
+    """
     submitted = _header(message, "auto-submitted").partition(";")[0].strip().lower()
     if submitted not in {"", "no"}:
         return f"Auto-Submitted: {submitted[:40]}"
@@ -121,10 +133,31 @@ def _automatic(message: EmailMessage) -> str:
         return f"Precedence: {precedence}"
     if _header(message, "return-path").strip() == "<>":
         return "it has no return path, as bounces have"
-    for name in ("list-id", "x-autoreply", "x-autorespond"):
-        if message.get(name) is not None:
-            return f"it has {name}"
+    for name in {each.lower() for each in message}:
+        if name.startswith("list-") or name in {"x-autoreply", "x-autorespond"}:
+            return f"it has {name[:40]}"
+    if message.get_content_type() in {"multipart/report", "message/delivery-status"}:
+        return "it is a report of a mail server"
+    if _header(message, "from").lower().find("mailer-daemon@") >= 0:
+        return "a mail server wrote it"
+    if is_own(_header(message, "message-id").strip()):
+        return "a hub wrote it"
+    if len(message.get_all("received", [])) > HOPS_MAX:
+        return "it went through too many servers"
     return ""
+
+
+_TRACE = re.compile(
+    rb"(?:(?:return-path|delivered-to|x-original-to|received|authentication-results)\s*:[^\n]*\n(?:[ \t][^\n]*\n)*)+",
+    re.IGNORECASE,
+)
+
+
+def _untraced(raw: bytes) -> bytes:
+    """Return the bytes of a mail as it was before servers put their lines on top, with plain line ends."""
+    plain = raw.replace(b"\r\n", b"\n")
+    found = _TRACE.match(plain)
+    return plain[found.end() :] if found else plain
 
 
 def _text(message: EmailMessage) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email.policy
-import hashlib
 import html
 from collections.abc import Mapping
 from email.headerregistry import Address
@@ -11,17 +10,13 @@ from email.message import EmailMessage
 from email.utils import formatdate
 from typing import Any
 
+from isthmus.connectors.kit.mailing import own_id
 from isthmus.connectors.smtp.config import SmtpConfig
 from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.record import Json
 
 SUBJECT_MAX = 200
 POLICY = email.policy.SMTP.clone(cte_type="7bit")
-
-
-def message_id(key: str, domain: str) -> str:
-    """Return the id of the mail that carries `key`: the same again, so that mailboxes see one message."""
-    return f"<{hashlib.sha256(key.encode()).hexdigest()[:40]}@{domain}>"
 
 
 def domain_of(config: SmtpConfig) -> str:
@@ -56,7 +51,7 @@ def mail(message: Mapping[str, Json], key: str, config: SmtpConfig, *, at: float
     found["To"] = address(str(message.get("recipient") or ""))
     found["Subject"] = " ".join(str(message.get("title") or "").split())[:SUBJECT_MAX]
     found["Date"] = formatdate(at, usegmt=True)
-    found["Message-ID"] = message_id(key, domain)
+    found["Message-ID"] = own_id(key, domain)
     if thread := str(message.get("thread") or ""):
         found["In-Reply-To"] = found["References"] = thread
     # RFC 3834: no vacation note answers this, and no mail loop begins.

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from isthmus.connectors.kit.faults import Fault, Planned
+from isthmus.connectors.kit.mailing import own_id
 from isthmus.connectors.kit.simulator import Call, Simulator
 
 _REPLIES = {
@@ -75,10 +76,8 @@ class MailSimulator(Simulator):
 
     def find_all(self, kind: str, correlation: str) -> list[str]:
         """Return the mails whose id follows from a key."""
-        from isthmus.connectors.smtp.mapping import message_id
-
         del kind
-        wanted = message_id(correlation, "example.test")
+        wanted = own_id(correlation, "example.test")
         return [each["Message-ID"] for each in self.received if each["Message-ID"] == wanted]
 
     async def start(self, port: int = 0, host: str = "127.0.0.1") -> str:

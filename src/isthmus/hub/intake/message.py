@@ -16,7 +16,9 @@ WEBHOOK = "webhook"
 POLL = "poll"
 FILE = "file"
 STREAM = "stream"
-"""Doors: which kind of entrance a message came through."""
+MAIL = "mail"
+FETCH = "fetch"
+"""Doors: which kind of entrance a message came through. `FETCH`: read at the partner as it lies there, by a poll."""
 
 
 class Draft(msgspec.Struct, frozen=True, array_like=True):

@@ -13,7 +13,7 @@ import hashlib
 import ssl
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
@@ -21,10 +21,11 @@ from isthmus.connectors.kit.listening import PEER_HEADER, Listening, Peer
 from isthmus.hub import metrics
 from isthmus.hub.intake.appender import Appender
 from isthmus.hub.intake.entrance import Entrance, Entrances
+from isthmus.hub.intake.listening import Address, parse_address, server_tls
 from isthmus.hub.intake.log import LogUnavailable
 from isthmus.hub.intake.message import STREAM, Draft
 from isthmus.hub.intake.refusals import Refusals
-from isthmus.kernel.errors import NeedsOperator, Rejected
+from isthmus.kernel.errors import Rejected
 from isthmus.ledger.ids import Source
 from isthmus.settings import Settings
 
@@ -38,13 +39,6 @@ HANDSHAKE_SECONDS_MAX: Final = 10.0
 RETRY_SECONDS: Final = 0.5
 GROUP_MAX: Final = 500
 """Messages of one peer that wait for the disk together."""
-
-
-class Address(NamedTuple):
-    """Where to listen."""
-
-    host: str
-    port: int
 
 
 class Streams:
@@ -208,33 +202,11 @@ class Streams:
                 await asyncio.sleep(RETRY_SECONDS)
 
 
-def parse_address(text: str) -> Address:
-    """Return host and port of `host:port`; raise `NeedsOperator` if it is none."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65_535:
-        raise NeedsOperator(
-            f"ISTHMUS_STREAM_LISTEN={text!r} is no address.", remedy="Write it like 0.0.0.0:6514."
-        )
-    return Address(host.strip("[]"), int(port))
-
-
 def tls(settings: Settings) -> ssl.SSLContext | None:
     """Return the TLS that the settings ask for, None for plain TCP; raise `NeedsOperator` on what is unusable."""
-    if not settings.stream_certificate:
-        return None
-    try:
-        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        made.minimum_version = ssl.TLSVersion.TLSv1_2
-        made.load_cert_chain(settings.stream_certificate, settings.stream_key or None)
-        if settings.stream_authorities:
-            made.load_verify_locations(settings.stream_authorities)
-            made.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ssl.SSLError) as cause:
-        raise NeedsOperator(
-            "The certificate of the stream listener cannot be used.",
-            remedy="Check ISTHMUS_STREAM_CERTIFICATE, ISTHMUS_STREAM_KEY and ISTHMUS_STREAM_AUTHORITIES.",
-        ) from cause
-    return made
+    return server_tls(
+        settings.stream_certificate, settings.stream_key, settings.stream_authorities, "ISTHMUS_STREAM_"
+    )
 
 
 def _peer(writer: asyncio.StreamWriter) -> Peer:

@@ -40,9 +40,9 @@ def converge(work: Work, link: Link, *, trace: str = "", at: Instant | None = No
 
 
 def _only_tells(connection: str) -> bool:
-    """Return whether a connection has no client: mail and the like are told, and can be neither read nor written."""
+    """Return whether a connection can only tell: mail and the like have no objects that could be read or written."""
     found = connections.in_force().get(connection)
-    return found is not None and found.connector.open is None
+    return found is not None and (found.connector.open is None or not found.manifest.can("write"))
 
 
 def already_asked(work: Work, link_id: str) -> None:

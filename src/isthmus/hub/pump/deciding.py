@@ -98,7 +98,18 @@ def _sorted(work: Work, batch: Batch) -> _Sorted:
         for message, item in items
         if item.seen is not None and item.fault is None
     }
-    known = events.Taken(connection.organisation, [each for each in identities.values() if each is not None])
+    waits = {
+        (message.position, item.place): events.waiting(connection, item.name)
+        for message, item in items
+        if item.seen is None and item.name
+    }
+    known = events.Taken(
+        connection.organisation,
+        [
+            *(each for each in identities.values() if each is not None),
+            *(each for both in waits.values() for each in both),
+        ],
+    )
     waiting = parking.waiting_subjects(connection, (item.subject for _, item in items if item.subject))
     found = _Sorted({}, {}, {}, known)
     for message, item in items:
@@ -106,14 +117,26 @@ def _sorted(work: Work, batch: Batch) -> _Sorted:
         fault = item.fault or batch.bad.get(place)
         ahead = waiting.get(item.subject, "") if waiting else ""
         seen = item.seen
+        if seen is None and (earlier := _came_before(known, waits.get(place, ()))) is not None:
+            found.results[place] = Outcome(
+                position=place[0], place=place[1], what="repeat", event_id=item.name, reason=f"the same as message {earlier}"
+            )  # fmt: skip
+            continue
         if seen is None or fault is not None or ahead:
             parked_id = parking.park(work, connection, message, item, fault, behind=ahead)
             if item.subject:
                 waiting.setdefault(item.subject, parked_id)
+            if place in waits:
+                known.add(waits[place][1], place[0])
             found.results[place] = Outcome(position=place[0], place=place[1], what="parked", reason=parked_id)
             continue
         _sort(found, seen, identities[place])
     return found
+
+
+def _came_before(known: events.Taken, identities: Sequence[events.Identity]) -> int | None:
+    """Return the position of the message that already was what this one is, None if there is none."""
+    return next((at for each in identities if (at := known.before(each)) is not None), None)
 
 
 def _sort(found: _Sorted, seen: Seen, identity: events.Identity | None) -> None:

@@ -53,6 +53,17 @@ def key_of(connection: str, event_id: str) -> str:
     return _digest(f"{connection}\0{event_id}".encode())
 
 
+def waiting(connection: Connection, name: str) -> tuple[Identity, Identity]:
+    """Return how a message that could not be read is recognised: as one that was taken after all, as one that waits.
+
+    The two differ, so that a person who completes what waits is not told that it was taken before.
+    """
+    return (
+        Identity(key_of(connection.name, name), ""),
+        Identity(_digest(f"{connection.name}\0\0\0{name}".encode()), ""),
+    )
+
+
 class Taken:
     """The events already taken, of those in one batch: read once, then kept up while the batch is decided."""
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 import structlog
 
+from isthmus.connectors.kit.completing import Named
 from isthmus.connectors.kit.ports import Context, decode_observations
 from isthmus.hub.connections import Connection
 from isthmus.hub.intake.message import POLL, Message
@@ -19,11 +20,15 @@ _log = structlog.get_logger(__name__)
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One thing to take: an observation, or the reason why the message (or this part of it) has none."""
+    """One thing to take: an observation, or the reason why the message (or this part of it) has none.
+
+    `name` is the event id of a message that could not be read, if its source knows one (`kit.completing.Named`).
+    """
 
     place: int
     seen: Seen | None
     fault: IsthmusError | None
+    name: str = ""
 
     @property
     def subject(self) -> str:
@@ -53,7 +58,7 @@ def take(
     try:
         observations = _observations(connection, context, message, given)
     except IsthmusError as fault:
-        return Taken(message, [Item(0, None, fault)])
+        return Taken(message, [Item(0, None, fault, _name(connection, context, message))])
     except Exception as cause:  # noqa: BLE001 - a fault of one connector parks its message
         _log.exception("parse_failed", connection=connection.name, message=message.id)
         unforeseen = Bug(
@@ -80,6 +85,17 @@ def _observations(
             remedy="Point the connection at the connector that its senders speak.",
         )
     return source.parse(message.body, dict(message.headers), context)
+
+
+def _name(connection: Connection, context: Context, message: Message) -> str:
+    """Return how a message that cannot be read is recognised when it comes again, "" if it is not."""
+    source = connection.connector.source
+    if message.door == POLL or not isinstance(source, Named):
+        return ""
+    try:
+        return source.name(message.body, dict(message.headers), context)
+    except IsthmusError:
+        return ""
 
 
 def _item(connection: Connection, message: Message, place: int, observation: Observation) -> Item:

@@ -34,6 +34,7 @@ from isthmus.hub.intake import shared as shared_log
 from isthmus.hub.intake.appender import Appender
 from isthmus.hub.intake.current_entrances import CurrentEntrances
 from isthmus.hub.intake.door import Door
+from isthmus.hub.intake.mails import Mails
 from isthmus.hub.intake.refusals import FLUSH_SECONDS, Refusals
 from isthmus.hub.intake.streams import Streams
 from isthmus.hub.live import Live
@@ -69,6 +70,7 @@ class Front:
         self._django: App = WSGIMiddleware(wsgi, workers=WSGI_THREADS)  # type: ignore[assignment]
         self._door = Door(self._entrances, self._current_appender, self._refusals, source)
         self._streams = Streams(self._entrances, self._current_appender, self._refusals, source)
+        self._mails = Mails(self._entrances, self._current_appender, self._refusals, source)
         self._raw: list[tuple[str, App]] = [
             ("/live/", Live(self._tail)),
             ("/gate/wait", GateWait(self._tail)),
@@ -103,6 +105,7 @@ class Front:
         )
         self._appender.start()
         await self._streams.start(django_settings.ISTHMUS)
+        await self._mails.start(django_settings.ISTHMUS)
         self._tail.start(loop)
         self._keeper.start()
         note = {"pid": os.getppid(), "url": self._url, "front": os.getpid()}
@@ -112,6 +115,7 @@ class Front:
         (self._run_dir / "endpoint.json").unlink(missing_ok=True)
         self._stopped.set()
         await self._streams.stop()
+        await self._mails.stop()
         self._tail.stop()
         await loop.run_in_executor(None, self._appender.stop)
         await loop.run_in_executor(None, self._flush_refusals)
@@ -153,6 +157,7 @@ class Front:
             "work_seconds_ago": None if age is None else round(age, 1),
             "intake_waiting": self._appender.waiting if self._appender else 0,
             "streams": self._streams.address is not None,
+            "mail": self._mails.address is not None,
         }
         await answer(send, 503 if late else 200, json.dumps(said).encode(), [(b"cache-control", b"no-store")])
 

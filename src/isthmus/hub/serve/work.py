@@ -24,6 +24,7 @@ from isthmus.hub.intake import shared as shared_log
 from isthmus.hub.lanes import runner
 from isthmus.hub.pump.pump import Pump
 from isthmus.hub.serve.loops import Loop, start
+from isthmus.hub.serve.refusal_journal import flush
 from isthmus.hub.streaming import Streams
 from isthmus.hub.sweeper import sweep
 from isthmus.kernel.actor import Origin, system
@@ -157,6 +158,7 @@ class Engine:
 
     def _tidy(self) -> bool:
         now = source.now()
+        flush(polling.refusals, now)
         housekeeping.forget_messages(self._log, now)
         housekeeping.forget_sessions(now)
         idempotency.forget_expired(now)

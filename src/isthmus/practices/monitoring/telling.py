@@ -43,7 +43,7 @@ SOMEBODY: Final = "Isthmus"
 def able(connection: str) -> frozenset[str]:
     """Return what the source of alerts can be told: the verbs that its connector declares for alerts."""
     found = connections.in_force().get(connection)
-    if found is None or found.connector.open is None or getattr(found.config, "url", None) == "":
+    if found is None or found.connector.open is None or not found.config.called:
         return frozenset()
     return frozenset(each.verb for each in found.manifest.able() if each.kind == "alert")
 

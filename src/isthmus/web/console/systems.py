@@ -182,8 +182,7 @@ def cards(now: Instant) -> list[Card]:
                 oldest=queue["oldest"],
                 received_at=taken.get(name),
                 silent=silent.get(name, ""),
-                called=connection.connector.open is not None
-                and getattr(connection.config, "url", None) != "",
+                called=connection.connector.open is not None and connection.config.called,
             )
         )
     if seen is None or _is_root_reader(seen):

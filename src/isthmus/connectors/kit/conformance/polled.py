@@ -17,7 +17,7 @@ async def poll(running: Running, kind: str, watermark: str = "") -> tuple[list[s
     """Return the keys of all polled objects, as often as they came, and the last watermark."""
     keys: list[str] = []
     async for page in running.poller.changed_since(kind, watermark):
-        keys += [each.external.key for each in page.observations]
+        keys += [each.external.key for each in running.told(page)]
         watermark = page.watermark
     return keys, watermark
 

@@ -18,10 +18,11 @@ import pytest
 
 from isthmus.connectors.kit import registry
 from isthmus.connectors.kit.manifest import Limits, Manifest
-from isthmus.connectors.kit.ports import Client, Connector, Context, Poller, Source, TicketSystem
+from isthmus.connectors.kit.ports import Client, Connector, Context, Page, Poller, Source, TicketSystem
 from isthmus.connectors.kit.simulator import Simulator
 from isthmus.kernel.instant import Instant, from_rfc3339
 from isthmus.kernel.mapping import RecordMapping
+from isthmus.kernel.observation import Observation
 
 T = TypeVar("T")
 NOW: Instant = from_rfc3339("2026-11-20T15:02:00Z")
@@ -47,6 +48,7 @@ class Running:
     simulator: Simulator
     context: Context
     client: Client
+    source: Source | None = None
 
     @property
     def poller(self) -> Poller:
@@ -54,6 +56,15 @@ class Running:
         if not isinstance(self.client, Poller):
             pytest.fail("The manifest declares read, but `open` returns no ports.Poller.")
         return self.client
+
+    def told(self, page: Page) -> list[Observation]:
+        """Return everything that a page says: its observations, and what the source reads in its messages."""
+        found = list(page.observations)
+        for each in page.messages:
+            if self.source is None:
+                pytest.fail("A page holds messages, but the connector has no source that reads them.")
+            found += self.source.parse(each.body, dict(each.headers), self.context)
+        return found
 
     @property
     def tickets(self) -> TicketSystem:
@@ -147,7 +158,7 @@ class World:
             context = Context(**{**vars(context), "limits": limits})
         client = self.connector.open(context)
         try:
-            yield Running(simulator=simulator, context=context, client=client)
+            yield Running(simulator=simulator, context=context, client=client, source=self.connector.source)
         finally:
             await client.close()
             await simulator.stop()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from isthmus.connectors.kit import registry
 from isthmus.connectors.kit.completing import Completable
 from isthmus.connectors.kit.conformance.world import NOW
+from isthmus.connectors.kit.mailing import CUT_HEADER, Relay, own_id
 from isthmus.connectors.mail.simulator import OURS
 from isthmus.kernel.errors import Rejected
 
@@ -117,12 +118,48 @@ def test_mails_with_one_reference_are_about_one_thing():
         {"Precedence": "bulk"},
         {"Return_Path": "<>"},
         {"List_Id": "<news.example.test>"},
+        {"List_Unsubscribe": "<mailto:leave@example.test>"},
         {"From": OURS},
+        {"From": "MAILER-DAEMON@example.test"},
+        {"Message_ID": own_id("page-1", "example.test")},
     ],
 )
 def test_no_loop_begins(headers):
     assert parse(mail(block(**WHOLE), **headers)) == []
     assert parse(mail(block(**WHOLE), Auto_Submitted="no"))
+
+
+def test_what_we_send_ourselves_opens_nothing_when_it_comes_back_even_without_its_mark():
+    from isthmus.connectors.smtp import mapping
+    from isthmus.connectors.smtp.config import SmtpConfig
+
+    config = SmtpConfig(host="smtp.example.test", sender="hub@example.test")
+    message = {"recipient": OURS, "title": "INC-000007", "text": block(**WHOLE)}
+    sent = mapping.mail(message, "page-1", config, at=0)
+    assert parse(sent.as_bytes()) == []
+    del sent["Auto-Submitted"]
+    assert parse(sent.as_bytes()) == []
+    del sent["Message-ID"]
+    assert parse(sent.as_bytes()), "without either it is like any mail"
+
+
+def test_a_report_of_a_mail_server_opens_nothing():
+    raw = mail(block(**WHOLE))
+    assert parse(raw)
+    assert (
+        parse(raw.replace(b"text/plain", b"multipart/report; boundary=x; report-type=delivery-status")) == []
+    )
+
+
+def test_a_mail_that_goes_round_in_a_circle_opens_nothing():
+    raw = mail(block(**WHOLE))
+    assert parse(b"Received: by mx.example.test\n" * 50 + raw)
+    assert parse(b"Received: by mx.example.test\n" * 51 + raw) == []
+
+
+def test_an_answer_to_our_message_is_of_a_person():
+    found = parse(mail("I am on it", "Re: INC-000007", In_Reply_To=own_id("page-1", "example.test")))[0]
+    assert found.comments[0].body == "I am on it"
 
 
 def test_only_senders_on_the_list_are_heard():
@@ -171,6 +208,23 @@ def test_a_mail_without_id_is_known_by_its_bytes():
     assert parse(raw + b"\n")[0].event_id != parse(raw)[0].event_id
 
 
+def test_a_mail_without_id_is_the_same_whichever_way_it_came():
+    raw = mail(block(**WHOLE), Message_ID="none")
+    traced = b"Return-Path: <alice@example.test>\r\nDelivered-To: x@example.test\r\nReceived: from a\r\n\tby b;\r\n\tnow\r\n"
+    posted = parse(raw)[0].event_id
+    assert parse(traced + raw.replace(b"\n", b"\r\n"))[0].event_id == posted
+    assert parse(raw.replace(b"slow", b"fast"))[0].event_id != posted
+    assert SOURCE.name(raw, {}, context()) == posted
+
+
+def test_a_mail_that_is_cut_off_is_looked_at():
+    raw, headers = mail(block(**WHOLE)), {CUT_HEADER: "9000000"}
+    with pytest.raises(Rejected) as caught:
+        SOURCE.parse(raw, headers, context())
+    assert "too large" in str(caught.value.problems)
+    assert SOURCE.complete(raw, headers, context(), {"category": "x"})
+
+
 def test_too_many_attachments_are_looked_at():
     from email import message_from_bytes, policy
 
@@ -200,9 +254,48 @@ def test_no_bytes_crash_the_reader(raw, start):
         ({"addresses": ["a+b@example.test"]}, "no address without a plus"),
         ({"reference": "("}, "no regular expression"),
         ({"reference": "x"}, "one group"),
+        ({"secret": None}, "no way in"),
+        ({"imap_host": "imap.example.test"}, "needs imap_user"),
+        ({"imap_after": "move"}, "belong together"),
+        ({"smtp_peers": ["somewhere"]}, "no network"),
+        ({"smtp_user": "mx"}, "belong together"),
+        ({"imap_idle_seconds": 1_740}, "imap_idle_seconds"),
     ],
 )
 def test_a_wrong_policy_is_refused_when_it_is_saved(config, says):
     with pytest.raises(Rejected) as caught:
         context(**config)
     assert says in str(caught.value)
+
+
+def test_our_addresses_are_ours_with_and_without_a_token():
+    for recipient, ours in (
+        (OURS, True),
+        ("Incidents+printing@HUB.example.test", True),
+        ("other@hub.example.test", False),
+    ):
+        assert SOURCE.receives(recipient, context()) is ours
+
+
+def test_a_mail_server_is_admitted_by_its_network_only():
+    here = context(smtp_peers=["192.0.2.0/28", "2001:db8::/64"])
+    for address, admitted in (
+        ("192.0.2.7", True), ("192.0.2.99", False), ("::ffff:192.0.2.7", True), ("2001:db8::1", True),
+        ("2001:db9::1", False), ("", False), ("mx.example.test", False),
+    ):  # fmt: skip
+        assert SOURCE.admits(Relay(address=address), here) is admitted
+    assert not SOURCE.admits(Relay(address="192.0.2.7"), context())
+
+
+def test_an_account_is_user_and_password_and_none_without_a_password():
+    config = {"smtp_user": "mx", "smtp_password": {"secret": "env:SMTP_PASSWORD"}}
+    here = context(**config)
+    known = INSTALLED.context(
+        "desk", {**INSTALLED.connector.simulator().config(""), **config}, secrets={"smtp_password": "p"}
+    )
+    assert SOURCE.offers_sign_in(known)
+    assert SOURCE.signs_in("mx", "p", known)
+    assert not SOURCE.signs_in("mx", "q", known)
+    assert not SOURCE.signs_in("my", "p", known)
+    assert not SOURCE.offers_sign_in(here)
+    assert not SOURCE.signs_in("mx", "", here)

@@ -11,7 +11,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from isthmus.connectors.kit import doubt, registry
-from isthmus.connectors.smtp import mapping
+from isthmus.connectors.kit.mailing import own_id
 from isthmus.kernel.errors import NeedsOperator, Rejected, Retryable
 
 # The library warns of what this test wants: sign-in on the loopback without TLS.
@@ -88,7 +88,7 @@ def test_the_mail_is_whole_automatic_and_named_by_our_key(served):
     mail = email.message_from_bytes(raw, policy=email.policy.default)
     assert (sender, recipients) == ("hub@example.test", ["ada@example.test"])
     assert mail["Subject"] == "INC-000007: Priorität 1"
-    assert mail["Message-ID"] == written.ref.key == mapping.message_id("key-1", "example.test")
+    assert mail["Message-ID"] == written.ref.key == own_id("key-1", "example.test")
     assert mail["Auto-Submitted"] == "auto-generated"
     assert "queued as 42" in written.ref.label
     plain = mail.get_body(("plain",)).get_content()
