@@ -44,6 +44,7 @@ def _answer(request: HttpRequest, token: str) -> HttpResponse:
         )
     context = {"title": "Acknowledge", "notification": notification, "escalation": escalation}
     answer = render(request, "console/acknowledge.html", context)
-    # The address holds the token: it must not travel to another site.
-    answer["Referrer-Policy"] = "no-referrer"
+    # The address holds the token: it must not travel to another site. With no referrer at all the browser would send
+    # the form from origin "null", which is refused.
+    answer["Referrer-Policy"] = "same-origin"
     return answer
