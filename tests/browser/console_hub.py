@@ -1,4 +1,5 @@
-"""A real `isthmus serve` with two simulated vendors and a real Roundup, in the middle of a storm of alerts."""
+"""A real `isthmus serve` with two simulated vendors, a real Roundup and a mail server, in the middle of a storm of
+alerts. Its clock may be moved ahead, by a few minutes: partners refuse to be minutes apart."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+from tests.stories.clock import PROGRAM, Clock
 
 from isthmus.cli.demo.hub_process import HubProcess
 from isthmus.cli.demo.partners import Partners
@@ -78,6 +81,7 @@ class Hub:
     desks: Desks
     environment: dict[str, str]
     tokens: dict[str, str]
+    clock: Clock
     people: dict[str, Person] = field(default_factory=dict)
 
     @property
@@ -132,6 +136,11 @@ class Hub:
             f"/ingest/alertmanager/{connection}", json.dumps(body).encode(), "application/json", self.tokens["alertmanager"],
         )  # fmt: skip
 
+    def mails(self, about: str) -> list[dict[str, Any]]:
+        """Return the mails that name `about`, read inside the mail server."""
+        inside = self.partners.all["mail"].inside
+        return [each for each in self.partners.inside(inside.messages) if about in str(each)]
+
     def isthmus(self, *arguments: str, token: str = "") -> subprocess.CompletedProcess[str]:
         """Run the command line, as the local operator or with a token."""
         environment = {**os.environ, **self.environment}
@@ -159,11 +168,15 @@ def start(directory: Path) -> Hub:
     """Start everything, load the map, replay the storm, raise a change; return when it has calmed down."""
     directory.mkdir(parents=True)
     partners = Partners()
-    for connector, name in (("servicenow", "snow"), ("jira", "jira"), ("roundup", "tracker")):
+    for connector, name in (
+        ("servicenow", "snow"), ("jira", "jira"), ("roundup", "tracker"), ("smtp", "mail"),
+    ):  # fmt: skip
         partners.start(connector, name)
     tokens = {"alertmanager": "alerts-come-with-this", "csv": "items-come-with-this"}
+    clock, port = Clock(directory.with_name("clock")), _free_port()
     environment = {
         "ISTHMUS_DATA_DIR": str(directory), "ISTHMUS_ALLOW_PRIVATE_ADDRESSES": "true",
+        "ISTHMUS_BASE_URL": f"http://127.0.0.1:{port}", **clock.environment(),
         "DEMO_ALERTMANAGER_TOKEN": tokens["alertmanager"], "DEMO_CSV_TOKEN": tokens["csv"], **partners.environment(),
     }  # fmt: skip
     made = _seed(environment, partners)
@@ -171,13 +184,13 @@ def start(directory: Path) -> Hub:
     # The hub's process inherits the environment of this one.
     os.environ.update(environment)
     try:
-        process = HubProcess(directory, _free_port())
+        process = HubProcess(directory, port, program=PROGRAM)
         process.start()
     finally:
         os.environ.clear()
         os.environ.update(before)
     partners.announce_to(process.url)
-    hub = Hub(process=process, partners=partners, desks=Desks(partners), environment=environment,
+    hub = Hub(process=process, partners=partners, desks=Desks(partners), environment=environment, clock=clock,
               tokens={**tokens, "gate": made["gate"]})  # fmt: skip
     hub.people = {name: Person(hub.url, name, PASSWORD) for name in PEOPLE}
     _fill(hub)

@@ -47,13 +47,20 @@ def sections(given: dict) -> dict:
     found["routes"] = [
         {**each, "to": [name for name in each["to"] if name in partners]} for each in found["routes"]
     ]
-    # A rota with a turn and one that nobody fills: the calendar shows both.
+    # A rota with a turn and one that nobody fills: the calendar shows both. The ladder's first step is for whoever
+    # stands in at night, the second for everybody.
     found["on_call"] = {
+        "channels": {"own-mail": {"connection": "mail"}, "all": {"connection": "mail", "recipient": "all@example.test"}},
         "rotas": {
             "desk": {"layers": [{"name": "week", "participants": sorted(given["people"])}]},
             "night": {"layers": [{"name": "none", "participants": ["nobody-yet"]}]},
-        }
-    }
+        },
+        "ladders": {
+            "page": {"steps": [
+                {"after": "PT0S", "notify": [{"rota": "night"}, {"person": "ada"}]}, {"after": "PT2M", "notify": [{"channel": "all"}]},
+            ]},
+        },
+    }  # fmt: skip
     return found
 
 

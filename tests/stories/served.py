@@ -1,7 +1,8 @@
 """A hub as its users meet it: `isthmus serve` in processes of its own, partners that remember every call.
 
 Stories judge effects in the partners (`desks`, `calls`), never in what the hub says about itself. Names and
-numbers are drawn per run from `random`; the seed is printed, and `ISTHMUS_STORY_SEED` replays it.
+numbers are drawn per run from `random`; the seed is printed, and `ISTHMUS_STORY_SEED` replays it. The hub runs on
+the world's clock, or (`forwarded`) on one that the story moves ahead.
 """
 
 from __future__ import annotations
@@ -24,11 +25,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from tests.stories.clock import PROGRAM, Clock
+
+from isthmus.cli.demo.hub_process import PROGRAM as COMMAND_LINE
 from isthmus.cli.demo.hub_process import HubProcess
 from isthmus.cli.demo.partners import Partners
 from isthmus.cli.demo.people import Person, Reply
 from isthmus.cli.demo.tickets import Desks
 from isthmus.connectors.kit.simulator import Call
+from isthmus.kernel.instant import to_datetime
 
 T = TypeVar("T")
 STORE = os.environ.get("ISTHMUS_TEST_STORE", "sqlite")
@@ -38,7 +43,12 @@ ROLES = {
     "vera": ("viewer",),
 }
 TOKENS = {"pipeline": ["gate:check"], "caller": ["incident:read", "incident:write"]}
-CONNECTORS = {"snow": "servicenow", "jira": "jira", "tracker": "roundup", "desk": "mail"}
+CONNECTORS = {
+    "snow": "servicenow", "jira": "jira", "tracker": "roundup", "desk": "mail", "slack": "slack", "teams": "teams",
+    "mail": "smtp",
+}  # fmt: skip
+AWAY_SECONDS = 20
+"""Longer than the leases and claims of a process that was killed."""
 REQUEST_SECONDS = 5
 """How long a partner may take: after an unknown outcome the hub waits as long before it looks."""
 FIELD_OWNER = "Service desk lead"
@@ -57,6 +67,7 @@ class Served:
     people: dict[str, Person]
     person_ids: dict[str, str]
     secrets: dict[str, str]
+    clock: Clock
     sections: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -189,6 +200,13 @@ class Served:
         inside = self.partners.all[connection].inside
         return self.partners.inside(lambda: list(inside.writes() if writes else inside.calls))
 
+    def messages(self, connection: str, about: str) -> list[dict[str, Any]]:
+        """Return what a messenger carried to people and names `about`, oldest first."""
+        inside = self.partners.all[connection].inside
+        return [
+            each for each in self.partners.inside(inside.messages) if about in json.dumps(each, default=str)
+        ]
+
     def fault(self, connection: str, fault: Any, **how: Any) -> Any:
         """Plan a fault of a partner; return the plan."""
         inside = self.partners.all[connection].inside
@@ -205,6 +223,10 @@ class Served:
         )
         return found
 
+    def entries(self, record: str) -> list[dict[str, Any]]:
+        """Return what the book holds about a record, oldest first."""
+        return self.ada.all("/journal", record=record)[::-1]
+
     def keys(self, incident: str) -> dict[str, str]:
         """Return connection → key of the tickets that an incident has; only those that exist."""
         links = self.ada.get(f"/incidents/{incident}/links")["items"]
@@ -219,6 +241,13 @@ class Served:
             seconds=seconds,
         )
         return self.keys(incident)
+
+    def killed(self, *, within_seconds: float = 0.0, away_seconds: float = AWAY_SECONDS) -> None:
+        """`kill -9` every process of the hub at once, at a random instant, and start it again after a while."""
+        time.sleep(self.random.uniform(0, within_seconds))
+        self.hub.kill()
+        self.clock.forward(seconds=away_seconds)
+        self.hub.start()
 
     def fresh(self) -> None:
         """Sign everybody in again: after a restart of the hub their connections are gone."""
@@ -264,10 +293,12 @@ def served(
     receivers: Mapping[str, Mapping[str, Any]] | None = None,
     polling: Mapping[str, Any] | None = None,
     sections: Mapping[str, Any] | None = None,
+    forwarded: bool = False,
 ) -> Iterator[Served]:
     """Run a hub in `directory` with these partners, and end both afterwards.
 
-    `receivers`: receive-only connections by name; `{token}` in their configuration is their own secret.
+    `receivers`: receive-only connections by name; `{token}` in their configuration is their own secret. `forwarded`:
+    the hub's clock may be moved ahead.
     """
     seed = int(os.environ.get("ISTHMUS_STORY_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
     print(f"seed {seed} (ISTHMUS_STORY_SEED={seed} replays it)")
@@ -284,12 +315,15 @@ def served(
         **partners.environment(),
         **_database(server),
     }
-    hub = HubProcess(directory, free_port())
+    clock = Clock(directory.with_name("clock"))
+    variables |= clock.environment()
+    hub = HubProcess(directory, free_port(), program=PROGRAM if forwarded else COMMAND_LINE)
     with environment(variables):
         try:
             made = _installed(secrets, chance)
             hub.start()
             partners.announce_to(hub.url)
+            _read_the_clock(partners, clock)
             story = Served(
                 hub=hub,
                 partners=partners,
@@ -299,6 +333,7 @@ def served(
                 person_ids=made["people"],
                 people={name: Person(hub.url, name, secrets[name]) for name in ROLES},
                 secrets=secrets,
+                clock=clock,
             )
             terms = {
                 "polling": dict(polling or {"seconds_min": 2, "seconds_max": 4}),
@@ -321,6 +356,15 @@ def served(
             partners.stop()
             if kept := os.environ.get("ISTHMUS_STORY_LOG"):
                 shutil.copy(hub.log, kept)
+
+
+def _read_the_clock(partners: Partners, clock: Clock) -> None:
+    """Have ticket systems write the story's time down: what people do there lies where the hub's time is."""
+    for each in partners.all.values():
+        for part, name in (("instance", "clock"), ("project", "_clock")):
+            held = getattr(each.inside, part, None)
+            if hasattr(held, name):
+                setattr(held, name, lambda: to_datetime(clock.now()))
 
 
 def _installed(secrets: Mapping[str, str], chance: random.Random) -> dict[str, Any]:

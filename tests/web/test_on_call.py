@@ -78,6 +78,42 @@ def test_an_override_is_set_shown_and_taken_back(here):
     assert who["name"] == "agent"
 
 
+def test_a_refused_override_says_which_field_is_wrong_and_keeps_what_was_typed(here):
+    client = here.client("agent")
+    form = {
+        "rota": "gaps",
+        "person": "nobody-here",
+        "ends_at": "2099-01-01T00:00",
+        "reason": "A typing error",
+    }
+    answer = client.post("/on-call/overrides", form)
+    text = answer.content.decode()
+    assert answer.status_code == 422
+    assert "nobody-here&#x27; is nobody here" in text
+    assert "ends at: an override ends after it starts" in text
+    assert all(f'value="{each}"' in text for each in ("nobody-here", "2099-01-01T00:00", "A typing error"))
+    assert '<option value="gaps" selected>' in text
+    assert RotaOverride.objects.count() == 0
+    assert client.get("/on-call/overrides?view=week").headers["Location"] == "/on-call?view=week"
+    assert "A typing error" not in client.get("/on-call").content.decode()
+
+
+def test_a_refused_card_says_which_way_is_wrong_and_keeps_what_was_typed(here):
+    form = {
+        "channel": ["mail", "mail"],
+        "address": ["agent@example.test", "x" * 400],
+        "zone": "Nowhere/Land",
+        "locale": "de",
+    }
+    answer = here.client("agent").post("/on-call/contact", form)
+    text = answer.content.decode()
+    assert answer.status_code == 422
+    assert "methods 2 address: is no address" in text
+    assert "Nowhere/Land&#x27; is no time zone" in text
+    assert all(f'value="{each}"' in text for each in ("agent@example.test", "x" * 400, "Nowhere/Land"))
+    assert ContactCard.objects.count() == 0
+
+
 def test_nobody_without_the_permission_sets_an_override_or_acknowledges(here):
     soon = to_rfc3339(here.book.clock.now() + 2 * HOUR)
     body = json.dumps({"rota": "desk", "person": "viewer", "ends_at": soon})
@@ -127,7 +163,8 @@ def test_the_signed_link_acknowledges_only_with_its_button_and_only_if_genuine(h
     anybody = here.client()
     opened = anybody.get(f"/on-call/acknowledge/{token}")
     assert opened.status_code == 200
-    assert opened["Referrer-Policy"] == "no-referrer"
+    # No other site is told the address, and the form may name its own: without that a browser's answer is refused.
+    assert opened["Referrer-Policy"] == "same-origin"
     assert Escalation.objects.get().state == "running", "opening it changes nothing"
     assert anybody.post(f"/on-call/acknowledge/{token[:-1]}x").status_code == 403
     assert Escalation.objects.get().state == "running"

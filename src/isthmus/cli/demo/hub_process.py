@@ -10,24 +10,27 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 START_SECONDS_MAX = 60.0
+PROGRAM = ("-m", "isthmus.cli.main")
 
 
 class HubProcess:
-    """One `isthmus serve` on a data directory and a fixed port."""
+    """One `isthmus serve` on a data directory and a fixed port. `program`: what Python runs as the command line."""
 
-    def __init__(self, data_dir: Path, port: int) -> None:
+    def __init__(self, data_dir: Path, port: int, *, program: Sequence[str] = PROGRAM) -> None:
         self.data_dir = data_dir
         self.port = port
+        self._program = program
         self.url = f"http://127.0.0.1:{port}"
         self._process: subprocess.Popen[bytes] | None = None
         self.log = data_dir / "serve.log"
 
     def start(self) -> None:
         """Start and wait until it answers `/healthz`."""
-        command = [sys.executable, "-m", "isthmus.cli.main", "serve", "--port", str(self.port)]
+        command = [sys.executable, *self._program, "serve", "--port", str(self.port)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,

@@ -77,8 +77,9 @@ class Partners:
         """Return the environment variables that the connections' secret references name."""
         found: dict[str, str] = {}
         for each in self.all.values():
-            secrets = each.inside.secrets()
-            for name, reference in each.inside.config(each.url).items():
+            # The configuration first: where the address itself is the secret, it is known only then.
+            config, secrets = each.inside.config(each.url), each.inside.secrets()
+            for name, reference in config.items():
                 if isinstance(reference, dict) and str(reference.get("secret", "")).startswith("env:"):
                     found[reference["secret"].removeprefix("env:")] = secrets[name]
         return found

@@ -1,19 +1,19 @@
-"""On call: the calendar, overrides, escalations, the notification log, one's own contact card."""
+"""On call: the calendar, overrides, escalations, the notification log."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.http import require_POST
 
 from isthmus.hub.http import actor as callers
 from isthmus.hub.http import paging
 from isthmus.identity import people
-from isthmus.kernel.actor import ActorKind
-from isthmus.kernel.errors import Conflict, NotFound, Rejected
+from isthmus.kernel.errors import NotFound, Rejected
 from isthmus.kernel.instant import Instant, from_datetime
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
@@ -25,12 +25,16 @@ from isthmus.web.console.screen import act, back, found, me, page, screen
 READ: Final = "oncall:read"
 WRITE: Final = "oncall:write"
 LISTED_MAX: Final = 50
-METHODS_SHOWN: Final = 4
 
 
 @screen(READ)
 def index(request: HttpRequest) -> HttpResponse:
     """Who is on duty now, and on which days who else; gaps are marked."""
+    return _calendar(request)
+
+
+def _calendar(request: HttpRequest) -> HttpResponse:
+    """Return the calendar; what was typed into a form that was refused stands in it again."""
     actor, now = me(request), source.now()
     view = "week" if request.GET.get("view") == "week" else "month"
     mine = request.GET.get("mine") == "1"
@@ -42,6 +46,7 @@ def index(request: HttpRequest) -> HttpResponse:
         .filter(state="active", ends_at__gt=now)
         .order_by("starts_at", "id")[:LISTED_MAX]
     )
+    running = list(records.of("escalation").filter(state="running").order_by("-id")[:LISTED_MAX])
     names = people.labels(
         [
             *(each.person for _, each in duties),
@@ -55,15 +60,17 @@ def index(request: HttpRequest) -> HttpResponse:
         "sheet": duty_calendar.sheet(
             view, request.GET.get("date", ""), now, callers.caller(request).time_zone, chosen, mine=actor.id if mine else ""
         ),
-        "running": list(records.of("escalation").filter(state="running").order_by("-id")[:LISTED_MAX]),
+        "running": running, "numbers": _numbers(running), "given": request.POST,
     }  # fmt: skip
     return page(request, "console/on_call.html", context)
 
 
-@require_POST
 @screen(WRITE)
 def override(request: HttpRequest) -> HttpResponse:
-    """Put somebody on duty for a while."""
+    """Put somebody on duty for a while; a refusal keeps what was typed."""
+    if request.method != "POST":
+        # The calendar shown with a refusal has links to other days.
+        return HttpResponseRedirect(f"/on-call?{request.GET.urlencode()}")
     rota = request.POST.get("rota", "")
     home = service.rotas(me(request).organisations).get(rota)
     zone = callers.caller(request).time_zone
@@ -78,13 +85,11 @@ def override(request: HttpRequest) -> HttpResponse:
         )  # fmt: skip
 
     where = home or callers.organisation(request, WRITE)
-    act(
-        request,
-        do,
-        permission=WRITE,
-        organisation=where,
-        done="The override is set: who is paged next changes with it.",
-    )
+    done = "The override is set: who is paged next changes with it."
+    if act(request, do, permission=WRITE, organisation=where, done=done) is None:
+        answer = _calendar(request)
+        answer.status_code = 422
+        return answer
     return back(request, "/on-call")
 
 
@@ -126,9 +131,16 @@ def escalations(request: HttpRequest) -> HttpResponse:
     context = {
         "title": "Escalations", "escalations": cut.items, "next": cut.next, "state": state,
         "states": ("running", "acknowledged", "finished", "stopped"),
-        "numbers": records.titles("incident", (each.subject for each in cut.items if each.subject_kind == "incident"), "number"),
+        "numbers": _numbers(cut.items),
     }  # fmt: skip
     return page(request, "console/escalations.html", context)
+
+
+def _numbers(about: Iterable[Any]) -> dict[str, str]:
+    """Return the numbers of the incidents that escalations or notifications are about."""
+    return records.titles(
+        "incident", [each.subject for each in about if each.subject_kind == "incident"], "number"
+    )
 
 
 @screen(READ)
@@ -204,54 +216,7 @@ def notifications(request: HttpRequest) -> HttpResponse:
         "title": "Notifications", "notifications": cut.items, "next": cut.next, "chosen": chosen,
         "states": ("queued", "held", "sent", "failed", "withdrawn", "digested"),
         "people": people.labels(each.person for each in cut.items),
-        "numbers": records.titles("incident", (each.subject for each in cut.items if each.subject_kind == "incident"), "number"),
+        "numbers": _numbers(cut.items),
         "crumbs": [("On call", "/on-call"), ("Notifications", "")],
     }  # fmt: skip
     return page(request, "console/notifications.html", context)
-
-
-# My contact card ------------------------------------------------------------------------------------------------
-
-
-@screen(READ)
-def contact(request: HttpRequest) -> HttpResponse:
-    """How I am reached, in which order, and when I am left alone."""
-    actor = me(request)
-    if actor.kind is not ActorKind.PERSON:
-        raise Conflict("A program has no contact card.")
-    if request.method == "POST":
-        act(
-            request,
-            lambda work: _save(work, request, actor.id),
-            permission=READ,
-            organisation="",
-            done="Your card is saved.",
-        )
-        return back(request, "/on-call/contact")
-    card = service.card(actor.id)
-    methods = card.methods if card is not None and isinstance(card.methods, list) else []
-    quiet = card.quiet_hours if card is not None and isinstance(card.quiet_hours, list) else []
-    blank = [{"channel": "", "address": ""}] * max(1, METHODS_SHOWN - len(methods))
-    context = {
-        "title": "How I am reached", "card": card, "methods": [*methods, *blank], "channels": service.channels_for_people(),
-        "quiet": quiet[0] if quiet and isinstance(quiet[0], dict) else None,
-        "crumbs": [("On call", "/on-call"), ("How I am reached", "")],
-    }  # fmt: skip
-    return page(request, "console/contact.html", context)
-
-
-def _save(work: Work, request: HttpRequest, person: str) -> Any:
-    pairs = zip(request.POST.getlist("channel"), request.POST.getlist("address"), strict=False)
-    return service.set_card(
-        work, person, methods=[{"channel": name, "address": to} for name, to in pairs if name and to.strip()],
-        quiet_hours=_quiet(service.card(person), request.POST.get("quiet_start", ""), request.POST.get("quiet_end", "")),
-        locale=request.POST.get("locale", ""), zone=request.POST.get("zone", "").strip(),
-    )  # fmt: skip
-
-
-def _quiet(card: Any, start: str, end: str) -> list[dict[str, Any]]:
-    """The page shows the first stretch only: its days, and the stretches after it, stay as the API set them."""
-    held = list(card.quiet_hours) if card is not None and isinstance(card.quiet_hours, list) else []
-    if not (start and end):
-        return held[1:]
-    return [{**(held[0] if held else {}), "start": start, "end": end}, *held[1:]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -17,7 +17,7 @@ from isthmus.hub.http import actor as callers
 from isthmus.hub.http.problems import status_of
 from isthmus.identity import permissions
 from isthmus.kernel.actor import Actor
-from isthmus.kernel.errors import IsthmusError
+from isthmus.kernel.errors import IsthmusError, Problem
 from isthmus.ledger.door import perform
 from isthmus.ledger.work import Work
 
@@ -71,10 +71,23 @@ def act(
         permissions.require(actor, permission, organisation)
         result = perform(do, actor=actor, origin=caller.origin, trace=caller.trace)
     except IsthmusError as error:
-        messages.error(request, str(error))
+        messages.error(request, said(error))
         return None
     messages.success(request, done if isinstance(done, str) else done(result))
     return result
+
+
+def said(error: IsthmusError) -> str:
+    """Return a refusal in words, with what is wrong with each field."""
+    problems: Iterable[Problem] = getattr(error, "problems", ())
+    return " ".join([str(error), *(_in_words(each) for each in problems)])
+
+
+def _in_words(problem: Problem) -> str:
+    # A pointer counts from 0, people from 1.
+    words = (str(int(each) + 1) if each.isdigit() else each for each in problem.path.split("/") if each)
+    place = " ".join(words).replace("_", " ")
+    return f"{place}: {problem.message}. {problem.remedy}".strip()
 
 
 def back(request: HttpRequest, fallback: str) -> HttpResponse:

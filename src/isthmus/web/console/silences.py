@@ -20,7 +20,7 @@ from isthmus.practices.monitoring import silences as service
 from isthmus.practices.monitoring.rules.matching import parse
 from isthmus.practices.monitoring.surroundings import matchers_of
 from isthmus.web import records
-from isthmus.web.console.screen import act, back, found, me, page, screen
+from isthmus.web.console.screen import act, back, found, me, page, said, screen
 
 MINUTES_MAX: Final = service.SILENCE_DAYS_MAX * 24 * 60
 MINUTES_DEFAULT: Final = 60
@@ -75,7 +75,7 @@ def new(request: HttpRequest) -> HttpResponse:
         try:
             preview = service.preview(parse(text), organisation=context["organisation"])
         except IsthmusError as error:
-            messages.error(request, str(error))
+            messages.error(request, said(error))
         else:
             context["preview"] = preview
             shown = records.by_ids("alert", preview.alerts)
