@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 # What meets the store; the rest says the same on either.
-STORED := $(addprefix tests/,blueprint hub identity ledger practices sync stories/killed web/test_isolation.py web/test_api.py web/test_api_contract.py)
+STORED := $(addprefix tests/,blueprint hub identity ledger practices sync stories/killed/test_ladders.py stories/killed/test_watchdog.py web/test_isolation.py web/test_api.py web/test_api_contract.py)
 # The stores that real monitoring systems drive the hub on: both, or the one that is named.
 STORES ?= $(or $(ISTHMUS_TEST_STORE),sqlite postgres)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -35,7 +35,7 @@ serve: $(STAMP) ## Run the hub on ./data (make it first with `isthmus init`)
 system-programs: # Chromium and strace for the tests that need them, where this machine lets us install them
 	@sh tests/system-programs.sh
 
-test: $(STAMP) system-programs check ## What CI runs: checks, both stores (stories without a kill and commands on SQLite; make postgres runs all), short chaos, browser
+test: $(STAMP) system-programs check ## What CI runs: checks, both stores (most stories and commands on SQLite; make postgres runs all), short chaos, browser
 	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not browser and not chaos and not real_monitoring"
 	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos and not real_monitoring" $(STORED)
 	$(PYTEST) -m "chaos"
