@@ -106,7 +106,7 @@ def mirrored(monitor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     able = (Capability("alert", "silence"),)
     held = {
         name: SimpleNamespace(
-            organisation=where, connector=SimpleNamespace(open=object()), config=None,
+            organisation=where, connector=SimpleNamespace(open=object()), config=SimpleNamespace(called=True),
             manifest=SimpleNamespace(able=lambda: able),
         )
         for name, where in (("am", monitor.book.organisation), ("elsewhere", "another"))

@@ -53,4 +53,5 @@ class Delivery(models.Model):
             models.Index(fields=["organisation", "state", "updated_at"], name="sync_delivery_state"),
             models.Index(fields=["connection", "state"], name="sync_delivery_lane"),
             models.Index(fields=["subject", "created_at"], name="sync_delivery_subject"),
+            models.Index(fields=["connection", "verb", "id"], name="sync_delivery_verb"),
         ]

@@ -55,6 +55,7 @@ class Change(RecordModel):
         indexes = [
             models.Index(fields=["organisation", "state", "updated_at"], name="change_state"),
             models.Index(fields=["organisation", "window_end"], name="change_window"),
+            models.Index(fields=["organisation", "incident"], name="change_incident"),
         ]
 
     def __str__(self) -> str:
@@ -124,7 +125,7 @@ class GateDecision(RecordModel):
         db_table = GATE_DECISION.table
         indexes = [
             models.Index(fields=["organisation", "change"], name="change_gate_change"),
-            models.Index(fields=["token_hash"], name="change_gate_token", condition=~models.Q(token_hash="")),
+            models.Index(fields=["token_hash"], name="change_gate_token"),
         ]
 
     def __str__(self) -> str:

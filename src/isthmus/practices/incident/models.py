@@ -89,6 +89,8 @@ class Incident(RecordModel):
             models.Index(fields=["organisation", "ci"], name="incident_ci"),
             models.Index(fields=["organisation", "service"], name="incident_service"),
             models.Index(fields=["organisation", "parent"], name="incident_parent"),
+            # The unique one leaves out the empty number: the store cannot tell that a number that is given is none.
+            models.Index(fields=["number"], name="incident_by_number"),
         ]
 
 

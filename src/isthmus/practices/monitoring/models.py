@@ -79,7 +79,7 @@ class Alert(RecordModel):
             models.Index(fields=["organisation", "state", "last_seen_at"], name="monitoring_alert_stale"),
             models.Index(
                 fields=["organisation", "suppressed_by"],
-                condition=models.Q(open=True) & ~models.Q(suppressed_by=""),
+                condition=models.Q(open=True),
                 name="monitoring_alert_suppressed",
             ),
             models.Index(
@@ -124,8 +124,12 @@ class Silence(RecordModel):
             models.Index(fields=["organisation", "state", "ends_at"], name="monitoring_silence_state"),
             models.Index(
                 fields=["organisation", "connection", "external_key"],
-                condition=~models.Q(external_key=""),
                 name="monitoring_silence_partner",
+            ),
+            models.Index(
+                fields=["organisation", "id"],
+                condition=models.Q(mirrors__isnull=False),
+                name="monitoring_silence_mirrored",
             ),
         ]
 
