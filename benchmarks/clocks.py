@@ -45,6 +45,7 @@ def run(scale: Scale, directory: Path) -> list[Figure]:
 
 def _counting() -> list[Figure]:
     from isthmus.kernel import calendar
+    from isthmus.kernel.instant import Instant
     from isthmus.kernel.calendar import Shift, WorkingTime
     from isthmus.practices.service_level import standing
 
@@ -63,7 +64,9 @@ def _counting() -> list[Figure]:
         assert (floors[name] == mine[name]).all(), "the floor and the product disagree"
     peer, stepped = _peer(tickets), _stepped(tickets)
     for name, start, end, found in stepped[1]:
-        assert calendar.elapsed(hours[name], start, end) == found, "minute stepping and the product disagree"
+        assert calendar.elapsed(hours[name], Instant(start), Instant(end)) == found, (
+            "minute stepping and the product disagree"
+        )
     rate = TICKETS / product
     notes = {"tickets": TICKETS, "calendars": len(ZONES)}
     return [
@@ -240,39 +243,24 @@ def _fill(organisation: str, count: int, now: int) -> None:
     from isthmus.kernel.instant import DAY, HOUR, MINUTE, Instant
     from isthmus.kernel.record import Reason
     from isthmus.ledger.door import perform
+    from isthmus.ledger.work import Work
     from isthmus.practices.service_level.models import SlaClock
 
     why = [Reason(rule="bench.fill", text="Filled.")]
-    fields = ("record_kind", "record", "target", "calendar", "state", "amount", "elapsed", "counted_at", "started_at",
-              "due_at", "thresholds")  # fmt: skip
+    amount = 10 * HOUR
     for at in range(0, count, 2_000):
-        rows, dues = [], []
-        for place in range(at, at + 2_000):
-            ahead = 30 * MINUTE if place < DUE_FEW else 90 * MINUTE if place < DUE_FEW + DUE_MANY else DAY
-            amount = 10 * HOUR
-            started = now + ahead - amount // 2
-            rows.append(
-                (
-                    "incident",
-                    f"{place:026d}",
-                    "resolution",
-                    "24x7",
-                    "running",
-                    amount,
-                    0,
-                    started,
-                    started,
-                    started + amount,
-                    [50, 100],
-                )
-            )
-            dues.append(now + ahead)
 
-        def fill(work: Any, rows: Any = rows, dues: Any = dues) -> None:
-            ids = work.append_rows(SlaClock, organisation=organisation, fields=fields, rows=rows, why=why)
-            for clock, when in zip(ids, dues, strict=True):
-                due.schedule(
-                    work, "sla.threshold", clock, Instant(when), organisation=organisation, payload=50
-                )
+        def fill(work: Work, first: int = at) -> None:
+            for place in range(first, first + 2_000):
+                ahead = 30 * MINUTE if place < DUE_FEW else 90 * MINUTE if place < DUE_FEW + DUE_MANY else DAY
+                started = now + ahead - amount // 2
+                values = {
+                    "record_kind": "incident", "record": f"{place:026d}", "target": "resolution", "calendar": "24x7",
+                    "state": "running", "amount": amount, "elapsed": 0, "counted_at": started, "started_at": started,
+                    "due_at": started + amount, "thresholds": [50, 100],
+                }  # fmt: skip
+                clock = work.create(SlaClock, organisation=organisation, values=values, why=why)
+                when = Instant(now + ahead)
+                due.schedule(work, "sla.threshold", clock.id, when, organisation=organisation, payload=50)
 
         perform(fill, actor=system("bench"), origin=Origin(channel="timer"), now=Instant(now))

@@ -169,10 +169,12 @@ def _import_map(organisation: str, cis: int) -> None:
 
 
 def _settle() -> None:
-    """Seal and index what was just imported: a hub that has run for a minute has none of it left to do."""
+    """Seal and index what was just imported, and notice the blueprint: a hub that has run for a minute has done so."""
+    from isthmus import blueprint
     from isthmus.ledger import upkeep
     from isthmus.ledger.ids import source
 
+    blueprint.current(fresh=True)
     while (kept := upkeep.tick(source.now())).sealed or kept.indexed:
         pass
 
