@@ -45,8 +45,8 @@ def run(scale: Scale, directory: Path) -> list[Figure]:
 
 def _counting() -> list[Figure]:
     from isthmus.kernel import calendar
-    from isthmus.kernel.instant import Instant
     from isthmus.kernel.calendar import Shift, WorkingTime
+    from isthmus.kernel.instant import Instant
     from isthmus.practices.service_level import standing
 
     hours = {
