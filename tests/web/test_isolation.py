@@ -34,9 +34,10 @@ from isthmus.identity.roles import ROLES
 from isthmus.kernel.kinds import KINDS
 from isthmus.ledger import scope, search
 from isthmus.practices.configuration import service as configuration
+from isthmus.web.lists.tables import TABLES
 
-UNSEEN = {"share", "intake_offset"}
-"""Kinds whose records no route shows in words, besides the journal."""
+UNSEEN = {"share", "intake_offset", "list_choice"}
+"""Kinds whose records no route shows in words, besides the journal, or to the one person only whose they are."""
 
 
 @pytest.fixture
@@ -239,6 +240,39 @@ def test_a_live_stream_tells_of_the_own_organisation_only(world):
             return watcher.drain()
 
     assert [each.organisation for each in asyncio.run(watched())] == [world.a.organisation]
+
+
+def test_every_column_and_file_of_every_list_holds_the_own_records_only(world):
+    """All columns, also those that nobody is shown unasked, for both: A's say nothing of B, and B's say something."""
+    silent = set()
+    for table in TABLES.values():
+        query = {"columns": ",".join(each.key for each in table.columns), "format": "csv"}
+        query |= {"state": "any"} if any("any" in each.keywords for each in table.filters) else {}
+        for side in (world.a, world.b):
+            client = side.client(world.desk, by="token")
+            answer = client.get(f"/api/v1/lists/{table.key}", query)
+            assert answer.status_code == 200, (table.key, answer.content)
+            if side is world.a:
+                assert not world.traces_of_b(text_of(answer)), table.key
+            elif not world.traces_of_b(text_of(answer)):
+                silent.add(table.key)
+    assert not silent - {"drafts"}, "drafts: the seeded alert was opened, not drafted"
+
+
+def test_views_of_the_other_organisation_are_neither_listed_nor_applied(world):
+    view = world.b.ids["list_view"]
+    for by in ("person", "token"):
+        client = world.a.client(world.desk, by=by)
+        assert view not in text_of(client.get("/api/v1/views"))
+        assert client.get(f"/api/v1/views/{view}").status_code == 404
+        assert client.get("/api/v1/lists/incidents", {"view": view}).status_code == 404
+        put = client.put(
+            "/api/v1/lists/incidents/choice", json.dumps({"view": view}), content_type="application/json"
+        )
+        assert put.status_code == 404
+    owner = world.b.client(world.desk, by="person")
+    assert view in text_of(owner.get("/api/v1/views")), "the twin: who belongs there sees it"
+    assert owner.get("/api/v1/lists/incidents", {"view": view}).status_code == 200
 
 
 def test_words_of_sealed_texts_find_the_own_records_only(world):

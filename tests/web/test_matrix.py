@@ -30,7 +30,7 @@ NOUNS = {
     "systems": {"system"}, "deliveries": {"delivery"}, "links": {"link"}, "conflicts": {"conflict"}, "traces": {"trace"},
     "journal": {"audit"}, "audit": {"audit"}, "blueprint": {"configuration", "approval"}, "tokens": {"token"}, "people": {"people"},
     "sla": {"sla"}, "backtests": {"configuration"}, "drafts": {"incident"}, "accuracy": {"alert"},
-    "on-call": {"oncall"}, "escalations": {"oncall"}, "notifications": {"oncall"},
+    "views": {"view"}, "lists": {"view"}, "on-call": {"oncall"}, "escalations": {"oncall"}, "notifications": {"oncall"},
 }  # fmt: skip
 """First word of a path → nouns of the permissions that may guard it."""
 ACTIONS = {

@@ -118,6 +118,8 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "silence": {"matchers": [], "mirrors": None}, "alert": {"told": None}, "gate_decision": {"reasons": [], "facts": {}, "callback": ""}, "role_grant": {"role": "viewer"},
     "change": {"impact_report": None}, "change_calendar": {"freezes": []}, "freeze": {"environments": [], "cis": []},
     "ci": {"ci_class": "server", "state": "live", "attributes": {}}, "incident": {"impact": "2", "urgency": "2", "priority": "2", "steps": [], "merged_into": None},
+    "list_view": {"table": "incidents", "query": "state=any", "shared": True},
+    "list_choice": {"table": "incidents", "columns": ["number", "title"], "view": ""},
     "incident_review": {"timeline": [], "actions": []}, "custody": {"base": {}, "copied": {}}, "incident_merge": {"moved": {}},
     "major_incident": {"triggers": {}, "people": {}},
     "service_account": {"scopes": ["incident:read"], "token_hash": ""}, "person": {"time_zone": "", "partner_names": {}},

@@ -15,6 +15,7 @@ from tests.web.two_organisations import Side, World
 from isthmus.kernel.kinds import KINDS
 from isthmus.web.api import api
 from isthmus.web.console.urls import urlpatterns
+from isthmus.web.lists.tables import TABLES
 
 PARAMETER = re.compile(r"[{<](?:(?:str|int|path|slug|uuid):)?(\w+)[}>]")
 
@@ -85,6 +86,14 @@ def filled(path: str, ours: Side, theirs: Side) -> Iterator[tuple[str, str]]:
         yield PARAMETER.sub(lambda _, values=values: next(values), path), " ".join(chosen)
 
 
+def listed(path: str, ours: Side, theirs: Side) -> Iterator[tuple[str, str]]:
+    """As `filled`, with each list's name where a list is meant."""
+    if "{table}" in path:
+        yield from ((path.replace("{table}", each), each) for each in TABLES)
+    else:
+        yield from filled(path, ours, theirs)
+
+
 def asked_for(operation: dict[str, Any], side: Side) -> Iterator[dict[str, str]]:
     """Return query strings: none, and each text parameter with whatever of `side` could be meant."""
     required = {
@@ -136,7 +145,7 @@ def _named(name: str, schema: dict[str, Any], parts: dict[str, Any], side: Side)
         "after": "2026-12-01T00:00:00Z", "until": "2026-12-09T00:00:00Z", "action": "comment", "type": "normal", "model": "",
         "priority": "2", "impact": "2", "urgency": "2", "sections": {}, "verdict": "confirmed", "winner": "ours",
         "decision": "approved", "hints": {"host": f"{side.word} ci name"}, "environment": "production",
-        "wait_seconds": 30, "values": {"body": "hello"}, "expected": None, "role": "viewer", "scopes": ["incident:read"],
+        "wait_seconds": 30, "table": "incidents", "query": "", "values": {"body": "hello"}, "expected": None, "role": "viewer", "scopes": ["incident:read"],
     }  # fmt: skip
     return plain[name] if name in plain else sample(schema, parts, side)
 
@@ -180,7 +189,7 @@ def walk_api(world: World, asker: Side, about: Side, *, by: str) -> Iterator[tup
     for method, path, operation in api_routes():
         if method != "get":
             continue
-        for url, put in filled(path, asker, about):
+        for url, put in listed(path, asker, about):
             for query in asked_for(operation, about):
                 unlimited()
                 answer = client.get(url, query)
@@ -189,7 +198,7 @@ def walk_api(world: World, asker: Side, about: Side, *, by: str) -> Iterator[tup
 
 def walk_console(world: World, asker: Side, about: Side) -> Iterator[tuple[str, str, Any]]:
     client = asker.client(world.desk, by="person")
-    asks: list[dict[str, str]] = [{}, {"q": about.word}, {"q": about.ids["incident"]}, {"q": f"{about.word}-key"},
+    asks: list[dict[str, str]] = [{}, {"format": "csv"}, {"q": about.word}, {"q": about.ids["incident"]}, {"q": f"{about.word}-key"},
                                   {"organisation": about.organisation, "connection": about.connection, "record": about.ids["incident"]}]  # fmt: skip
     for path in console_routes():
         for url, put in filled(path, asker, about):

@@ -25,6 +25,7 @@ from isthmus.cli import (
     sla,
     systems,
     token,
+    views,
 )
 from isthmus.cli.demo import command as demo_command
 from isthmus.cli.output import Exit, errors
@@ -63,6 +64,7 @@ app.add_typer(gate.app, name="gate")
 app.add_typer(sla.app, name="sla")
 app.add_typer(token.app, name="token")
 app.add_typer(people.app, name="people")
+app.add_typer(views.app, name="views")
 demo_command.add_to(app)
 documentation.add_to(app)
 

@@ -1,7 +1,7 @@
-"""Who can sign in (`User`), who they are (`Person`), what they may do (`RoleGrant`), and which programs
-may call (`ServiceAccount`).
+"""Who can sign in (`User`), who they are (`Person`), what they may do (`RoleGrant`), which programs may call
+(`ServiceAccount`), and how somebody likes their lists (`ListView`, `ListChoice`).
 
-People, grants and service accounts are records: every change of them is in the journal. `User` holds only
+All of these but `User` are records: every change of them is in the journal. `User` holds only
 what the sign-in machinery needs (name, password hash, last sign-in) and no personal value.
 """
 
@@ -12,9 +12,12 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 
+from isthmus.identity.list_models import ListChoice, ListView
 from isthmus.kernel.kinds import KINDS
 from isthmus.ledger.columns import JsonColumn, SealedJson, SealedText
 from isthmus.ledger.records import RecordModel
+
+__all__ = ["IdempotencyKey", "ListChoice", "ListView", "Person", "RoleGrant", "ServiceAccount", "User"]
 
 
 class UserManager(BaseUserManager["User"]):

@@ -45,26 +45,33 @@ PERMISSIONS: Final[dict[str, str]] = {
     "people:write": "Add people, grant and revoke roles",
     "token:read": "See service accounts",
     "token:write": "Issue and revoke service tokens",
+    "view:read": "Use lists by their columns and kept views",
+    "view:write": "Keep columns and views for oneself",
+    "view:share": "Share views with the organisation, and change shared ones",
 }
 """Every permission with the words that pages use for it."""
 
 _READ = frozenset(
     {
         "overview:read", "oncall:read", "alert:read", "incident:read", "change:read", "approval:read", "ci:read", "system:read",
-        "delivery:read", "link:read", "conflict:read", "sla:read", "trace:read",
+        "delivery:read", "link:read", "conflict:read", "sla:read", "trace:read", "view:read", "view:write",
     }
 )  # fmt: skip
 
 ROLES: Final[dict[str, frozenset[str]]] = {
     "viewer": _READ,
     "agent": _READ
-    | {"oncall:write", "alert:write", "incident:write", "change:write", "link:write", "conflict:decide", "delivery:retry", "gate:check"},
-    "change_manager": _READ | {"oncall:write", "change:write", "change:manage", "incident:write", "gate:check"},
+    | {
+        "oncall:write", "alert:write", "incident:write", "change:write", "link:write", "conflict:decide", "delivery:retry",
+        "gate:check", "view:share",
+    },
+    "change_manager": _READ
+    | {"oncall:write", "change:write", "change:manage", "incident:write", "gate:check", "view:share"},
     "approver": _READ | {"approval:decide", "configuration:read"},
     "integration_engineer": _READ
     | {
         "ci:write", "system:write", "delivery:retry", "link:write", "conflict:decide", "configuration:read",
-        "configuration:write", "gate:check", "sla:write", "oncall:write",
+        "configuration:write", "gate:check", "sla:write", "oncall:write", "view:share",
     },
     "auditor": _READ
     | {"audit:read", "audit:verify", "audit:export", "configuration:read", "people:read", "token:read"},

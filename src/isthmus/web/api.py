@@ -46,6 +46,8 @@ MOUNTED: Final[tuple[str, ...]] = (
     "isthmus.web.resources.blueprints",
     "isthmus.web.resources.tokens",
     "isthmus.web.resources.people",
+    "isthmus.web.resources.lists",
+    "isthmus.web.resources.views",
 )
 """Modules that hold a `router`; their paths are whole (`/incidents/{id}`)."""
 

@@ -25,9 +25,18 @@ READ: Final = {
     "escalation": "oncall:read", "notification": "oncall:read", "acknowledgement": "oncall:read", "rota_override": "oncall:read",
     "contact_card": "people:read",
     "accuracy_sample": "alert:read", "automation_mode": "alert:read",
+    "list_view": "people:read", "list_choice": "people:read",
     "person": "people:read", "role_grant": "people:read", "service_account": "token:read", "generation": "configuration:read",
 }  # fmt: skip
-_NOT_BY_TRACE: Final = ("contact_card", "person", "role_grant", "service_account", "generation")
+_NOT_BY_TRACE: Final = (
+    "contact_card",
+    "list_choice",
+    "list_view",
+    "person",
+    "role_grant",
+    "service_account",
+    "generation",
+)
 """Kinds that belong to the story of no ticket: whoever may follow traces need not see people or the blueprint."""
 
 

@@ -1,6 +1,7 @@
 """Cursor paging: pages stay stable while rows arrive, and the tenth page costs what the first costs.
 
-A cursor names the last row seen (order value and id), so nothing is counted and nothing is skipped over.
+A cursor names the last row seen (order value and id), so nothing is counted and nothing is skipped over. Rows
+without a value in the order's field come last, whichever way it goes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-from django.db.models import Model, Q, QuerySet
+from django.db.models import F, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from isthmus.kernel.errors import Problem, Rejected
@@ -33,15 +34,15 @@ class Slice(Generic[M]):
     next: str
 
 
-def encode(value: int | str, row_id: int | str) -> str:
+def encode(value: int | str | None, row_id: int | str) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode([value, row_id])).decode().rstrip("=")
 
 
-def decode(cursor: str) -> tuple[int | str, int | str]:
+def decode(cursor: str) -> tuple[int | str | None, int | str]:
     """Return (order value, id) of a cursor; a made-up cursor is refused."""
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        value, row_id = msgspec.json.decode(raw, type=tuple[int | str, int | str])
+        value, row_id = msgspec.json.decode(raw, type=tuple[int | str | None, int | str])
     except (binascii.Error, msgspec.MsgspecError, ValueError) as cause:
         raise Rejected(
             "The cursor is not one of ours.",
@@ -75,24 +76,39 @@ def cut(
     descending = order.startswith("-")
     key = order.lstrip("-")
     beyond = "lt" if descending else "gt"
+    nullable = key != "id" and _nullable(rows.model, key)
     if cursor:
         value, row_id = decode(cursor)
         try:
-            if key == "id":
-                rows = rows.filter(**{f"id__{beyond}": row_id})
-            else:
-                rows = rows.filter(
-                    Q(**{f"{key}__{beyond}": value}) | Q(**{key: value, f"id__{beyond}": row_id})
-                )
+            rows = rows.filter(_after(key, value, row_id, beyond, nullable=nullable))
         except (ValueError, TypeError) as cause:
             raise Rejected("The cursor belongs to another list.", remedy="Start again without it.") from cause
     sign = "-" if descending else ""
-    ordering = [order] if key == "id" else [order, f"{sign}id"]
+    first: Any = order
+    if nullable:
+        first = F(key).desc(nulls_last=True) if descending else F(key).asc(nulls_last=True)
+    ordering = [order] if key == "id" else [first, f"{sign}id"]
     found = list(rows.order_by(*ordering)[: size + 1])
     more = len(found) > size
     found = found[:size]
     last = found[-1] if more else None
     return Slice(items=found, next=encode(getattr(last, key), last.pk) if last is not None else "")
+
+
+def _nullable(model: type[Model], key: str) -> bool:
+    return bool(getattr(model._meta.get_field(key), "null", False))  # noqa: SLF001 - Django's documented API
+
+
+def _after(key: str, value: int | str | None, row_id: int | str, beyond: str, *, nullable: bool) -> Q:
+    """Return the condition for the rows that follow the one with this value and id."""
+    if key == "id":
+        return Q(**{f"id__{beyond}": row_id})
+    if value is None:
+        if not nullable:
+            raise ValueError(key)
+        return Q(**{f"{key}__isnull": True, f"id__{beyond}": row_id})
+    found = Q(**{f"{key}__{beyond}": value}) | Q(**{key: value, f"id__{beyond}": row_id})
+    return found | Q(**{f"{key}__isnull": True}) if nullable else found
 
 
 def link_next(request: HttpRequest, response: HttpResponse, cursor: str) -> None:

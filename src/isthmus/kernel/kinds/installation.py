@@ -1,4 +1,4 @@
-"""Kinds of the installation itself: organisations, people, grants, configuration generations, offsets."""
+"""Kinds of the installation itself: organisations, people, grants, how they like their lists, generations, offsets."""
 
 from __future__ import annotations
 
@@ -63,6 +63,33 @@ SERVICE_ACCOUNT = RecordKind(
         Field(name="state", type=FieldType.CHOICE, choices=("active", "revoked"), policy=_HUB),
     ),
 )
+
+LIST_VIEW = RecordKind(
+    name="list_view",
+    table="identity_list_view",
+    fields=(
+        Field(name="owner", type=FieldType.REFERENCE, policy=_HUB, required=True),
+        Field(name="table", policy=_HUB, required=True),
+        Field(name="name", policy=_HUB, required=True),
+        Field(name="query", policy=_HUB),
+        Field(name="shared", type=FieldType.BOOLEAN, policy=_HUB),
+        Field(name="state", type=FieldType.CHOICE, choices=("kept", "deleted"), policy=_HUB),
+    ),
+)
+"""A filter of one list under a name: its owner's alone or, `shared`, their organisation's. `query` is what would
+stand in the URL: filters, order, columns."""
+
+LIST_CHOICE = RecordKind(
+    name="list_choice",
+    table="identity_list_choice",
+    fields=(
+        Field(name="owner", type=FieldType.REFERENCE, policy=_HUB, required=True),
+        Field(name="table", policy=_HUB, required=True),
+        Field(name="columns", type=FieldType.JSON, policy=_HUB),
+        Field(name="view", type=FieldType.REFERENCE, policy=_HUB),
+    ),
+)
+"""How one person likes one list: which columns in which order (none: the usual ones), and the view it opens with."""
 
 GENERATION = RecordKind(
     name="generation",

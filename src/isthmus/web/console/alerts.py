@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final, cast
 
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
-from isthmus.hub.http import paging
 from isthmus.kernel.errors import Conflict, Rejected
 from isthmus.kernel.instant import MINUTE, Instant
 from isthmus.kernel.kinds.monitoring import ALERT_DECISIONS, ALERT_STATES, SEVERITIES
@@ -16,62 +14,39 @@ from isthmus.ledger import reading
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
 from isthmus.practices.monitoring import acts, enrichment, silences, telling
-from isthmus.practices.monitoring.rules.classification import CLASSES, classify, severities_of
+from isthmus.practices.monitoring.rules.classification import CLASSES, classify
 from isthmus.web import records, values
-from isthmus.web.console import bulk_alerts
+from isthmus.web.console import bulk_alerts, listing
 from isthmus.web.console.screen import act, back, found, page, screen
+from isthmus.web.lists.asked import Asked
+from isthmus.web.lists.showing import Row
+from isthmus.web.lists.table import Slice
+from isthmus.web.lists.tables import ALERTS
+from isthmus.web.lists.tables.alerts import MARKS
 
 HISTORY_MAX: Final = 100
-MARKS: Final = {
-    "nobody": "Nobody has it", "taken": "Somebody has it", "silenced": "Silenced at its source", "astray": "Did not stick",
-}  # fmt: skip
-_MARKED: Final = {
-    "nobody": Q(taken_at__isnull=True, acknowledged=False), "taken": Q(taken_at__isnull=False) | Q(acknowledged=True),
-    "silenced": Q(silenced=True), "astray": Q(astray=True),
-}  # fmt: skip
 SILENCE_MINUTES_MAX: Final = 7 * 24 * 60
 
 
 @screen("alert:read")
 def index(request: HttpRequest) -> HttpResponse:
     """The board: alerts grouped by the incident they went to, each with its decision and reason."""
-    rows, state = _filtered(request)
-    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"))
-    context = {
-        "title": "Alerts",
-        "groups": _grouped(cut.items),
-        "next": cut.next,
-        "cis": records.titles("ci", [each.ci for each in cut.items], "name"),
-        "state": state,
-        "states": ALERT_STATES,
-        "severities": SEVERITIES,
-        "classes": CLASSES,
-        "decisions": ALERT_DECISIONS,
-        "marks": MARKS,
-        "undoable": bulk_alerts.undoable(request),
-        "actions": bulk_alerts.CHOICES,
-    }
-    return page(request, "console/alerts.html", context)
 
+    def more(asked: Asked, _: Slice, rows: list[Row]) -> dict[str, Any]:
+        return {
+            "title": "Alerts",
+            "groups": _grouped(rows),
+            "state": asked.get("state"),
+            "states": ALERT_STATES,
+            "severities": SEVERITIES,
+            "classes": CLASSES,
+            "decisions": ALERT_DECISIONS,
+            "marks": MARKS,
+            "undoable": bulk_alerts.undoable(request),
+            "actions": bulk_alerts.CHOICES,
+        }
 
-def _filtered(request: HttpRequest) -> tuple[Any, str]:
-    """Return the alerts that the URL asks for, and the state that it means."""
-    rows = records.of("alert")
-    state = request.GET.get("state", "firing")
-    if state in ALERT_STATES:
-        rows = rows.filter(state=state)
-    for name, known in (("severity", SEVERITIES), ("decision", ALERT_DECISIONS)):
-        if (value := request.GET.get(name, "")) in known:
-            rows = rows.filter(**{name: value})
-    if (kind := request.GET.get("classification", "")) in CLASSES:
-        rows = rows.filter(severity__in=severities_of(kind))
-    for name in ("connection", "ci", "incident"):
-        if value := request.GET.get(name, "").strip():
-            rows = rows.filter(**{name: value})
-    marked = _MARKED.get(request.GET.get("mark", ""))
-    if marked is not None:
-        rows = rows.filter(marked)
-    return rows, state
+    return listing.show(request, ALERTS, "console/alerts.html", more)
 
 
 @screen("alert:read")
@@ -185,10 +160,10 @@ def _minutes(text: str) -> int:
     return minutes
 
 
-def _grouped(alerts: list[Any]) -> list[tuple[Any, list[Any]]]:
-    """Return (incident or None, alerts) in the order in which each group first appears."""
-    incidents = records.by_ids("incident", [each.incident for each in alerts])
-    groups: dict[str, list[Any]] = {}
-    for each in alerts:
-        groups.setdefault(each.incident, []).append(each)
+def _grouped(rows: list[Row]) -> list[tuple[Any, list[Row]]]:
+    """Return (incident or None, its rows) in the order in which each group first appears."""
+    incidents = records.by_ids("incident", [each.item.incident for each in rows])
+    groups: dict[str, list[Row]] = {}
+    for each in rows:
+        groups.setdefault(each.item.incident, []).append(each)
     return [(incidents.get(key), members) for key, members in groups.items()]

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_POST
 
-from isthmus.hub.http import actor as callers
-from isthmus.identity import people, permissions
-from isthmus.kernel.errors import Rejected
-from isthmus.kernel.instant import Instant, from_rfc3339
-from isthmus.kernel.record import Reason
-from isthmus.ledger import audit, export, organisations, reading, sealer
-from isthmus.ledger.door import perform
+from isthmus.identity import permissions
+from isthmus.ledger import audit, export, organisations, sealer
 from isthmus.ledger.ids import source
 from isthmus.ledger.models import Checkpoint
-from isthmus.ledger.work import Work
 from isthmus.web import records
-from isthmus.web.console.screen import me, page, screen
+from isthmus.web.console import listing
+from isthmus.web.console.screen import me, screen
+from isthmus.web.journal_reading import note
+from isthmus.web.lists.tables import JOURNAL
 
 CHECKPOINTS_SHOWN = 10
-_FILTERS = ("kind", "record", "actor", "channel", "connection", "trace")
 
 
 @screen("audit:read")
@@ -62,51 +59,17 @@ def pack(request: HttpRequest) -> FileResponse:
     return FileResponse(opened, as_attachment=True, filename="isthmus-evidence.zip")
 
 
-def note(request: HttpRequest, rule: str, text: str) -> None:
-    """Journal that somebody read, verified or took the journal."""
-    caller = callers.caller(request)
-
-    def do(work: Work) -> None:
-        work.journal(organisations.root(), "audit", {}, [Reason(rule=rule, text=text)])
-
-    perform(do, actor=callers.of(request), origin=caller.origin, trace=caller.trace)
-
-
-def filters_of(request: HttpRequest) -> reading.JournalFilter:
-    """Return the filter that the URL asks for."""
-    since, until = (_instant(request.GET.get(name, "")) for name in ("since", "until"))
-    plain = {name: request.GET.get(name, "").strip() for name in _FILTERS}
-    return reading.JournalFilter(since=since, until=until, **plain)
-
-
 def _journal(request: HttpRequest, report: object) -> HttpResponse:
-    found = reading.journal(filters_of(request), request.GET.get("cursor", ""), limit=50)
     now = source.now()
-    if report is None and request.GET:
-        note(request, "audit.read", "The journal was read with filters.")
-    context = {
-        "title": "Audit",
-        "entries": found.entries,
-        "next": found.cursor,
-        "people": people.labels({each.actor for each in found.entries}),
-        "kinds": sorted(records.models()),
-        "report": report,
-        "checkpoints": list(Checkpoint.objects.order_by("-number")[:CHECKPOINTS_SHOWN]),
-        "unsealed_age": sealer.unsealed_age(now),
-        "alarming": sealer.alarming(now),
-    }
-    return page(request, "console/audit.html", context)
 
+    def more(*_: Any) -> dict[str, Any]:
+        return {
+            "title": "Audit",
+            "kinds": sorted(records.models()),
+            "report": report,
+            "checkpoints": list(Checkpoint.objects.order_by("-number")[:CHECKPOINTS_SHOWN]),
+            "unsealed_age": sealer.unsealed_age(now),
+            "alarming": sealer.alarming(now),
+        }
 
-def _instant(text: str) -> Instant | None:
-    if not text.strip():
-        return None
-    text = text.strip()
-    try:
-        return from_rfc3339(
-            text if "Z" in text or "+" in text else f"{text}Z" if "T" in text else f"{text}T00:00:00Z"
-        )
-    except Rejected as cause:
-        raise Rejected(
-            f"{text[:40]!r} is not a time.", remedy="Use e.g. 2026-11-20 or 2026-11-20T15:00Z."
-        ) from cause
+    return listing.show(request, JOURNAL, "console/audit.html", more)

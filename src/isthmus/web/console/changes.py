@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from isthmus.hub.http import actor as callers
-from isthmus.hub.http import paging
 from isthmus.identity import people, permissions
 from isthmus.kernel.errors import IsthmusError, NotFound
 from isthmus.kernel.kinds.change import CHANGE_STATES, CHANGE_TYPES, OUTCOMES
@@ -21,9 +20,12 @@ from isthmus.practices.approval import service as approvals
 from isthmus.practices.change import service
 from isthmus.practices.change.rules import states
 from isthmus.web import records
-from isthmus.web.console import calendar_view, freezes, incident_view
+from isthmus.web.console import calendar_view, freezes, incident_view, listing
 from isthmus.web.console import links as linking
 from isthmus.web.console.screen import act, back, found, page, refused, screen
+from isthmus.web.lists.asked import Asked
+from isthmus.web.lists.tables import CHANGES, GATE
+from isthmus.web.lists.tables.changes import DECISIONS
 
 _RISK_TONE: Final = {"low": "good", "medium": "warn", "high": "bad"}
 
@@ -47,27 +49,18 @@ ACTIONS: Final[dict[str, tuple[str, str, Form]]] = {
 
 @screen("change:read")
 def index(request: HttpRequest) -> HttpResponse:
-    rows = records.of("change")
-    state = request.GET.get("state", "open")
-    if state == "open":
-        rows = rows.exclude(state__in=states.TERMINAL)
-    elif state in CHANGE_STATES:
-        rows = rows.filter(state=state)
-    if (kind := request.GET.get("type", "")) in CHANGE_TYPES:
-        rows = rows.filter(type=kind)
-    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"))
-    touched = [ci for each in cut.items for ci in (each.cis or ())[:3]]
-    context = {
-        "title": "Changes",
-        "view": "list",
-        "changes": cut.items,
-        "next": cut.next,
-        "cis": records.titles("ci", touched, "name"),
-        "state": state,
-        "states": CHANGE_STATES,
-        "types": CHANGE_TYPES,
-    }
-    return page(request, "console/changes.html", context)
+    """The list, the newest first."""
+
+    def more(asked: Asked, *_: Any) -> dict[str, Any]:
+        return {
+            "title": "Changes",
+            "view": "list",
+            "state": asked.get("state"),
+            "states": CHANGE_STATES,
+            "types": CHANGE_TYPES,
+        }
+
+    return listing.show(request, CHANGES, "console/changes.html", more)
 
 
 @screen("change:read")
@@ -82,15 +75,17 @@ def calendar(request: HttpRequest) -> HttpResponse:
 
 @screen("change:read")
 def gate(request: HttpRequest) -> HttpResponse:
-    rows = records.of("gate_decision")
-    if (decision := request.GET.get("decision", "")) in {"allow", "deny", "wait"}:
-        rows = rows.filter(decision=decision)
-    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"))
-    return page(
-        request,
-        "console/changes.html",
-        {"title": "Gate decisions", "view": "gate", "decisions": cut.items, "next": cut.next},
-    )
+    """What the gate answered, the latest first."""
+
+    def more(asked: Asked, *_: Any) -> dict[str, Any]:
+        return {
+            "title": "Gate decisions",
+            "view": "gate",
+            "decision": asked.get("decision"),
+            "answers": DECISIONS,
+        }
+
+    return listing.show(request, GATE, "console/changes.html", more)
 
 
 @screen("change:read")

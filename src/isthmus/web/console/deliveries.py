@@ -10,15 +10,17 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_POST
 
-from isthmus.hub.http import paging
 from isthmus.hub.lanes import service
-from isthmus.hub.lanes.models import OPEN_STATES, SETTLED_STATES, STATES, Delivery
+from isthmus.hub.lanes.models import SETTLED_STATES, STATES, Delivery
 from isthmus.hub.models import ParkedMessage
 from isthmus.identity import permissions
 from isthmus.ledger.work import Work
-from isthmus.web import records, visible
-from isthmus.web.console import parked
+from isthmus.web import visible
+from isthmus.web.console import listing, parked
 from isthmus.web.console.screen import act, back, me, page, screen
+from isthmus.web.lists.asked import Asked
+from isthmus.web.lists.tables import DELIVERIES
+from isthmus.web.lists.tables.deliveries import names
 
 RETRIED_MAX: Final = 500
 
@@ -28,29 +30,17 @@ def index(request: HttpRequest) -> HttpResponseBase:
     """Lanes with their counts, then the deliveries that the URL asks for: what is stuck comes first."""
     if request.GET.get("lane") == "parked":
         return parked.index(request)
-    rows = visible.rows(Delivery)
-    state = request.GET.get("state", "open")
-    if state == "open":
-        rows = rows.filter(state__in=(*OPEN_STATES, "dead"))
-    elif state in STATES:
-        rows = rows.filter(state=state)
-    for name in ("connection", "record", "fault"):
-        if value := request.GET.get(name, "").strip():
-            rows = rows.filter(**{name: value})
-    cut = paging.cut(
-        rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"), order="-updated_at"
-    )
-    context = {
-        "title": "Deliveries",
-        "lanes": _lanes(),
-        "deliveries": cut.items,
-        "next": cut.next,
-        "state": state,
-        "states": STATES,
-        "records": _names(cut.items),
-        "parked_count": visible.rows(ParkedMessage).filter(state="parked").count(),
-    }
-    return page(request, "console/deliveries.html", context)
+
+    def more(asked: Asked, *_: Any) -> dict[str, Any]:
+        return {
+            "title": "Deliveries",
+            "lanes": _lanes(),
+            "state": asked.get("state"),
+            "states": STATES,
+            "parked_count": visible.rows(ParkedMessage).filter(state="parked").count(),
+        }
+
+    return listing.show(request, DELIVERIES, "console/deliveries.html", more)
 
 
 @require_POST
@@ -68,7 +58,7 @@ def many(request: HttpRequest) -> HttpResponse:
             "deed": deed,
             "chosen": [(each, _will(deed, each)) for each in chosen],
             "counted": sum(_will(deed, each) for each in chosen),
-            "records": _names(chosen),
+            "records": names(chosen),
             "reason_max": service.REASON_CHARACTERS_MAX,
             "next": request.POST.get("next", ""),
         }
@@ -162,14 +152,3 @@ def _lanes() -> list[dict[str, Any]]:
         lane["dead" if row["state"] == "dead" else "open"] += row["count"]
         lane["oldest"] = min(filter(None, (lane["oldest"], row["oldest"])), default=None)
     return sorted(lanes.values(), key=lambda each: (-each["dead"], each["connection"]))
-
-
-def _names(deliveries: list[Any]) -> dict[str, tuple[str, str]]:
-    """Return record id → (what people call it, its page)."""
-    found_names: dict[str, tuple[str, str]] = {}
-    for kind in {each.record_kind for each in deliveries} & {"incident", "change"}:
-        numbers = records.titles(
-            kind, [each.record for each in deliveries if each.record_kind == kind], "number"
-        )
-        found_names.update({key: (number, records.path_of(kind, key)) for key, number in numbers.items()})
-    return found_names

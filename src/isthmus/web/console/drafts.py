@@ -16,7 +16,9 @@ from isthmus.practices.monitoring.models import AccuracySample, Alert, Automatio
 from isthmus.practices.monitoring.plan import current as current_plan
 from isthmus.practices.monitoring.rules import accuracy as rules
 from isthmus.web import records
+from isthmus.web.console import listing
 from isthmus.web.console.screen import act, back, found, me, page, screen
+from isthmus.web.lists.tables import DRAFTS
 
 VERDICTS: Final = ("open", "right", "wrong")
 MODES_MAX: Final = 200
@@ -25,17 +27,7 @@ MODES_MAX: Final = 200
 @screen("alert:read")
 def index(request: HttpRequest) -> HttpResponse:
     """Alerts that would have become incidents, the oldest wait first seen last."""
-    rows = records.of("alert").filter(decision=drafts.DRAFTED, open=True)
-    if connection := request.GET.get("connection", "").strip():
-        rows = rows.filter(connection=connection)
-    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit") or 25)
-    context = {
-        "title": "Drafts",
-        "alerts": cut.items,
-        "next": cut.next,
-        "cis": records.titles("ci", [name for each in cut.items for name in (each.ci, each.service)], "name"),
-    }
-    return page(request, "console/drafts.html", context)
+    return listing.show(request, DRAFTS, "console/drafts.html", lambda *_: {"title": "Drafts"})
 
 
 @require_POST

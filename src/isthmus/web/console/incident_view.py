@@ -75,15 +75,6 @@ class Spoke:
         return ("good", "in step") if self.seen_at else ("quiet", "not seen yet")
 
 
-def links_of_many(ids: Sequence[str]) -> dict[str, list[Any]]:
-    """Return record id → its links; one query."""
-    found: dict[str, list[Any]] = {}
-    if ids:
-        for each in records.of("link").filter(record__in=ids).exclude(state="unlinked").order_by("id"):
-            found.setdefault(each.record, []).append(each)
-    return found
-
-
 def context(incident: Any) -> dict[str, Any]:
     """Return the template's context."""
     links = list(records.of("link").filter(record=incident.id).order_by("id"))

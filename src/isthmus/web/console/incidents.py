@@ -7,8 +7,6 @@ from typing import Any, Final
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
-from isthmus.hub.http import paging
-from isthmus.identity import people
 from isthmus.kernel.errors import Conflict
 from isthmus.kernel.instant import MINUTE
 from isthmus.kernel.kinds.incident import INCIDENT_STATES, LEVELS
@@ -16,50 +14,31 @@ from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import service
 from isthmus.web import records
-from isthmus.web.console import attachments, desks_view, incident_view
+from isthmus.web.console import attachments, desks_view, incident_view, listing
 from isthmus.web.console.screen import act, back, found, me, page, refused, screen
+from isthmus.web.lists.asked import Asked
+from isthmus.web.lists.tables import INCIDENTS
 
-OPEN_STATES: Final = ("new", "in_progress", "on_hold")
 SELECTED_MAX: Final = 200
 UNDO_MINUTES: Final = 10
 _UNDO: Final = "bulk_assignment"
-_ORDERS: Final = {"newest": "-id", "changed": "-updated_at", "priority": "priority"}
 
 
 @screen("incident:read")
 def index(request: HttpRequest) -> HttpResponse:
     """The list, newest first, filtered by what stands in the URL."""
-    rows = records.of("incident")
-    state = request.GET.get("state", "open")
-    if state == "open":
-        rows = rows.filter(state__in=OPEN_STATES)
-    elif state in INCIDENT_STATES:
-        rows = rows.filter(state=state)
-    wanted = [each for each in request.GET.get("priority", "").split(",") if each in LEVELS]
-    if wanted:
-        rows = rows.filter(priority__in=wanted)
-    if group := request.GET.get("group", "").strip():
-        rows = rows.filter(assignment_group=group)
-    if ci := request.GET.get("ci", "").strip():
-        rows = rows.filter(ci=ci)
-    order = _ORDERS.get(request.GET.get("order", ""), "-id")
-    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"), order=order)
-    context = {
-        "title": "Incidents",
-        "incidents": cut.items,
-        "next": cut.next,
-        "cis": records.titles(
-            "ci", [each.ci for each in cut.items] + [each.service for each in cut.items], "name"
-        ),
-        "people": people.labels(each.assignee for each in cut.items),
-        "links": incident_view.links_of_many([each.id for each in cut.items]),
-        "state": state,
-        "states": INCIDENT_STATES,
-        "levels": LEVELS,
-        "order": request.GET.get("order", "newest"),
-        "undoable": _undoable(request),
-    }
-    return page(request, "console/incidents.html", context)
+
+    def more(asked: Asked, *_: Any) -> dict[str, Any]:
+        return {
+            "title": "Incidents",
+            "state": asked.get("state"),
+            "priority": asked.get("priority"),
+            "states": INCIDENT_STATES,
+            "levels": LEVELS,
+            "undoable": _undoable(request),
+        }
+
+    return listing.show(request, INCIDENTS, "console/incidents.html", more)
 
 
 @screen("incident:read")

@@ -7,11 +7,11 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from isthmus.hub.http import paging
 from isthmus.practices.configuration import snapshot
 from isthmus.web import records
-from isthmus.web.console import map_view
+from isthmus.web.console import listing, map_view
 from isthmus.web.console.screen import found, page, screen
+from isthmus.web.lists.tables import ITEMS
 
 INCIDENTS_MAX = 20
 
@@ -28,14 +28,11 @@ class Impact:
 @screen("ci:read")
 def index(request: HttpRequest) -> HttpResponse:
     """Items by name; a search that means exactly one goes straight to it."""
-    rows = records.of("ci").exclude(state="retired")
     if wanted := request.GET.get("q", "").strip():
         exact = snapshot.current().index.resolve(wanted)
-        if exact:
+        if exact and "format" not in request.GET:
             return HttpResponseRedirect(f"/map/{exact}")
-        rows = rows.filter(name__icontains=wanted)
-    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"), order="name")
-    return page(request, "console/map.html", {"title": "Map", "cis": cut.items, "next": cut.next})
+    return listing.show(request, ITEMS, "console/map.html", lambda *_: {"title": "Map"})
 
 
 @screen("ci:read")

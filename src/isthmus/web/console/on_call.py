@@ -11,16 +11,18 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.http import require_POST
 
 from isthmus.hub.http import actor as callers
-from isthmus.hub.http import paging
 from isthmus.identity import people
 from isthmus.kernel.errors import NotFound, Rejected
 from isthmus.kernel.instant import Instant, from_datetime
+from isthmus.kernel.kinds.on_call import ESCALATION_STATES, NOTIFICATION_STATES
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
 from isthmus.practices.on_call import service
 from isthmus.web import records
-from isthmus.web.console import duty_calendar
+from isthmus.web.console import duty_calendar, listing
 from isthmus.web.console.screen import act, back, found, me, page, screen
+from isthmus.web.lists.asked import Asked
+from isthmus.web.lists.tables import ESCALATIONS, NOTIFICATIONS
 
 READ: Final = "oncall:read"
 WRITE: Final = "oncall:write"
@@ -124,16 +126,11 @@ def _instant(text: str, zone: str, now: Instant) -> Instant:
 @screen(READ)
 def escalations(request: HttpRequest) -> HttpResponse:
     """What is being escalated, and what was."""
-    rows = records.of("escalation").all()
-    state = request.GET.get("state", "")
-    rows = rows.filter(state=state) if state else rows
-    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=LISTED_MAX)
-    context = {
-        "title": "Escalations", "escalations": cut.items, "next": cut.next, "state": state,
-        "states": ("running", "acknowledged", "finished", "stopped"),
-        "numbers": _numbers(cut.items),
-    }  # fmt: skip
-    return page(request, "console/escalations.html", context)
+
+    def more(asked: Asked, *_: Any) -> dict[str, Any]:
+        return {"title": "Escalations", "state": asked.get("state"), "states": ESCALATION_STATES}
+
+    return listing.show(request, ESCALATIONS, "console/escalations.html", more)
 
 
 def _numbers(about: Iterable[Any]) -> dict[str, str]:
@@ -205,18 +202,13 @@ def page_by_hand(request: HttpRequest, incident_id: str) -> HttpResponse:
 @screen(READ)
 def notifications(request: HttpRequest) -> HttpResponse:
     """Who was told what, by which way, with which receipt."""
-    rows = records.of("notification").all()
-    chosen = {
-        name: request.GET.get(name, "").strip() for name in ("state", "channel", "connection", "subject")
-    }
-    for name, value in chosen.items():
-        rows = rows.filter(**{name: value}) if value else rows
-    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=LISTED_MAX)
-    context = {
-        "title": "Notifications", "notifications": cut.items, "next": cut.next, "chosen": chosen,
-        "states": ("queued", "held", "sent", "failed", "withdrawn", "digested"),
-        "people": people.labels(each.person for each in cut.items),
-        "numbers": _numbers(cut.items),
-        "crumbs": [("On call", "/on-call"), ("Notifications", "")],
-    }  # fmt: skip
-    return page(request, "console/notifications.html", context)
+
+    def more(asked: Asked, *_: Any) -> dict[str, Any]:
+        return {
+            "title": "Notifications",
+            "chosen": {name: asked.get(name) for name in ("state", "channel", "connection", "subject")},
+            "states": NOTIFICATION_STATES,
+            "crumbs": [("On call", "/on-call"), ("Notifications", "")],
+        }
+
+    return listing.show(request, NOTIFICATIONS, "console/notifications.html", more)

@@ -21,8 +21,8 @@ from isthmus.web.charts.frame import Chart
 from isthmus.web.charts.funnel import funnel
 from isthmus.web.charts.shares import Part, shares
 from isthmus.web.console import systems
-from isthmus.web.console.incidents import OPEN_STATES
 from isthmus.web.console.screen import me, page, screen
+from isthmus.web.lists.tables.incidents import OPEN_STATES
 
 NEEDS_MAX: Final = 20
 PER_KIND_MAX: Final = 10

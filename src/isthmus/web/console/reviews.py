@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
-from isthmus.hub.http import paging
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import reviewing
 from isthmus.web import records
+from isthmus.web.console import listing
 from isthmus.web.console.screen import act, back, found, page, screen
-
-STATES: Final = ("open", "overdue", "done")
+from isthmus.web.lists.asked import Asked
+from isthmus.web.lists.tables import REVIEWS
 
 
 @screen("incident:read")
 def index(request: HttpRequest) -> HttpResponse:
     """The reviews, the newest first."""
-    rows = records.of("incident_review")
-    state = request.GET.get("state", "owed")
-    if state == "owed":
-        rows = rows.exclude(state="done")
-    elif state in STATES:
-        rows = rows.filter(state=state)
-    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"))
-    context = {
-        "title": "Reviews",
-        "crumbs": [("Incidents", "/incidents"), ("Reviews", "")],
-        "reviews": cut.items,
-        "next": cut.next,
-        "state": state,
-        "incidents": records.by_ids("incident", [each.record for each in cut.items]),
-    }
-    return page(request, "console/reviews.html", context)
+
+    def more(asked: Asked, *_: Any) -> dict[str, Any]:
+        return {
+            "title": "Reviews",
+            "crumbs": [("Incidents", "/incidents"), ("Reviews", "")],
+            "state": asked.get("state"),
+        }
+
+    return listing.show(request, REVIEWS, "console/reviews.html", more)
 
 
 @screen("incident:read")

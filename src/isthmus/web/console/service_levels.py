@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from isthmus.hub.http import actor as callers
-from isthmus.identity import permissions
 from isthmus.kernel.duration import in_words
 from isthmus.kernel.instant import DAY, Instant, from_rfc3339, to_datetime
 from isthmus.kernel.kinds.incident import LEVELS
@@ -23,7 +22,14 @@ from isthmus.web import records
 from isthmus.web.charts.bars import Bar, bars
 from isthmus.web.charts.distribution import Class, distribution
 from isthmus.web.charts.frame import Chart
+from isthmus.web.console import listing
 from isthmus.web.console.screen import act, back, found, me, page, screen
+from isthmus.web.lists.asked import Asked
+from isthmus.web.lists.showing import Row
+from isthmus.web.lists.table import Slice
+from isthmus.web.lists.tables import CLOCKS
+from isthmus.web.lists.tables.service_levels import named
+from isthmus.web.lists.tables.service_levels import wanted as narrowed
 
 SERVICES_MAX: Final = 200
 DAYS_DEFAULT: Final = 30
@@ -31,41 +37,31 @@ DAYS_DEFAULT: Final = 30
 
 @screen("sla:read")
 def index(request: HttpRequest) -> HttpResponse:
-    """The board: open clocks, the one with the least time left first."""
-    now = source.now()
-    wanted = {name: request.GET.get(name, "").strip() for name in ("target", "priority", "service", "state")}
-    clocks = board.by_urgency(board.counting(board.open_clocks(wanted), now))
-    known = records.of("sla_clock").filter(state__in=OPEN_CLOCK_STATES)
-    services = records.titles("ci", known.values_list("service", flat=True).distinct()[:SERVICES_MAX], "name")
-    context = {
-        "title": "Service levels",
-        "clocks": clocks,
-        "standing": standing.standing(wanted, now),
-        "named": named(request, [each.clock for each in clocks]),
-        "services": services,
-        "targets": sorted(known.values_list("target", flat=True).distinct()[:SERVICES_MAX]),
-        "levels": LEVELS,
-        "states": OPEN_CLOCK_STATES,
-        "wanted": wanted,
-    }
-    return page(request, "console/sla_board.html", context)
+    """The board: open clocks, the one with the least time left first; as clocks or as a table."""
 
+    def more(asked: Asked, found: Slice, _: list[Row]) -> dict[str, Any]:
+        wanted = narrowed(asked)
+        known = records.of("sla_clock").filter(state__in=OPEN_CLOCK_STATES)
+        services = records.titles(
+            "ci", known.values_list("service", flat=True).distinct()[:SERVICES_MAX], "name"
+        )
+        return {
+            "title": "Service levels",
+            "clocks": found.items,
+            "standing": standing.standing(wanted, source.now()),
+            "named": {} if in_rows(asked) else named([each.clock for each in found.items], asked.reader),
+            "services": services,
+            "targets": sorted(known.values_list("target", flat=True).distinct()[:SERVICES_MAX]),
+            "levels": LEVELS,
+            "states": OPEN_CLOCK_STATES,
+            "wanted": wanted,
+            "as_table": in_rows(asked),
+        }
 
-def named(request: HttpRequest, clocks: Iterable[Any]) -> dict[str, tuple[str, str, str]]:
-    """Return record id → (number, title, page), as far as the reader may see the record; one query per kind."""
-    by_kind: dict[str, list[str]] = {}
-    for each in clocks:
-        by_kind.setdefault(each.record_kind, []).append(each.record)
-    shown: dict[str, tuple[str, str, str]] = {}
-    for kind, ids in by_kind.items():
-        if kind not in records.models() or not permissions.allowed(
-            me(request), records.READ.get(kind, "trace:read")
-        ):
-            continue
-        for each in records.by_ids(kind, ids).values():
-            number = str(getattr(each, "number", "") or "")
-            shown[each.id] = (number, str(getattr(each, "title", "") or ""), records.path_of(kind, each.id))
-    return shown
+    def in_rows(asked: Asked) -> bool:
+        return asked.get("as") == "table"
+
+    return listing.show(request, CLOCKS, "console/sla_board.html", more, in_rows=in_rows)
 
 
 @screen("sla:read")
@@ -74,7 +70,7 @@ def one(request: HttpRequest, clock_id: str) -> HttpResponse:
     clock = found(records.of("sla_clock").filter(id=clock_id).first())
     now = source.now()
     (counting,) = board.counting([clock], now)
-    shown = named(request, [clock])
+    shown = named([clock], me(request))
     context = {
         "title": f"{clock.target.capitalize()} of {shown.get(clock.record, (clock.record_kind, '', ''))[0] or clock.record_kind}",
         "crumbs": [("Service levels", "/sla"), (clock.target, "")],

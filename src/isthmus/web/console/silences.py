@@ -9,8 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from isthmus.hub.http import actor as callers
-from isthmus.hub.http import paging
-from isthmus.identity import people, permissions
+from isthmus.identity import permissions
 from isthmus.kernel.errors import IsthmusError, Rejected
 from isthmus.kernel.instant import MINUTE, Instant
 from isthmus.ledger.ids import source
@@ -18,42 +17,32 @@ from isthmus.ledger.organisations import root
 from isthmus.ledger.work import Work
 from isthmus.practices.monitoring import silences as service
 from isthmus.practices.monitoring.rules.matching import parse
-from isthmus.practices.monitoring.surroundings import matchers_of
 from isthmus.web import records
+from isthmus.web.console import listing
 from isthmus.web.console.screen import act, back, found, me, page, said, screen
+from isthmus.web.lists.asked import Asked
+from isthmus.web.lists.showing import Row
+from isthmus.web.lists.table import Slice
+from isthmus.web.lists.tables import SILENCES
+from isthmus.web.lists.tables.alerts import SILENCE_STATES, matchers
 
 MINUTES_MAX: Final = service.SILENCE_DAYS_MAX * 24 * 60
 MINUTES_DEFAULT: Final = 60
-STATES: Final = ("active", "expired")
 
 
 @screen("alert:read")
 def index(request: HttpRequest) -> HttpResponse:
     """The silences, the newest first: matchers, owner, end, and where else they hold."""
-    rows = records.of("silence")
-    state = request.GET.get("state", "active")
-    if state in STATES:
-        rows = rows.filter(state=state)
-    if connection := request.GET.get("connection", "").strip():
-        rows = rows.filter(connection=connection)
-    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"))
-    names = people.labels(each.owner for each in cut.items)
-    context = {
-        "title": "Silences",
-        "silences": [
-            {
-                "it": each,
-                "words": _words(each),
-                "owner": names.get(each.owner) or each.owner_label or each.owner,
-                "mirrors": _mirrors(each),
-            }
-            for each in cut.items
-        ],
-        "next": cut.next,
-        "state": state,
-        "states": STATES,
-    }
-    return page(request, "console/silences.html", context)
+
+    def more(asked: Asked, _: Slice, rows: list[Row]) -> dict[str, Any]:
+        return {
+            "title": "Silences",
+            "acts": [(each, matchers(each.item)) for each in rows],
+            "state": asked.get("state"),
+            "states": SILENCE_STATES,
+        }
+
+    return listing.show(request, SILENCES, "console/silences.html", more)
 
 
 @screen("alert:write")
@@ -142,16 +131,3 @@ def _minutes(text: str) -> int:
     if not 1 <= minutes <= MINUTES_MAX:
         raise Rejected(f"A silence lasts 1 to {MINUTES_MAX} minutes.", remedy="Give the minutes as a number.")
     return minutes
-
-
-def _words(silence: Any) -> list[str]:
-    held = silence.matchers if isinstance(silence.matchers, list) else []
-    return [
-        str(each)
-        for each in matchers_of(each for each in held if isinstance(each, dict) and each.get("label"))
-    ]
-
-
-def _mirrors(silence: Any) -> list[dict[str, Any]]:
-    held = silence.mirrors if isinstance(silence.mirrors, dict) else {}
-    return [{"name": name, **each} for name, each in sorted(held.items()) if isinstance(each, dict)]

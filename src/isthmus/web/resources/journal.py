@@ -12,7 +12,8 @@ from isthmus.hub.http import paging
 from isthmus.identity import permissions
 from isthmus.ledger import audit, organisations, reading
 from isthmus.ledger.models import Checkpoint
-from isthmus.web.console import audit as view
+from isthmus.web import journal_reading
+from isthmus.web.console.audit import pack
 from isthmus.web.resources import shapes
 
 router = Router(tags=["audit"])
@@ -39,7 +40,7 @@ def index(
 ) -> dict[str, Any]:
     del kind, record, actor, channel, connection, trace, since, until  # read from the URL as the page does
     callers.require(request, "audit:read")
-    found = reading.journal(view.filters_of(request), cursor, limit=paging.limited(limit))
+    found = reading.journal(journal_reading.filters_of(request.GET), cursor, limit=paging.limited(limit))
     paging.link_next(request, response, found.cursor)
     return {"items": [shapes.entry(each) for each in found.entries], "next": found.cursor}
 
@@ -49,14 +50,16 @@ def verify(request: HttpRequest) -> dict[str, Any]:
     actor = callers.require(request, "audit:verify")
     permissions.require(actor, "audit:verify", organisations.root())
     report = audit.verify_store()
-    view.note(request, "audit.verified", f"The book was verified: {'sound' if report.ok else 'findings'}.")
+    journal_reading.note(
+        request, "audit.verified", f"The book was verified: {'sound' if report.ok else 'findings'}."
+    )
     return report.as_dict()
 
 
 @router.get("/audit/export", summary="The evidence pack (ZIP), which verifies by itself")
 def export(request: HttpRequest) -> FileResponse:
     callers.require(request, "audit:export")
-    return view.pack(request)
+    return pack(request)
 
 
 @router.get("/audit/checkpoints", summary="Signed checkpoints, newest first")

@@ -118,6 +118,19 @@
     if (event.target.matches("[data-print]")) window.print();
   });
 
+  // Columns are put in order in place; without this, each press is a page of its own.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-arrange] button[name=move]");
+    if (!button) return;
+    event.preventDefault();
+    const row = button.closest("li"), up = button.value.startsWith("up:");
+    const other = up ? row.previousElementSibling : row.nextElementSibling;
+    if (other) up ? other.before(row) : other.after(row);
+    button.focus();
+    const said = one("[data-arrange-said]"), rows = [...row.parentElement.children];
+    if (said) said.textContent = `${one("label", row).textContent.trim()}: place ${rows.indexOf(row) + 1} of ${rows.length}`;
+  });
+
   // Live parts: the hub says "something changed"; the part is fetched again, at most every two seconds.
   const parts = all("[data-live]");
   if (parts.length && "EventSource" in window) {
