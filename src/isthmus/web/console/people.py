@@ -9,44 +9,42 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from isthmus.hub.http import actor as callers
-from isthmus.hub.http import paging
 from isthmus.identity import partner_names, people, permissions, tokens
 from isthmus.identity.roles import NEVER_BY_TOKEN, PERMISSIONS, ROLES
 from isthmus.kernel.errors import NotFound
 from isthmus.ledger.work import Work
 from isthmus.web import naming, records
+from isthmus.web.console import listing
 from isthmus.web.console.screen import act, back, found, me, page, screen
+from isthmus.web.lists.asked import Asked
+from isthmus.web.lists.showing import Row
+from isthmus.web.lists.table import Slice
+from isthmus.web.lists.tables import PEOPLE, TOKENS
+from isthmus.web.lists.tables.people import grants_of
 
 
 @screen("people:read")
 def index(request: HttpRequest) -> HttpResponse:
     """People with their roles, and the table that says what each role may do."""
-    cut = paging.cut(
-        records.of("person").all(), cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit")
-    )
-    grants: dict[str, list[Any]] = {}
-    for each in (
-        records.of("role_grant")
-        .filter(holder__in=[each.id for each in cut.items], state="granted")
-        .order_by("role")
-    ):
-        grants.setdefault(each.holder, []).append(each)
-    places = {each: naming.open_to(each) for each in {person.organisation for person in cut.items}}
-    context = {
-        "title": "People",
-        "people": cut.items,
-        "names": {each.id: sorted(partner_names.of(each).items()) for each in cut.items},
-        "connections": {each.id: places[each.organisation] for each in cut.items},
-        "next": cut.next,
-        "grants": grants,
-        "roles": sorted(ROLES),
-        "matrix": [
-            (name, text, [name in ROLES[role] for role in sorted(ROLES)])
-            for name, text in PERMISSIONS.items()
-        ],
-        "organisations": _organisations(request, "people:write"),
-    }
-    return page(request, "console/people.html", context)
+
+    def more(_: Asked, found: Slice, rows: list[Row]) -> dict[str, Any]:
+        places = {each: naming.open_to(each) for each in {person.organisation for person in found.items}}
+        return {
+            "title": "People",
+            "rows": [
+                (each, sorted(partner_names.of(each.item).items()), places[each.item.organisation])
+                for each in rows
+            ],
+            "grants": grants_of(found.items, me(request)),
+            "roles": sorted(ROLES),
+            "matrix": [
+                (name, text, [name in ROLES[role] for role in sorted(ROLES)])
+                for name, text in PERMISSIONS.items()
+            ],
+            "organisations": _organisations(request, "people:write"),
+        }
+
+    return listing.show(request, PEOPLE, "console/people.html", more)
 
 
 @require_POST
@@ -129,26 +127,22 @@ def unname(request: HttpRequest, person_id: str) -> HttpResponse:
 
 @screen("token:read")
 def list_tokens(request: HttpRequest) -> HttpResponse:
-    cut = paging.cut(
-        records.of("service_account").all(),
-        cursor=request.GET.get("cursor", ""),
-        limit=request.GET.get("limit"),
-    )
-    context = {
-        "title": "Tokens",
-        "tokens": cut.items,
-        "next": cut.next,
-        "owners": people.labels(each.owner for each in cut.items),
-        "scopes": [
-            (name, text)
-            for name, text in PERMISSIONS.items()
-            if name not in NEVER_BY_TOKEN and permissions.allowed(me(request), name)
-        ],
-        "organisations": _organisations(request, "token:write"),
-        "days": tokens.DAYS_DEFAULT,
-        "days_max": tokens.DAYS_MAX,
-    }
-    return page(request, "console/tokens.html", context)
+    """The programs that may call, and the form that issues a token."""
+
+    def more(*_: Any) -> dict[str, Any]:
+        return {
+            "title": "Tokens",
+            "scopes": [
+                (name, text)
+                for name, text in PERMISSIONS.items()
+                if name not in NEVER_BY_TOKEN and permissions.allowed(me(request), name)
+            ],
+            "organisations": _organisations(request, "token:write"),
+            "days": tokens.DAYS_DEFAULT,
+            "days_max": tokens.DAYS_MAX,
+        }
+
+    return listing.show(request, TOKENS, "console/tokens.html", more)
 
 
 @require_POST

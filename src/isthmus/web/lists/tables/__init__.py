@@ -15,6 +15,7 @@ from isthmus.web.lists.tables.incidents import INCIDENTS, REVIEWS, WAITING
 from isthmus.web.lists.tables.items import ITEMS
 from isthmus.web.lists.tables.journal import JOURNAL
 from isthmus.web.lists.tables.on_call import ESCALATIONS, NOTIFICATIONS
+from isthmus.web.lists.tables.people import PEOPLE, TOKENS
 from isthmus.web.lists.tables.service_levels import CLOCKS
 
 TABLES: Final[dict[str, Table]] = {
@@ -34,6 +35,8 @@ TABLES: Final[dict[str, Table]] = {
         ESCALATIONS,
         NOTIFICATIONS,
         JOURNAL,
+        PEOPLE,
+        TOKENS,
     )
 }
 
