@@ -92,7 +92,7 @@ def _opened(query: QueryDict, held: Shelf) -> ListView | None:
     """Return the view to go to: the first one for a bare address, the named one for an address that says nothing else."""
     if not query:
         return held.first
-    if list(query) == ["view"] and (view := held.find(query["view"])) is not None and view.query:
+    if list(query) == ["view"] and (view := held.find(query.get("view", ""))) is not None and view.query:
         return view
     return None
 

@@ -110,8 +110,8 @@ def first(request: HttpRequest, view_id: str) -> HttpResponse:
     wanted = request.POST.get("first") != "no"
 
     def do(work: Work) -> Any:
-        chosen = list_views.get(me(request), view_id) if wanted else ""
-        return list_choices.choose(work, organisation=_home(request), table=held.key, view=chosen)
+        chosen = list_views.get(me(request), view_id) if wanted else None
+        return list_choices.choose(work, organisation=_home(request), table=held.key, view=chosen or "")
 
     said = f"{held.title} open with “{view.name}” for you." if wanted else f"{held.title} open as usual."
     act(request, do, permission=list_views.WRITE, organisation="", done=said)

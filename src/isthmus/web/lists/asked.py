@@ -97,7 +97,7 @@ def read(
     for each in table.filters:
         if each.name not in query:
             continue
-        value = query[each.name].strip()
+        value = query.get(each.name, "").strip()
         if wrong := each.wrong(value):
             problems.append(_wrong(each.name, wrong, each.possible))
             continue

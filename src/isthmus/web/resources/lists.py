@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from ninja import Router, Schema
 
 from isthmus.hub.http import actor as callers
@@ -55,7 +55,8 @@ def rows(
     actor = callers.require(request, list_views.READ)
     found = tables.permitted(actor, table)
     callers.require(request, found.permission)
-    held, query = shelf.of(actor, found), request.GET
+    held = shelf.of(actor, found)
+    query: QueryDict = request.GET
     if view and view != shelf.NO_VIEW:
         kept = held.find(view)
         if kept is None:

@@ -102,7 +102,7 @@ def zoned(at: int, zone: str) -> dt.datetime:
 
 
 @register.simple_tag(takes_context=True)
-def when(context: template.Context, at: int | None) -> SafeString | str:
+def when(context: template.Context | Mapping[str, Any], at: int | None) -> SafeString | str:
     """A time: relative words, exact time and zone on hover and focus, machine form in `datetime`."""
     if at is None:
         return ""
@@ -117,7 +117,9 @@ def when(context: template.Context, at: int | None) -> SafeString | str:
 
 
 @register.simple_tag(takes_context=True)
-def moment(context: template.Context, at: int | None, form: str = "%Y-%m-%d %H:%M") -> SafeString | str:
+def moment(
+    context: template.Context | Mapping[str, Any], at: int | None, form: str = "%Y-%m-%d %H:%M"
+) -> SafeString | str:
     """A time in full, in the viewer's zone."""
     if at is None:
         return ""

@@ -18,6 +18,11 @@ from isthmus.web.lists.tables.on_call import ESCALATIONS, NOTIFICATIONS
 from isthmus.web.lists.tables.people import PEOPLE, TOKENS
 from isthmus.web.lists.tables.service_levels import CLOCKS
 
+__all__ = [
+    "ALERTS", "CHANGES", "CLOCKS", "DELIVERIES", "DRAFTS", "ESCALATIONS", "GATE", "INCIDENTS", "ITEMS", "JOURNAL",
+    "NOTIFICATIONS", "PEOPLE", "REVIEWS", "SILENCES", "TABLES", "TOKENS", "WAITING", "permitted",
+]  # fmt: skip
+
 TABLES: Final[dict[str, Table]] = {
     each.key: each
     for each in (

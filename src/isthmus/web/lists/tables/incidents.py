@@ -14,7 +14,6 @@ from isthmus.web.lists.cell import (
     EMPTY,
     Beside,
     Cell,
-    aside,
     humane,
     instant,
     level,
@@ -91,7 +90,7 @@ def _tickets(row: Any, beside: Beside) -> Cell:
     held = beside.loaded["links"].get(row.id, ())
     if not held:
         return quiet("here only")
-    return together(*(aside(each.external_label or each.connection) for each in held), by=", ")
+    return together(*(words(each.external_label or each.connection) for each in held), by=", ")
 
 
 def _opened_by(row: Any, beside: Beside) -> Cell:
@@ -180,9 +179,7 @@ def _waiting_incident(row: Any, beside: Beside) -> Cell:
 
 def _limit(row: Any, beside: Beside) -> Cell:
     late = row.limit_at is not None and row.limit_at <= beside.now and row.state == "waiting"
-    return together(
-        Cell("late", state("late", "Late", "bad")) if late else None, instant(row.limit_at, beside)
-    )
+    return together(state("late", "Late", "bad") if late else None, instant(row.limit_at, beside))
 
 
 WAITING: Final = Table(
