@@ -116,6 +116,17 @@ def test_what_means_nothing_in_the_address_is_reported_and_not_applied(desk):
     assert "flash-notice" not in clean
 
 
+def test_a_filter_that_no_field_shows_is_named_stays_while_others_change_and_can_be_taken_away(desk):
+    ci, client = desk.cis["db1"], desk.client("viewer")
+    page = client.get(f"/incidents?state=any&ci={ci}").content.decode()
+    form = page.split('class="filters"')[1].split("</form>")[0]
+    assert f'<input type="hidden" name="ci" value="{ci}">' in form
+    assert re.search(
+        r'Also filtered:.*?href="/incidents\?state=any" aria-label="Take the filter Ci away"', page, re.DOTALL
+    )
+    assert "Also filtered" not in client.get("/incidents?state=any&priority=1").content.decode()
+
+
 def test_a_program_that_asks_for_what_means_nothing_is_refused(desk):
     answer = desk.client("viewer").get("/api/v1/lists/incidents?state=opne&colour=red")
     assert answer.status_code == 422

@@ -109,6 +109,11 @@ def _context(
     chosen = [each.key for each in asked.columns]
     rest = [each for each in table.columns if each.key not in chosen]
     kept = {name: request.GET[name] for name in ("columns", "order", "view") if request.GET.get(name)}
+    linked = {
+        each.name: asked.values[each.name]
+        for each in table.filters
+        if each.linked and each.name in asked.values
+    }
     return {
         "table": table,
         "rows": rows,
@@ -121,7 +126,11 @@ def _context(
         "named_columns": asked.named_columns,
         "without_columns": f"{table.path}?{_without(request.GET, 'columns')}",
         "filtered": {**asked.values, **({"view": kept["view"]} if "view" in kept else {})},
-        "carried": kept,
+        "carried": {**kept, **linked},
+        "linked": [
+            (name, value, f"{table.path}?{_without(request.GET, name) or 'view=' + shelf.NO_VIEW}")
+            for name, value in linked.items()
+        ],
         "query": query,
         "download": f"{table.path}?{'&'.join(each for each in (query, 'format=csv') if each)}",
         "rows_max": download.ROWS_MAX,

@@ -108,6 +108,11 @@ def span(microseconds: int | None) -> Cell:
     return Cell(str(microseconds // 1_000_000), looks.time_left(microseconds))
 
 
+def unbroken(text: str) -> Cell:
+    """A word that no line breaks, such as a number with hyphens."""
+    return Cell(text, format_html('<span class="keep">{}</span>', text))
+
+
 def quiet(text: str) -> Cell:
     return Cell(text, format_html('<span class="quiet">{}</span>', text))
 

@@ -48,7 +48,8 @@ class Filter:
     """One parameter of the URL. `choices`: what it may be (none: any text); `many`: several, with commas between.
 
     `usual` holds where the URL does not say; `keywords` are further values besides the choices (`open`, `any`).
-    `blank`: nothing is a value, too (whose owner is nobody).
+    `blank`: nothing is a value, too (whose owner is nobody). `linked`: it is asked for by links, no field of the page's
+    form shows it; the page then names it above the list.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Filter:
     usual: str = ""
     many: bool = False
     blank: bool = False
+    linked: bool = False
 
     @property
     def possible(self) -> tuple[str, ...]:

@@ -131,8 +131,8 @@ ALERTS: Final = Table(
         Filter(name="mark", choices=tuple(MARKS)),
         Filter(name="decision", choices=ALERT_DECISIONS),
         Filter(name="connection"),
-        Filter(name="ci"),
-        Filter(name="incident"),
+        Filter(name="ci", linked=True),
+        Filter(name="incident", linked=True),
     ),
     loaders={
         "cis": titles("ci", "name", "ci", "service"),
@@ -153,7 +153,7 @@ ALERTS: Final = Table(
         Column(key="kind", heading="Kind", shown=False, cell=lambda row, _: humane(classify(row.severity))),
         Column(key="service", heading="Service", shown=False, look="wrap", needs=("cis",),
                cell=lambda row, beside: item(row.service, beside)),
-        Column(key="incident", heading="Incident", shown=False, needs=("incidents",), cell=_incident),
+        Column(key="incident", heading="Incident", shown=False, look="keep", needs=("incidents",), cell=_incident),
         Column(key="taken_by", heading="Who has it", shown=False, cell=lambda row, _: words(row.taken_by)),
         _SOURCE,
         _LABELS,
@@ -177,7 +177,7 @@ DRAFTS: Final = Table(
     permission="alert:read",
     fixed="alert",
     fetch=_drafts,
-    filters=(Filter(name="connection"),),
+    filters=(Filter(name="connection", linked=True),),
     loaders={"cis": titles("ci", "name", "ci", "service"), "organisations": organisations},
     columns=(
         Column(key="alert", heading="Alert", look="wrap", cell=_alert),

@@ -86,7 +86,7 @@ CHANGES: Final = Table(
     filters=(
         Filter(name="state", choices=CHANGE_STATES, keywords=("open", "any"), usual="open"),
         Filter(name="type", choices=CHANGE_TYPES),
-        Filter(name="group"),
+        Filter(name="group", linked=True),
     ),
     loaders={
         "cis": _touched,
@@ -113,7 +113,7 @@ CHANGES: Final = Table(
                cell=lambda row, _: words(row.environment)),
         Column(key="model", heading="Model", shown=False, order="model", cell=lambda row, _: words(row.model)),
         Column(key="outcome", heading="Outcome", shown=False, order="outcome", cell=lambda row, _: humane(row.outcome)),
-        Column(key="incident", heading="For incident", shown=False, needs=("incidents",), cell=_incident),
+        Column(key="incident", heading="For incident", shown=False, look="keep", needs=("incidents",), cell=_incident),
         Column(key="started", heading="Started", shown=False, order="started_at", newest=True,
                cell=lambda row, beside: instant(row.started_at, beside)),
         Column(key="finished", heading="Finished", shown=False, order="finished_at", newest=True,

@@ -82,8 +82,8 @@ DELIVERIES: Final = Table(
     filters=(
         Filter(name="state", choices=STATES, keywords=("open", "any"), usual="open"),
         Filter(name="connection"),
-        Filter(name="record"),
-        Filter(name="fault", choices=FAULT_CLASSES),
+        Filter(name="record", linked=True),
+        Filter(name="fault", choices=FAULT_CLASSES, linked=True),
     ),
     loaders={"records": lambda rows, _: names(rows), "organisations": organisations},
     columns=(

@@ -22,6 +22,7 @@ from isthmus.web.lists.cell import (
     quiet,
     state,
     together,
+    unbroken,
     words,
 )
 from isthmus.web.lists.showing import stored
@@ -90,7 +91,7 @@ def _tickets(row: Any, beside: Beside) -> Cell:
     held = beside.loaded["links"].get(row.id, ())
     if not held:
         return quiet("here only")
-    return together(*(words(each.external_label or each.connection) for each in held), by=", ")
+    return together(*(unbroken(each.external_label or each.connection) for each in held), by=", ")
 
 
 def _opened_by(row: Any, beside: Beside) -> Cell:
@@ -108,9 +109,9 @@ INCIDENTS: Final = Table(
         Filter(name="state", choices=INCIDENT_STATES, keywords=("open", "any"), usual="open"),
         Filter(name="priority", choices=LEVELS, many=True),
         Filter(name="group"),
-        Filter(name="ci"),
-        Filter(name="service"),
-        Filter(name="assignee"),
+        Filter(name="ci", linked=True),
+        Filter(name="service", linked=True),
+        Filter(name="assignee", linked=True),
     ),
     former={"newest": "-number", "changed": "-changed"},
     loaders={
@@ -192,9 +193,9 @@ WAITING: Final = Table(
     order="since",
     filters=(
         Filter(name="state", choices=WAIT_STATES, keywords=("open", "any"), usual="open"),
-        Filter(name="workflow", blank=True),
-        Filter(name="partner", blank=True),
-        Filter(name="owner", blank=True),
+        Filter(name="workflow", blank=True, linked=True),
+        Filter(name="partner", blank=True, linked=True),
+        Filter(name="owner", blank=True, linked=True),
         Filter(name="by", choices=("workflow", "partner", "owner"), usual="workflow"),
     ),
     loaders={"incidents": whole("incident", "record"), "organisations": organisations},

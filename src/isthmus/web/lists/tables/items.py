@@ -36,9 +36,9 @@ ITEMS: Final = Table(
     order="name",
     filters=(
         Filter(name="q"),
-        Filter(name="class"),
-        Filter(name="environment"),
-        Filter(name="criticality"),
+        Filter(name="class", linked=True),
+        Filter(name="environment", linked=True),
+        Filter(name="criticality", linked=True),
     ),
     loaders={"organisations": organisations},
     columns=(

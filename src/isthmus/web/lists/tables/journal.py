@@ -29,6 +29,8 @@ from isthmus.web.lists.cell import (
 from isthmus.web.lists.table import Column, Filter, Slice, Table
 from isthmus.web.lists.tables.loading import organisation, organisations
 
+_LINKED: Final = ("connection", "trace")
+
 
 def _entries(asked: Asked, cursor: str, limit: int) -> Slice:
     found = reading.journal(journal_reading.filters_of(asked.values), cursor, limit=limit)
@@ -68,7 +70,7 @@ JOURNAL: Final = Table(
     fetch=_entries,
     order="-seq",
     told=_told,
-    filters=(*(Filter(name=each) for each in journal_reading.FILTERS), Filter(name="since"), Filter(name="until")),
+    filters=(*(Filter(name=each, linked=each in _LINKED) for each in journal_reading.FILTERS), Filter(name="since"), Filter(name="until")),
     loaders={"people": _actors, "organisations": organisations},
     columns=(
         Column(key="recorded", heading="Recorded", cell=lambda row, beside: instant(row.recorded_at, beside)),

@@ -57,8 +57,8 @@ ESCALATIONS: Final = Table(
     fetch=_escalations,
     filters=(
         Filter(name="state", choices=ESCALATION_STATES),
-        Filter(name="policy"),
-        Filter(name="subject"),
+        Filter(name="policy", linked=True),
+        Filter(name="subject", linked=True),
     ),
     loaders={"numbers": _numbers, "people": labels("acknowledged_by"), "organisations": organisations},
     columns=(
@@ -124,7 +124,7 @@ NOTIFICATIONS: Final = Table(
         Filter(name="state", choices=NOTIFICATION_STATES),
         Filter(name="channel"),
         Filter(name="connection"),
-        Filter(name="subject"),
+        Filter(name="subject", linked=True),
     ),
     loaders={"people": labels("person"), "numbers": _numbers, "organisations": organisations},
     columns=(

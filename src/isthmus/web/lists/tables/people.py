@@ -64,7 +64,7 @@ PEOPLE: Final = Table(
     permission="people:read",
     fixed="name",
     fetch=_people,
-    filters=(Filter(name="state", choices=PERSON_STATES), Filter(name="username")),
+    filters=(Filter(name="state", choices=PERSON_STATES, linked=True), Filter(name="username", linked=True)),
     loaders={"grants": grants_of, "organisations": organisations},
     columns=(
         Column(key="name", heading="Name", cell=lambda row, _: words(row.name)),
@@ -101,7 +101,7 @@ TOKENS: Final = Table(
     permission="token:read",
     fixed="name",
     fetch=_tokens,
-    filters=(Filter(name="state", choices=TOKEN_STATES), Filter(name="owner")),
+    filters=(Filter(name="state", choices=TOKEN_STATES, linked=True), Filter(name="owner", linked=True)),
     loaders={"people": labels("owner"), "organisations": organisations},
     columns=(
         Column(key="name", heading="Name",

@@ -121,7 +121,7 @@ CLOCKS: Final = Table(
     columns=(
         Column(key="target", heading="Target", cell=lambda row, _: link(row.clock.target.capitalize(), f"/sla/clocks/{row.clock.id}")),
         Column(key="record", heading="Record", look="wrap", needs=("records",), cell=_record),
-        Column(key="left", heading="Left", number=True, cell=lambda row, _: span(row.left)),
+        Column(key="left", heading="Left", look="keep", number=True, cell=lambda row, _: span(row.left)),
         Column(key="used", heading="Used", number=True, cell=lambda row, _: words(row.percent_words)),
         Column(key="state", heading="State", cell=_state),
         Column(key="priority", heading="Priority", cell=lambda row, _: level(row.clock.priority)),
