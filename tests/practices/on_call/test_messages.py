@@ -14,10 +14,10 @@ from isthmus.kernel.kinds.on_call import PURPOSES, TRIGGERS
 from isthmus.ledger import reading
 from isthmus.ledger.ids import source
 from isthmus.ledger.keys import ERASED
-from isthmus.practices.on_call import attempts, escalating, links, service
+from isthmus.practices.on_call import attempts, escalating, links, service, shapes
 from isthmus.practices.on_call.blueprint import OnCallSection, templates_of
 from isthmus.practices.on_call.models import Notification
-from isthmus.practices.on_call.rules.wording import LANGUAGES, NAMES, placeholders
+from isthmus.practices.on_call.rules.wording import LANGUAGES, NAMES, Fact, filled, placeholders
 
 TITLE = {"priority": {"en": {"title": "{title}", "text": "{title}"}}}
 CHANNELS = {
@@ -159,3 +159,22 @@ def test_the_link_of_somebody_who_has_left_acknowledges_nothing(world):
 
 def test_an_erased_recipient_has_no_ways():
     assert Notification(methods=ERASED).ways == []
+
+
+def test_what_is_behind_the_link_twice_in_a_row_is_said_once():
+    facts = {name: Fact(value="secret", data_class="free_text") for name in ("comment", "title")}
+    text = filled("{comment} {title} and {title}", facts, shown=(), locale="en")
+    assert text == "(behind the link) and (behind the link)"
+
+
+def test_a_message_that_no_channel_carried_names_none(world):
+    async def act(found):
+        await found.opened()
+        await found.settle()
+        (first, *_) = await found.notifications()
+        assert (first.state, first.carrier) == ("failed", "")
+        assert [each["channel"] for each in first.evidence] == [""]
+        shown = await found.store(lambda: shapes.notification_out(first))
+        assert shown["channel"] == ""
+
+    play(world, act, one({"rota": "ops"}), people={"methods": []})

@@ -181,9 +181,9 @@ def _once_more(work: Work, notification: Notification, cause: str) -> bool:
 
 def _again(work: Work, notification: Notification, attempt: int, cause: str, *, state: str) -> None:
     receipt = {
-        "channel": notification.channel, "connection": notification.connection, "state": state, "at": int(work.now), "cause": cause,
+        "channel": notification.carrier, "connection": notification.connection, "state": state, "at": int(work.now), "cause": cause,
     }  # fmt: skip
-    text = f"{notification.channel} did not carry it: {cause}"
+    text = f"{notification.carrier} did not carry it: {cause}"
     work.change(
         notification,
         {"attempt": attempt, "receipts": [*notification.evidence, receipt]},
@@ -194,7 +194,7 @@ def _again(work: Work, notification: Notification, attempt: int, cause: str, *, 
 
 def _fail(work: Work, notification: Notification, cause: str) -> None:
     receipt = {
-        "channel": notification.channel, "connection": notification.connection, "state": "failed", "at": int(work.now), "cause": cause,
+        "channel": notification.carrier, "connection": notification.connection, "state": "failed", "at": int(work.now), "cause": cause,
     }  # fmt: skip
     work.change(
         notification,

@@ -113,6 +113,12 @@ class Notification(RecordModel):
         return [(str(channel), str(address)) for channel, address in held]
 
     @property
+    def carrier(self) -> str:
+        """The channel of the present attempt; "" before the first: until then the column of this name says, as on
+        every record, through which door the record came."""
+        return str(self.channel) if self.connection else ""
+
+    @property
     def evidence(self) -> list[dict[str, Any]]:
         """What became of each attempt so far."""
         return list(self.receipts) if isinstance(self.receipts, list) else []

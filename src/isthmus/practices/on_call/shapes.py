@@ -39,6 +39,7 @@ def notification_out(found: Notification) -> dict[str, Any]:
     """Return a notification without its addresses; `receipts` is the evidence of each attempt."""
     shown = record_out(found)
     shown.pop("methods")
+    shown["channel"] = found.carrier
     shown["receipts"] = [{**each, "at": time_out(each["at"])} for each in found.evidence]
     return shown
 

@@ -42,7 +42,10 @@ def _answer(request: HttpRequest, token: str) -> HttpResponse:
             origin=Origin(channel="page"),
             trace=callers.caller(request).trace,
         )
-    context = {"title": "Acknowledge", "notification": notification, "escalation": escalation}
+    context = {
+        "title": "Acknowledge", "notification": notification, "escalation": escalation,
+        "path": f"/on-call/escalations/{escalation.id}",
+    }  # fmt: skip
     answer = render(request, "console/acknowledge.html", context)
     # The address holds the token: it must not travel to another site. With no referrer at all the browser would send
     # the form from origin "null", which is refused.

@@ -57,7 +57,11 @@ def filled(text: str, facts: Mapping[str, Fact], *, shown: Collection[str], loca
             return "–"
         return fact.value if fact.data_class in {SHOWN, *shown} else hidden(locale)
 
-    return " ".join(_PLACE.sub(put, text).split())
+    said, mark = " ".join(_PLACE.sub(put, text).split()), hidden(locale)
+    # Two facts beside each other that are both behind the link are behind it once.
+    while f"{mark} {mark}" in said:
+        said = said.replace(f"{mark} {mark}", mark)
+    return said
 
 
 def hidden(locale: str) -> str:
