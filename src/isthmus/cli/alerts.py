@@ -72,7 +72,8 @@ def alerts_show(alert: str = typer.Argument(help="The alert's id."), as_json: bo
         {"name": "item", "value": f"{(around['item'] or {}).get('name', '')} {around['binding']}".strip()}
     )
     rows += [
-        {"name": f"told: {each['verb']}", "value": f"{each['state']} {each['why']}"} for each in found["told"]
+        {"name": f"{each['to']} was told: {each['verb']}", "value": f"{each['state']} {each['why']}"}
+        for each in found["told"]
     ]
     rows += [{"name": each["number"], "value": each["reason"]} for each in around["changes"]]
     rows += [{"name": each["number"], "value": each["title"]} for each in around["known_errors"]]

@@ -91,11 +91,17 @@ class Resolver(Protocol):
 class Notifier(Protocol):
     """`notification:notify`: carries a message to people.
 
-    `message` = `{"recipient", "title", "text", "facts": [[name, value], …], "severity", "link", "thread",
+    `message` = `{"recipient", "title", "text", "facts": [[name, value], …], "severity", "link", "thread", "about",
     "actions": [{"id", "label", "url"}, …], "locale"}`. `recipient` is in the partner's words (a channel, a user id,
-    an address); `thread` is the `ref.key` of an earlier message about the same thing ("" = none); `actions` become
+    an address); `thread` is the `ref.key` of an earlier message about the same thing ("" = none); `about` is
+    `<kind>:<id>` of the thing itself ("" = a message about nothing that lasts); `actions` become
     buttons where the partner has them, links elsewhere. A pressed button comes back through the connector's
-    webhook as an observation of kind `acknowledgement`.
+    webhook as an observation of kind `acknowledgement`; `values.notification` is the key that the message carried, or
+    its `ref.key` (or `#<mark>` of that, by `kit.marks`) where the partner shows nothing else.
+
+    A partner that keeps what it was told open until it hears more (a pager) also declares `alert:acknowledge` and
+    `alert:resolve`, and takes the `ref.key` of a message as `alert`: it is told when somebody looks after the thing and
+    when it is over.
     """
 
     async def notify(self, *, message: Mapping[str, Json], idempotency_key: str) -> Written:

@@ -1,64 +1,66 @@
-"""Client of PagerDuty's REST API v2: what is open, what changed since, and what the hub does to an incident."""
+"""PagerDuty both ways: what is open and what changed since comes in; the hub acts on incidents, and raises its own.
+
+Incidents that PagerDuty got from others are alerts here; their key is the incident's id, and acts go over REST. What the
+hub raised itself has a key of ours: it is raised, acknowledged and resolved by events (Events API v2) and read back over
+REST where the connection has a key for it. Every effect looks first: a repeat does nothing.
+"""
 
 from __future__ import annotations
 
-import email.utils
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Literal, cast
 
-import msgspec
-
-from isthmus.connectors.kit import marks
-from isthmus.connectors.kit.http import HttpClient
-from isthmus.connectors.kit.paging import by_offset
+from isthmus.connectors.kit import doubt
 from isthmus.connectors.kit.ports import Context, Page, Probe, Written
-from isthmus.connectors.kit.reactions import Answer
+from isthmus.connectors.pagerduty import events
 from isthmus.connectors.pagerduty.config import PagerDutyConfig
-from isthmus.connectors.pagerduty.mapping import WHAT, Incident, LogEntry, from_listed, from_log, is_own
+from isthmus.connectors.pagerduty.mapping import Incident, from_listed
+from isthmus.connectors.pagerduty.polling import Polling
+from isthmus.connectors.pagerduty.rest import Rest
+from isthmus.connectors.pagerduty.sending import Events
 from isthmus.kernel import wild
-from isthmus.kernel.errors import NeedsOperator, Rejected, Retryable
-from isthmus.kernel.instant import HOUR, SECOND, Instant, from_rfc3339, to_rfc3339
-from isthmus.kernel.observation import ExternalRef, Observation
+from isthmus.kernel.errors import IsthmusError, NeedsOperator, NotFound, Rejected, Retryable, UnknownOutcome
+from isthmus.kernel.observation import ExternalRef
+from isthmus.kernel.record import Json
 
-T = TypeVar("T")
-_ACCEPT = "application/vnd.pagerduty+json;version=2"
-_LAG = 60 * SECOND
-WINDOW = 6 * HOUR
-"""A poll after a long absence asks window by window: PagerDuty pages no further than 10,000 rows."""
-WINDOWS_MAX = 120
-NOTE_CHARACTERS_MAX = 24_000
+STATUSES: Mapping[events.Action, Literal["acknowledged", "resolved"]] = {
+    "acknowledge": "acknowledged",
+    "resolve": "resolved",
+}
+STUCK_SECONDS = 30.0
+"""How long to wait before an event that was taken and changed nothing is sent again."""
 
 
 class PagerDutyClient:
-    """A `Poller` that acknowledges, resolves and notes.
-
-    The first poll lists what is open; later ones read the log of all incidents since the watermark, which tells
-    resolutions too. Every effect looks at the incident first: a repeat does nothing.
-    """
+    """A `Poller` that acknowledges, resolves and notes, and a `Notifier`."""
 
     def __init__(self, context: Context) -> None:
         config = cast("PagerDutyConfig", context.config)
-        if not config.url:
-            raise NeedsOperator(
-                "The connection has no url, so it cannot be called.", remedy="Set url, or only receive."
-            )
         self._context, self._config = context, config
-        token = context.secret("api_token")
-        self._http = HttpClient(
-            config.url,
-            limits=context.limits,
-            headers={"Authorization": f"Token token={token}", "Accept": _ACCEPT},
-            secrets=tuple(context.secrets.values()),
-            allow_private_addresses=context.allow_private_addresses,
-        )
+        self._rest, self._events = Rest(context), Events(context)
+        self._polling = Polling(context, self._rest)
+        if not config.url and not self._events.usable:
+            raise NeedsOperator(
+                "The connection has neither url nor routing_key, so it cannot be called.",
+                remedy="Set one of them, or only receive.",
+            )
 
     async def close(self) -> None:
-        """Release the session."""
-        await self._http.close()
+        """Release the sessions."""
+        await self._rest.close()
+        await self._events.close()
 
     async def probe(self) -> Probe:
-        """Ask what the key may do."""
-        answer = await self._http.get("/abilities")
+        """Ask what the key may do; an integration can only be tried with an event."""
+        if not self._rest.usable and self._events.usable:
+            return Probe(
+                product="PagerDuty",
+                version="Events v2",
+                notes=(
+                    "The Events API has no harmless call: whether the key is right shows the first event.",
+                ),
+            )
+        answer = await self._rest.get("/abilities")
         abilities = answer.wild()["abilities"].tame(wild.each(wild.text))
         notes = () if self._config.from_ else ("Without `from`, nothing can be acknowledged or resolved.",)
         return Probe(product="PagerDuty", version=f"REST v2, {len(abilities)} abilities", notes=notes)
@@ -66,30 +68,48 @@ class PagerDutyClient:
     async def changed_since(self, kind: str, watermark: str) -> AsyncIterator[Page]:
         """Yield open incidents at first, then every incident whose log grew since `watermark`."""
         del kind
-        if watermark:
-            async for page in self._logged(from_rfc3339(watermark)):
-                yield page
-            return
-        started = await self._their_time()
-        async for rows in by_offset(self._open, size=self._size, identity=lambda row: row.id, overlap=2):
-            yield Page(observations=self._taken(rows), watermark="")
-        yield Page(observations=(), watermark=to_rfc3339(started))
+        async for page in self._polling.changed_since(watermark):
+            yield page
+
+    async def notify(self, *, message: Mapping[str, Json], idempotency_key: str) -> Written:
+        """Raise an alert of ours; `ref.key` is its key. A 202 is no proof: where REST may look, an incident has to show.
+
+        After a doubt an open incident with the key settles it; without REST the event is sent again, which PagerDuty
+        adds to the alert that is open.
+        """
+        event = events.trigger(message, idempotency_key, self._config)
+        key = str(event["dedup_key"])
+        if doubt.exists() and self._rest.usable and (held := await self._rest.open_by_key(key)) is not None:
+            return self._raised(key, held)
+        await self._events.send(event)
+        if not self._rest.usable:
+            return self._raised(key, None)
+        try:
+            held, shown = await self._rest.awaited(key, lambda each: each is not None)
+        except IsthmusError:
+            return self._raised(key, None)  # That nobody may look takes nothing from the answer.
+        if not shown:
+            raise UnknownOutcome(
+                "PagerDuty took the event, and no open incident shows its key.",
+                remedy="See whether the service is disabled or in maintenance, or an event rule drops or pauses it.",
+            )
+        return self._raised(key, held)
 
     async def acknowledge(
         self, *, alert: str, labels: Mapping[str, str], by: str, comment: str, idempotency_key: str
     ) -> Written:
-        """Acknowledge an incident that is open and not acknowledged yet."""
+        """Acknowledge an incident that is open and not acknowledged yet, assigned to whoever took it if they are known."""
         del labels
-        return await self._turn(alert, "acknowledged", by, comment, idempotency_key)
+        return await self._turn(alert, "acknowledge", by, comment, idempotency_key)
 
     async def unacknowledge(
         self, *, alert: str, labels: Mapping[str, str], by: str, comment: str, idempotency_key: str
     ) -> Written:
         """Say that PagerDuty has no such thing, unless nothing is acknowledged any more."""
         del labels, by, comment, idempotency_key
-        held = await self._read(alert)
-        if held.status != "acknowledged":
-            return self._written(held)
+        held = await self._held(alert)
+        if held is None or held.status != "acknowledged":
+            return self._written(alert, held)
         raise Rejected(
             "PagerDuty does not take an acknowledgement back.",
             remedy="Reassign the incident there; it is triggered again and pages whoever is next.",
@@ -100,148 +120,83 @@ class PagerDutyClient:
     ) -> Written:
         """Resolve an incident that is not resolved yet."""
         del labels
-        return await self._turn(alert, "resolved", by, comment, idempotency_key)
+        return await self._turn(alert, "resolve", by, comment, idempotency_key)
 
     async def annotate(
         self, *, alert: str, labels: Mapping[str, str], by: str, text: str, idempotency_key: str
     ) -> Written:
         """Leave a note, once."""
         del labels
-        held = await self._read(alert)
-        await self._note(alert, f"{by}: {text}" if by else text, idempotency_key)
-        return self._written(held)
+        held = await self._held(alert)
+        if held is None:
+            raise NotFound("PagerDuty has no open incident of this key.", remedy="It is over there.")
+        await self._rest.note(held.id, _said(by, text), idempotency_key)
+        return self._written(alert, held)
 
-    async def _turn(self, alert: str, status: str, by: str, comment: str, key: str) -> Written:
-        held = await self._read(alert)
-        if held.status not in {status, "resolved"}:
-            body = {"incident": {"type": "incident_reference", "status": status}}
-            answer = await self._http.call(
-                "PUT", f"/incidents/{_safe(alert)}", json=body, headers=self._from()
-            )
-            held = _decoded(answer, "incident", Incident)
+    async def _turn(self, alert: str, action: events.Action, by: str, comment: str, key: str) -> Written:
+        if self._of_ours(alert):
+            return await self._turn_ours(alert, action, by, comment, key)
+        held = await self._rest.incident(alert)
+        if action == "acknowledge":
+            held = await self._rest.assign(held, by)
+        held = await self._rest.turn(held, STATUSES[action])
         if comment:
-            await self._note(alert, f"{by}: {comment}" if by else comment, key)
-        return self._written(held)
+            await self._rest.note(alert, _said(by, comment), key)
+        return self._written(alert, held)
 
-    async def _note(self, alert: str, text: str, key: str) -> None:
-        own = marks.tag(key)
-        path = f"/incidents/{_safe(alert)}/notes"
-        notes = (await self._http.get(path)).wild()["notes"]
-        if any(own in each["content"].tame(wild.text) for each in notes.items()):
-            return
-        content = f"{text[:NOTE_CHARACTERS_MAX]}\n{own}"
-        await self._http.call("POST", path, json={"note": {"content": content}}, headers=self._from())
+    async def _turn_ours(
+        self, alert: str, action: events.Action, by: str, comment: str, idempotency_key: str
+    ) -> Written:
+        """Say by an event what became of something that the hub raised, and look whether it stuck."""
+        if not self._rest.usable:
+            await self._events.send(events.follow_up(action, alert))
+            return self._written(alert, None)
+        held, done = await self._rest.open_by_key(alert), _done(action)
+        if held is not None and self._config.from_:
+            if action == "acknowledge":
+                held = await self._rest.assign(held, by)
+            if comment:
+                await self._rest.note(held.id, _said(by, comment), idempotency_key)
+        if held is None or not done(held):
+            # Also where nothing shows: what was raised a moment ago may not be there to see yet.
+            await self._events.send(events.follow_up(action, alert))
+            held, stuck = await self._rest.awaited(alert, done)
+            if not stuck:
+                raise Retryable(
+                    f"PagerDuty took the event, and the incident is still {held.status if held else 'open'}.",
+                    remedy="It is sent again; see whether an event rule of the service drops it.",
+                    after_seconds=STUCK_SECONDS,
+                )
+        return self._written(alert, held)
 
-    async def _read(self, alert: str) -> Incident:
-        return _decoded(await self._http.get(f"/incidents/{_safe(alert)}"), "incident", Incident)
+    async def _held(self, alert: str) -> Incident | None:
+        if self._of_ours(alert):
+            return await self._rest.open_by_key(alert)
+        return await self._rest.incident(alert)
 
-    def _written(self, incident: Incident) -> Written:
-        ref = ExternalRef(
-            connection=self._context.connection, kind="alert", key=incident.id, url=incident.html_url
-        )
-        return Written(ref=ref, observation=from_listed(incident, self._context.connection, self._config))
+    def _of_ours(self, alert: str) -> bool:
+        return events.is_own_key(alert, self._config)
 
-    def _from(self) -> dict[str, str]:
-        if not self._config.from_:
-            raise NeedsOperator(
-                "The connection names no PagerDuty user to write as.",
-                remedy="Set `from` to the e-mail address of a user of the account.",
-            )
-        return {"From": self._config.from_}
+    def _raised(self, key: str, held: Incident | None) -> Written:
+        url = "" if held is None else held.html_url
+        number = None if held is None else held.number or held.incident_number
+        label = "" if number is None else f"#{number}"
+        ref = ExternalRef(connection=self._context.connection, kind="message", key=key, label=label, url=url)
+        return Written(ref=ref, version="" if held is None else held.id)
 
-    @property
-    def _size(self) -> int:
-        return self._context.limits.page_size_max
-
-    async def _their_time(self) -> Instant:
-        """Return the partner's clock less the lag: what happens while we list is read again later."""
-        answer = await self._http.get("/incidents", params={"limit": 1, "statuses[]": "triggered"})
-        _decoded(answer, "incidents", list[Incident])  # The date of a proxy's error page is not theirs.
-        return _date(answer)
-
-    async def _open(self, offset: int, limit: int) -> tuple[Sequence[Incident], int | None]:
-        params: dict[str, str | int] = {
-            "offset": offset, "limit": limit, "date_range": "all", "sort_by": "created_at:asc",
-        }  # fmt: skip
-        query = "&".join(["statuses[]=triggered", "statuses[]=acknowledged", *self._of_services()])
-        answer = await self._http.get(f"/incidents?{query}", params=params)
-        rows = _decoded(answer, "incidents", list[Incident])
-        return rows, _total(answer, offset, len(rows))
-
-    async def _logged(self, since: Instant) -> AsyncIterator[Page]:
-        now = await self._their_time()
-        for _ in range(WINDOWS_MAX):
-            until = Instant(min(since + WINDOW, now + _LAG))
-            seen: set[str] = set()
-
-            async def fetch(
-                offset: int, limit: int, since: Instant = since, until: Instant = until
-            ) -> tuple[Sequence[LogEntry], int | None]:
-                params: dict[str, str | int] = {
-                    "offset": offset, "limit": limit, "since": to_rfc3339(Instant(since - _LAG)),
-                    "until": to_rfc3339(until), "is_overview": "true", "include[]": "incidents",
-                }  # fmt: skip
-                answer = await self._http.get("/log_entries", params=params)
-                rows = _decoded(answer, "log_entries", list[LogEntry])
-                return rows, _total(answer, offset, len(rows))
-
-            async for rows in by_offset(fetch, size=self._size, identity=lambda row: row.id, overlap=2):
-                # Newest first: the first entry of an incident is its latest, and shows the incident as it is.
-                fresh = [row for row in rows if row.type in WHAT and row.incident.id not in seen]
-                latest = {row.incident.id: row for row in reversed(fresh)}
-                seen |= latest.keys()
-                yield Page(observations=self._logged_taken(latest.values()), watermark=to_rfc3339(since))
-            since = Instant(min(until, now))
-            yield Page(observations=(), watermark=to_rfc3339(since))
-            if since >= now:
-                return
-
-    def _taken(self, rows: Iterable[Incident]) -> list[Observation]:
-        return [
-            from_listed(each, self._context.connection, self._config)
-            for each in rows
-            if not is_own(each, self._config)
-        ]
-
-    def _logged_taken(self, rows: Iterable[LogEntry]) -> list[Observation]:
-        wanted = set(self._config.services)
-        return [
-            from_log(each, self._context.connection, self._config)
-            for each in rows
-            if not is_own(each.incident, self._config)
-            and (not wanted or (each.incident.service is not None and each.incident.service.id in wanted))
-        ]
-
-    def _of_services(self) -> list[str]:
-        return [f"service_ids[]={_safe(each)}" for each in self._config.services]
+    def _written(self, alert: str, held: Incident | None) -> Written:
+        if self._of_ours(alert):
+            return self._raised(alert, held)
+        url = "" if held is None else held.html_url
+        ref = ExternalRef(connection=self._context.connection, kind="alert", key=alert, url=url)
+        seen = None if held is None else from_listed(held, self._context.connection, self._config)
+        return Written(ref=ref, observation=seen)
 
 
-def _decoded(answer: Answer, name: str, shape: type[T]) -> T:
-    try:
-        return msgspec.convert(answer.wild()[name].raw(), shape)
-    except (msgspec.ValidationError, Rejected) as cause:
-        raise Retryable(
-            f"{answer.where} answered in a shape that is not REST v2.",
-            remedy="Check that the address is PagerDuty's REST API.",
-        ) from cause
+def _done(action: events.Action) -> Callable[[Incident | None], bool]:
+    """Return what an incident of ours looks like after an action; one that is over is done in any case."""
+    return lambda held: held is None or (action == "acknowledge" and held.status == "acknowledged")
 
 
-def _total(answer: Answer, offset: int, count: int) -> int | None:
-    more: Any = answer.wild()["more"].raw()
-    return None if more else offset + count
-
-
-def _date(answer: Answer) -> Instant:
-    stated = answer.headers.get("date", "")
-    try:
-        return Instant(round(email.utils.parsedate_to_datetime(stated).timestamp()) * SECOND)
-    except (ValueError, TypeError) as cause:
-        raise Retryable(
-            f"{answer.where} answered without a date.", remedy="It is tried again by itself."
-        ) from cause
-
-
-def _safe(key: str) -> str:
-    if not key.isalnum() or len(key) > 100:
-        raise Rejected("This is not an id of PagerDuty.", remedy="Ids are letters and digits.")
-    return key
+def _said(by: str, text: str) -> str:
+    return f"{by}: {text}" if by else text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
@@ -10,16 +10,26 @@ from isthmus.connectors.kit.alerts import Severity
 from isthmus.connectors.kit.config import ConnectorConfig
 from isthmus.kernel.secretref import SecretRef
 
+EventSeverity = Literal["critical", "error", "warning", "info"]
 URGENCIES: dict[str, Severity] = {"high": "critical", "low": "warning"}
+SEVERITIES: dict[str, EventSeverity] = {
+    "critical": "critical",
+    "error": "error",
+    "warning": "warning",
+    "informational": "info",
+}
+"""Severity of the hub → severity of an event. Which urgency that gives is a setting of PagerDuty's service."""
 
 
 class PagerDutyConfig(ConnectorConfig, frozen=True, kw_only=True):
-    """Webhook in; REST to read, acknowledge, resolve and note; Events v2 to say that ours has ended."""
+    """Webhook in; REST to read, acknowledge, resolve, assign and note; Events v2 to raise what is ours and to end it."""
 
     secret: Annotated[
-        SecretRef,
-        Meta(description="The webhook subscription's secret; PagerDuty shows it once, at creation."),
-    ]
+        SecretRef | None,
+        Meta(
+            description="The webhook subscription's secret; PagerDuty shows it once, at creation. Without it webhooks are refused."
+        ),
+    ] = None
     previous_secret: Annotated[
         SecretRef | None,
         Meta(
@@ -36,9 +46,32 @@ class PagerDutyConfig(ConnectorConfig, frozen=True, kw_only=True):
     url: Annotated[
         str,
         Meta(
-            description="Base URL of the REST API; https://api.eu.pagerduty.com in the EU. Empty: webhooks only."
+            description="Base URL of the REST API; https://api.eu.pagerduty.com in the EU. Empty: REST is not used."
         ),
     ] = "https://api.pagerduty.com"
+    routing_key: Annotated[
+        SecretRef | None,
+        Meta(
+            description="Integration key of an Events API v2 integration: what the hub raises goes to its service."
+        ),
+    ] = None
+    events_url: Annotated[
+        str,
+        Meta(description="Base URL of the Events API; https://events.eu.pagerduty.com in the EU."),
+    ] = "https://events.pagerduty.com"
+    severities: Annotated[
+        dict[str, EventSeverity],
+        Meta(
+            description="Severity of the hub → severity of an event; a severity that is not named is an error."
+        ),
+    ] = field(default_factory=lambda: dict(SEVERITIES))
+    users: Annotated[
+        dict[str, str],
+        Meta(
+            description="Name of a person in the hub → id of a user in PagerDuty, who is assigned when that person takes it. PagerDuty notifies them.",
+            max_length=1000,
+        ),
+    ] = {}
     services: Annotated[
         list[str],
         Meta(
@@ -55,7 +88,8 @@ class PagerDutyConfig(ConnectorConfig, frozen=True, kw_only=True):
     own_key_prefix: Annotated[
         str,
         Meta(
-            description="Incidents whose key begins like this were raised by this hub: they are not taken as alerts.",
+            description="Begins the key of everything that this hub raises; incidents with such a key are not taken as alerts.",
             min_length=3,
+            max_length=60,
         ),
     ] = "isthmus/"

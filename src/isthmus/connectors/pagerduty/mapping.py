@@ -1,7 +1,8 @@
 """Incidents of PagerDuty as alerts: typed shapes for webhooks v3 and REST v2, one way, pure.
 
 To the hub a PagerDuty incident is an alert: something that somebody is paged about. Who acknowledged it there
-travels inward with it.
+travels inward with it. An incident that the hub raised itself is none, or it would page about its own pages: of it only
+comes in that somebody there looks after it, as if they had pressed a button in a message.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from isthmus.connectors.kit import marks
 from isthmus.connectors.kit.alerts import alert, moment
 from isthmus.connectors.pagerduty.config import PagerDutyConfig
+from isthmus.connectors.pagerduty.events import is_own_key
 from isthmus.kernel.instant import SECOND, Instant
-from isthmus.kernel.observation import Observation
+from isthmus.kernel.observation import ExternalRef, Observation
 from isthmus.kernel.record import Json
 
 Moment = Annotated[dt.datetime, Meta(tz=True)]
@@ -36,6 +39,10 @@ WHAT: Mapping[str, str] = {
 """Type of a log entry → the word of the webhook's event type for the same thing."""
 
 
+LOOKED_AFTER = frozenset({"acknowledged", "resolved"})
+"""After these somebody at PagerDuty looks after an incident of ours, or did: no ladder needs to go on about it."""
+
+
 class Reference(Struct, frozen=True):
     """A reference to another object of PagerDuty."""
 
@@ -49,6 +56,12 @@ class Acknowledgement(Struct, frozen=True):
 
     at: Moment
     acknowledger: Reference = Reference()
+
+
+class Assignment(Struct, frozen=True):
+    """Whom an incident is assigned to (REST only)."""
+
+    assignee: Reference = Reference()
 
 
 class Incident(Struct, frozen=True):
@@ -70,6 +83,11 @@ class Incident(Struct, frozen=True):
     teams: list[Reference] = []
     last_status_change_at: Moment | None = None
     acknowledgements: list[Acknowledgement] = []
+    assignments: list[Assignment] = []
+
+    def assigned(self) -> list[Reference]:
+        """Return whom it is assigned to: webhooks and REST say it in two ways."""
+        return self.assignees or [each.assignee for each in self.assignments]
 
 
 class Event(Struct, frozen=True):
@@ -99,29 +117,67 @@ class LogEntry(Struct, frozen=True):
     agent: Reference | None = None
 
 
-def from_event(event: Event, incident: Incident, connection: str, config: PagerDutyConfig) -> Observation:
-    """Return the alert that a webhook speaks of."""
+def from_event(
+    event: Event, incident: Incident, connection: str, config: PagerDutyConfig
+) -> Observation | None:
+    """Return the alert that a webhook speaks of; None if it is ours and nobody looks after it."""
     what = event.event_type.removeprefix("incident.")
     at = moment(event.occurred_at)
-    return _observation(incident, what, at, event.agent, connection, config)
+    return _seen(incident, what, at, event.agent, connection, config)
 
 
-def from_listed(incident: Incident, connection: str, config: PagerDutyConfig) -> Observation:
+def from_listed(incident: Incident, connection: str, config: PagerDutyConfig) -> Observation | None:
     """Return the alert of a listed incident: its last change of state is the event."""
     at = moment(incident.last_status_change_at or incident.created_at)
     actor = incident.acknowledgements[-1].acknowledger if incident.acknowledgements else None
-    return _observation(incident, incident.status, at, actor, connection, config)
+    return _seen(incident, incident.status, at, actor, connection, config)
 
 
-def from_log(entry: LogEntry, connection: str, config: PagerDutyConfig) -> Observation:
+def from_log(entry: LogEntry, connection: str, config: PagerDutyConfig) -> Observation | None:
     """Return the alert as it is now, with the log entry that made us look as the event."""
     at = moment(entry.created_at)
-    return _observation(entry.incident, WHAT[entry.type], at, entry.agent, connection, config)
+    return _seen(entry.incident, WHAT[entry.type], at, entry.agent, connection, config)
 
 
-def is_own(incident: Incident, config: PagerDutyConfig) -> bool:
-    """Return whether this hub raised the incident: taken as an alert it would page about itself for ever."""
-    return (incident.incident_key or "").startswith(config.own_key_prefix)
+def own_key(incident: Incident, config: PagerDutyConfig) -> str:
+    """Return the key under which this hub raised the incident, "" if it did not.
+
+    PagerDuty leaves the key out of incidents with alerts of their own; then the mark in the title names it, as `#<mark>`.
+    """
+    key = incident.incident_key or ""
+    mark = "" if key else marks.found(incident.title)
+    return f"#{mark}" if mark else key if is_own_key(key, config) else ""
+
+
+def _seen(
+    incident: Incident,
+    what: str,
+    at: Instant | None,
+    actor: Reference | None,
+    connection: str,
+    config: PagerDutyConfig,
+) -> Observation | None:
+    own = own_key(incident, config)
+    if not own:
+        return _observation(incident, what, at, actor, connection, config)
+    if incident.status not in LOOKED_AFTER:
+        return None
+    event_id = _event_id(incident, what, at)
+    who = incident.acknowledgements[-1].acknowledger if incident.acknowledgements else actor
+    return Observation(
+        kind="acknowledgement",
+        external=ExternalRef(connection=connection, kind="button", key=event_id, url=incident.html_url),
+        values={
+            "notification": own, "action": "acknowledge", "comment": f"{incident.status.capitalize()} in PagerDuty.",
+        },
+        event_id=event_id,
+        occurred_at=at,
+        partner_actor=_said(who),
+    )  # fmt: skip
+
+
+def _event_id(incident: Incident, what: str, at: Instant | None) -> str:
+    return f"{incident.id}:{what}:{0 if at is None else at // SECOND}"
 
 
 def _observation(
@@ -137,8 +193,8 @@ def _observation(
     priority = _said(incident.priority)
     word = priority if priority.lower() in severities else incident.urgency
     started = moment(incident.created_at)
-    second = 0 if at is None else at // SECOND
     resolved = incident.status == "resolved"
+    assigned = incident.assigned()
     return alert(
         connection=connection,
         key=incident.id,
@@ -159,10 +215,10 @@ def _observation(
         starts_at=started,
         ends_at=at if resolved else None,
         occurred_at=at,
-        event_id=f"{incident.id}:{what}:{second}",
+        event_id=_event_id(incident, what, at),
         actor=_said(actor),
         more=_acknowledgement(incident, what, at, actor),
-        evidence={"assignees": [_said(each) for each in incident.assignees]} if incident.assignees else None,
+        evidence={"assignees": [_said(each) for each in assigned]} if assigned else None,
     )
 
 

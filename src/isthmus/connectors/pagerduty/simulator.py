@@ -1,4 +1,4 @@
-"""A fake PagerDuty: incidents with a log and notes, webhooks v3, the used part of REST v2, Events v2."""
+"""A fake PagerDuty: incidents with a log and notes, webhooks v3, the used part of REST v2."""
 
 from __future__ import annotations
 
@@ -11,29 +11,48 @@ from typing import Any
 from aiohttp import web
 
 from isthmus.connectors.kit.simulator import Simulator
+from isthmus.connectors.pagerduty.simulated_events import EventsApi
 
 _STATUS_WORDS = {"triggered": "trigger", "acknowledged": "acknowledge", "resolved": "resolve"}
+_ROWS_MAX = 10_000
 
 
 class PagerDutySimulator(Simulator):
-    """REST v2 and webhooks v3 as far as the hub can see them."""
+    """REST v2, Events v2 and webhooks v3 as far as the hub can see them.
+
+    `events` is the Events API with its integrations. `shows_keys` False: incidents leave out their key, as those with
+    alerts do. `users` are the e-mail addresses that may write.
+    """
 
     name = "PagerDuty simulator"
     webhook_secret = "simulated-subscription-secret"  # noqa: S105 - the fake vendor's own password
-    routing_key = "simulated-routing-key"
+    recipient = "Checkout"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events = EventsApi(self)
+        self.shows_keys = True
+        self.users = {"hub@example.test"}
+
+    @property
+    def routing_key(self) -> str:
+        """The key of the integration that connections use."""
+        return self.events.routing_key
 
     def config(self, url: str) -> dict[str, Any]:
-        """Return a connection with webhook and REST."""
+        """Return a connection with webhook, REST and events."""
         return {
             "url": url,
+            "events_url": url,
             "secret": {"secret": "env:PAGERDUTY_WEBHOOK_SECRET"},
             "api_token": {"secret": "env:PAGERDUTY_API_TOKEN"},
+            "routing_key": {"secret": "env:PAGERDUTY_ROUTING_KEY"},
             "from": "hub@example.test",
         }
 
     def secrets(self) -> dict[str, str]:
-        """Return the subscription's secret and the API key."""
-        return {"secret": self.webhook_secret, "api_token": self.token}
+        """Return the subscription's secret, the API key and the integration's key."""
+        return {"secret": self.webhook_secret, "api_token": self.token, "routing_key": self.routing_key}
 
     def authorised(self, request: web.Request) -> bool:
         """Return whether the request carries the API key (Events v2 carries a routing key instead)."""
@@ -53,13 +72,26 @@ class PagerDutySimulator(Simulator):
             web.get("/incidents", self._list),
             web.get("/incidents/{id}", self._get),
             web.put("/incidents/{id}", self._put),
+            web.get("/incidents/{id}/alerts", self._alerts),
             web.get("/incidents/{id}/notes", self._notes),
             web.post("/incidents/{id}/notes", self._note),
             web.get("/log_entries", self._log_entries),
-            web.post("/v2/enqueue", self._enqueue),
+            web.post("/v2/enqueue", self.events.enqueue),
         ]
 
-    def trigger(self, title: str, *, urgency: str = "high", key: str = "", service: str = "Checkout") -> str:
+    def messages(self) -> list[dict[str, Any]]:
+        """Return the alerts that events raised: one for all events of a key while it is open."""
+        return self.events.raised()
+
+    def trigger(
+        self,
+        title: str,
+        *,
+        urgency: str = "high",
+        key: str = "",
+        service: str = "Checkout",
+        service_id: str = "PSVC001",
+    ) -> str:
         """Open an incident and tell by webhook; return its id."""
         number = self.shelf("alert").next_number()
         name = f"PI{number:06d}"
@@ -75,9 +107,10 @@ class PagerDutySimulator(Simulator):
             "title": title,
             "html_url": f"https://acme.pagerduty.example.test/incidents/{name}",
             "urgency": urgency,
-            "service": {"id": "PSVC001", "type": "service_reference", "summary": service},
+            "service": {"id": service_id, "type": "service_reference", "summary": service},
             "priority": None,
             "assignees": [],
+            "assignments": [],
             "teams": [],
             "acknowledgements": [],
         }
@@ -91,7 +124,7 @@ class PagerDutySimulator(Simulator):
         if incident is None:
             raise web.HTTPNotFound
         who = actor or self.human
-        if incident["status"] != status:
+        if incident["status"] not in {status, "resolved"}:
             incident |= {"status": status, "last_status_change_at": _now()}
             incident["acknowledgements"] = (
                 [{"at": _now(), "acknowledger": {"id": "PUSR001", "summary": who}}]
@@ -113,49 +146,77 @@ class PagerDutySimulator(Simulator):
         self.turn(key, "acknowledged")
 
     def _tell(self, incident: dict[str, Any], status: str, who: str) -> None:
-        number = self.shelf("log").next_number()
+        number, now = self.shelf("log").next_number(), _now()
         agent = {"id": "PUSR001", "type": "user_reference", "summary": who}
         self.shelf("log").put(
             f"R{number:06d}",
             {
                 "id": f"R{number:06d}",
                 "type": f"{_STATUS_WORDS[status]}_log_entry",
-                "created_at": _now(),
+                "created_at": now,
                 "agent": agent,
                 "incident_id": incident["id"],
             },
         )
-        shown = {name: value for name, value in incident.items() if name not in _REST_ONLY}
+        shown = {name: value for name, value in self._shown(incident).items() if name not in _REST_ONLY}
         event = {
             "id": f"01EVENT{number:06d}",
             "event_type": f"incident.{status}",
             "resource_type": "incident",
-            "occurred_at": _now(),
+            "occurred_at": now,
             "agent": agent,
             "client": None,
             "data": shown,
         }
         self.emit({"event": event})
 
+    def _shown(self, incident: dict[str, Any]) -> dict[str, Any]:
+        return incident if self.shows_keys else {**incident, "incident_key": None}
+
     async def _abilities(self, request: web.Request) -> web.Response:
         del request
         return web.json_response({"abilities": ["teams", "urgencies"]})
 
     async def _list(self, request: web.Request) -> web.Response:
-        wanted = request.query.getall("statuses[]", [])
-        rows = [each for _, each in self.shelf("alert").all() if not wanted or each["status"] in wanted]
-        return _page(request, "incidents", rows)
+        asked = request.query
+        statuses, services = asked.getall("statuses[]", []), asked.getall("service_ids[]", [])
+        rows = [
+            each
+            for _, each in self.shelf("alert").all()
+            if (not statuses or each["status"] in statuses)
+            and (not services or each["service"]["id"] in services)
+            and self.events.holds(each, asked.get("incident_key", ""))
+        ]
+        if asked.get("sort_by", "").endswith(":desc"):
+            rows.reverse()
+        return _page(request, "incidents", [self._shown(each) for each in rows])
 
     async def _get(self, request: web.Request) -> web.Response:
-        return web.json_response({"incident": self._found(request)})
+        return web.json_response({"incident": self._shown(self._found(request))})
 
     async def _put(self, request: web.Request) -> web.Response:
-        self._found(request)
-        if not request.headers.get("From"):
-            return web.json_response({"error": {"message": "Requester User Not Found"}}, status=400)
+        name = self._found(request)["id"]
+        if request.headers.get("From", "") not in self.users:
+            return _unknown_user()
         asked = (await request.json())["incident"]
-        held = self.turn(request.match_info["id"], asked["status"], self.integration_user)
-        return web.json_response({"incident": held})
+        if "assignments" in asked:
+            self._assign(name, [each["assignee"] for each in asked["assignments"]])
+        if "status" in asked:
+            self.turn(name, asked["status"], self.integration_user)
+        return web.json_response({"incident": self._shown(self._found(request))})
+
+    def _assign(self, name: str, assignees: list[dict[str, Any]]) -> None:
+        """Assign an incident: it is triggered again, and its new assignee is notified."""
+        incident = self.shelf("alert").get(name) or {}
+        incident |= {"status": "triggered", "acknowledgements": [], "last_status_change_at": _now()}
+        incident["assignments"] = [{"at": _now(), "assignee": each} for each in assignees]
+        incident["assignees"] = assignees
+        self.shelf("alert").put(name, incident)
+
+    async def _alerts(self, request: web.Request) -> web.Response:
+        name, key = self._found(request)["id"], request.query.get("alert_key", "")
+        rows = [each for each in self.events.of(name) if not key or each["alert_key"] == key]
+        return _page(request, "alerts", rows)
 
     async def _notes(self, request: web.Request) -> web.Response:
         name = self._found(request)["id"]
@@ -164,8 +225,8 @@ class PagerDutySimulator(Simulator):
 
     async def _note(self, request: web.Request) -> web.Response:
         incident = self._found(request)
-        if not request.headers.get("From"):
-            return web.json_response({"error": {"message": "Requester User Not Found"}}, status=400)
+        if request.headers.get("From", "") not in self.users:
+            return _unknown_user()
         number = self.shelf("note").next_number()
         note = {
             "id": f"PN{number}",
@@ -179,30 +240,11 @@ class PagerDutySimulator(Simulator):
     async def _log_entries(self, request: web.Request) -> web.Response:
         since, until = request.query["since"], request.query["until"]
         rows = [
-            {**each, "incident": self.shelf("alert").get(each["incident_id"])}
+            {**each, "incident": self._shown(self.shelf("alert").get(each["incident_id"]) or {})}
             for _, each in self.shelf("log").all()
             if since <= each["created_at"] <= until
         ]
         return _page(request, "log_entries", rows[::-1])
-
-    async def _enqueue(self, request: web.Request) -> web.Response:
-        asked = await request.json()
-        if asked.get("routing_key") != self.routing_key:
-            return web.json_response({"status": "invalid event", "errors": ["routing_key"]}, status=400)
-        key, action = asked.get("dedup_key", ""), asked["event_action"]
-        held = [
-            each
-            for _, each in self.shelf("alert").all()
-            if each["incident_key"] == key and each["status"] != "resolved"
-        ]
-        if action == "trigger" and not held:
-            severity = asked["payload"]["severity"]
-            self.trigger(
-                asked["payload"]["summary"], key=key, urgency="low" if severity == "info" else "high"
-            )
-        for each in held if action in {"acknowledge", "resolve"} else ():
-            self.turn(each["id"], f"{action}d" if action.endswith("e") else f"{action}ed", "Events API")
-        return web.json_response({"status": "success", "dedup_key": key}, status=202)
 
     def _found(self, request: web.Request) -> dict[str, Any]:
         incident = self.shelf("alert").get(request.match_info["id"])
@@ -213,11 +255,22 @@ class PagerDutySimulator(Simulator):
         return incident
 
 
-_REST_ONLY = ("acknowledgements", "last_status_change_at", "incident_number")
+_REST_ONLY = ("acknowledgements", "assignments", "last_status_change_at", "incident_number")
+
+
+def _unknown_user() -> web.Response:
+    return web.json_response({"error": {"message": "Requester User Not Found", "code": 2100}}, status=400)
 
 
 def _page(request: web.Request, name: str, rows: list[dict[str, Any]]) -> web.Response:
     offset, limit = int(request.query.get("offset", "0")), int(request.query.get("limit", "25"))
+    if offset + limit > _ROWS_MAX:
+        said = {
+            "message": "Invalid Input Provided",
+            "code": 2001,
+            "errors": ["Offset must be less than 10000."],
+        }
+        return web.json_response({"error": said}, status=400)
     shown = rows[offset : offset + limit]
     return web.json_response(
         {name: shown, "limit": limit, "offset": offset, "total": None, "more": offset + limit < len(rows)}

@@ -10,7 +10,7 @@ import msgspec
 from isthmus.connectors.kit.ports import Context
 from isthmus.connectors.kit.webhook import WebhookSource, decoder, shape_error
 from isthmus.connectors.pagerduty.config import PagerDutyConfig
-from isthmus.connectors.pagerduty.mapping import Envelope, Event, Incident, from_event, is_own
+from isthmus.connectors.pagerduty.mapping import Envelope, Event, Incident, from_event
 from isthmus.kernel.errors import Problem, Rejected
 from isthmus.kernel.observation import Observation
 
@@ -25,7 +25,8 @@ class PagerDutySource(WebhookSource):
     scheme_name = "pagerduty"
 
     def parse(self, body: bytes, headers: Mapping[str, str], context: Context) -> list[Observation]:
-        """Return the alert that the event speaks of; pings and events about other things give none."""
+        """Return the alert that the event speaks of, or that somebody looks after an incident of ours; pings and
+        events about other things give nothing."""
         del headers
         event = _decode(body).event
         if not _speaks_of_incident(event):
@@ -35,9 +36,8 @@ class PagerDutySource(WebhookSource):
         except msgspec.ValidationError as cause:
             raise _below(cause) from cause
         config = cast("PagerDutyConfig", context.config)
-        if is_own(incident, config):
-            return []
-        return [from_event(event, incident, context.connection, config)]
+        found = from_event(event, incident, context.connection, config)
+        return [] if found is None else [found]
 
 
 def _speaks_of_incident(event: Event) -> bool:

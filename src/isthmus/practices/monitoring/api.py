@@ -15,7 +15,7 @@ from isthmus.kernel.errors import IsthmusError
 from isthmus.kernel.instant import SECOND, Instant, from_rfc3339, to_rfc3339
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
-from isthmus.practices.monitoring import acts, enrichment, events, expecting, service, silences
+from isthmus.practices.monitoring import acts, enrichment, events, expecting, partner, service, silences
 from isthmus.practices.monitoring.models import Alert, Silence
 from isthmus.practices.monitoring.rules import classification
 
@@ -98,7 +98,6 @@ def alert_out(alert: Alert) -> dict[str, Any]:
     times = (
         "starts_at", "ends_at", "last_seen_at", "created_at", "updated_at", "acknowledged_at", "taken_at",
     )  # fmt: skip
-    told = alert.told if isinstance(alert.told, dict) else {}
     return (
         {name: getattr(alert, name) for name in names}
         | {name: _time(getattr(alert, name)) for name in times}
@@ -106,13 +105,13 @@ def alert_out(alert: Alert) -> dict[str, Any]:
             "classification": classification.classify(alert.severity),
             "told": [
                 {
-                    "verb": verb,
+                    "to": each["to"],
+                    "verb": each["verb"],
                     "state": each.get("state", ""),
                     "at": _time(each.get("at")),
                     "why": each.get("why", ""),
                 }
-                for verb, each in sorted(told.items())
-                if isinstance(each, dict)
+                for each in partner.told_lines(alert)
             ],
         }
     )

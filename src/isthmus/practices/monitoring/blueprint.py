@@ -217,6 +217,17 @@ class TellingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     instead: dt.timedelta = dt.timedelta()
 
 
+class AlertMirrorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A pager (a connection that can notify, acknowledge and resolve) at which alerts of these `severities` stand as long
+    as they fire and hold an incident, from all connections or from `sources` only. `recipient`: what the pager shows as
+    where they come from (default: the alert's connection)."""
+
+    connection: str
+    severities: list[str] = msgspec.field(default_factory=lambda: ["critical"])
+    sources: list[str] = []
+    recipient: str = ""
+
+
 class ExpectedSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Traffic that must come: nothing heard of a connection for `every` is an alert of this `severity`. `heartbeat`:
     only alerts that fit count as a sign of life (a Watchdog); without it every message and every good poll does."""
@@ -248,6 +259,8 @@ class MonitoringSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """What sources are told, unless `tellings` says otherwise for one of them."""
     tellings: dict[str, TellingSpec] = {}
     """What a connection is told, where it differs."""
+    alert_mirrors: list[AlertMirrorSpec] = []
+    """Pagers at which alerts are raised, acknowledged and resolved too."""
 
 
 DEFAULT: Final = MonitoringSection()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from isthmus.blueprint.sections import Parsed
+from isthmus.hub import inventory
 from isthmus.kernel import duration
-from isthmus.kernel.errors import Problem, Rejected
+from isthmus.kernel.errors import IsthmusError, Problem, Rejected
 from isthmus.kernel.kinds.monitoring import SEVERITIES
 from isthmus.practices.monitoring.blueprint import (
     ENVIRONMENT,
@@ -210,8 +211,45 @@ def check(section: MonitoringSection, parsed: Parsed | None) -> list[Problem]:
         + _check_rules(section.correlation.rules)
         + _check_words(section)
         + _check_accuracy(section, parsed)
+        + _check_mirrors(section, parsed)
         + _check_durations(section)
     )
+
+
+def _check_mirrors(section: MonitoringSection, parsed: Parsed | None) -> list[Problem]:
+    """Find mirrors at connections that are none, that cannot keep an alert, or that stand twice."""
+    entries = parsed.section("connections") if parsed is not None else None
+    problems, seen = [], set[str]()
+    for place, spec in enumerate(section.alert_mirrors):
+        path, name = f"/alert_mirrors/{place}", spec.connection
+        for index, each in enumerate(spec.severities):
+            if each not in SEVERITIES:
+                remedy = f"Use {', '.join(SEVERITIES)}."
+                problems.append(Problem(path=f"{path}/severities/{index}", message="unknown", remedy=remedy))
+        if name in seen:
+            remedy = "Put the severities and sources into one."
+            problems.append(Problem(path=f"{path}/connection", message="has a mirror already", remedy=remedy))
+        seen.add(name)
+        if entries is None:
+            continue
+        entry = entries.get(name)
+        if entry is None:
+            remedy = f"There are: {', '.join(sorted(entries)) or 'none'}."
+            problems.append(Problem(path=f"{path}/connection", message=f"{name!r} is unknown", remedy=remedy))
+        elif not _keeps(entry.connector):
+            remedy = "Name a connection of a pager, such as PagerDuty."
+            text = f"{name!r} ({entry.connector}) cannot keep an alert until it is over"
+            problems.append(Problem(path=f"{path}/connection", message=text, remedy=remedy))
+    return problems
+
+
+def _keeps(connector: str) -> bool:
+    try:
+        manifest = inventory.find(connector).manifest
+    except IsthmusError:
+        return True  # the section `connections` says what is wrong
+    needed = ("notification:notify", "alert:acknowledge", "alert:resolve")
+    return set(needed) <= set(manifest.capabilities)
 
 
 def _check_durations(section: MonitoringSection) -> list[Problem]:

@@ -10,6 +10,7 @@ from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
 from isthmus.practices.monitoring.models import Alert
 from isthmus.practices.monitoring.rules import telling
+from isthmus.practices.monitoring.rules.mirror import PREFIX
 from isthmus.practices.monitoring.rules.occurrence import UNSEEN, View
 
 
@@ -40,6 +41,19 @@ def fires_still(alert: Alert, received_at: Instant) -> dict[str, Any]:
 def told_fields(told: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of an alert that hold what its source was told."""
     return {"told": dict(told) or None, "astray": telling.astray(told)}
+
+
+def told_lines(alert: Alert) -> list[dict[str, Any]]:
+    """Return what was told of an alert, to whom (`to`), and what became of it."""
+    held = alert.told if isinstance(alert.told, dict) else {}
+    found = []
+    for name, each in sorted(held.items()):
+        if isinstance(each, dict):
+            pager = name.removeprefix(PREFIX) if name.startswith(PREFIX) else ""
+            found.append(
+                {"to": pager or alert.connection, **each, "verb": each.get("verb", "") if pager else name}
+            )
+    return found
 
 
 def afresh(alert: Alert) -> dict[str, Any]:

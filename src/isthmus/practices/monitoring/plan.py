@@ -17,6 +17,7 @@ from isthmus.practices.monitoring.blueprint import (
 from isthmus.practices.monitoring.rules import accuracy, automation, identity, telling
 from isthmus.practices.monitoring.rules.groups import GroupRule, Policy
 from isthmus.practices.monitoring.rules.matching import Matcher
+from isthmus.practices.monitoring.rules.mirror import Mirror
 from isthmus.practices.monitoring.rules.stability import Times
 from isthmus.practices.monitoring.rules.suppression import Inhibition
 
@@ -36,6 +37,7 @@ class Plan:
     accuracy: accuracy.Policy
     heartbeats: dict[str, tuple[Matcher, ...]]
     reports: tuple[int, int]
+    mirrors: tuple[Mirror, ...]
     _specs: dict[str, identity.IdentitySpec]
     _earlier: dict[str, tuple[identity.IdentitySpec, ...]]
 
@@ -166,6 +168,15 @@ def compiled(section: MonitoringSection) -> Plan:
         reports=(
             microseconds(section.correlation.reports.interval),
             microseconds(section.correlation.reports.repeat),
+        ),
+        mirrors=tuple(
+            Mirror(
+                connection=each.connection,
+                severities=frozenset(each.severities),
+                sources=frozenset(each.sources),
+                recipient=each.recipient,
+            )
+            for each in section.alert_mirrors
         ),
         _specs={},
         _earlier={},

@@ -6,6 +6,7 @@ from isthmus.hub import observing
 from isthmus.hub.lanes import effects
 from isthmus.ledger.work import register_preparer
 from isthmus.practices.monitoring import (
+    alert_mirrors,
     expecting,
     following,
     mirroring,
@@ -30,5 +31,8 @@ def register() -> None:
     observing.register("silence", partner_silences.take)
     register_preparer(windows.prepare)
     register_preparer(telling.prepare)
+    # After what is told to sources: a pager hears of an alert as it stands in the end.
+    register_preparer(alert_mirrors.prepare)
+    telling.share(alert_mirrors.is_ours, alert_mirrors.concluded)
     effects.follow("alert", telling.concluded)
     effects.follow("silence", mirroring.concluded)

@@ -7,7 +7,7 @@ alert that joins an incident which somebody has already is told as well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from isthmus.hub import connections
@@ -211,11 +211,24 @@ def _tell_joined(work: Work, joining: list[Alert]) -> None:
 
 # What came of it ------------------------------------------------------------------------------------------
 
+_others: list[tuple[Callable[[Delivery], bool], Callable[[Work, Alert, Delivery, Result], None]]] = []
+"""Who else has effects about alerts: which are theirs, and who hears of them."""
+
+
+def share(mine: Callable[[Delivery], bool], hear: Callable[[Work, Alert, Delivery, Result], None]) -> None:
+    """Have `hear` called with what came of the effects about alerts that are `mine`; called once, from `ready`."""
+    if (mine, hear) not in _others:
+        _others.append((mine, hear))
+
 
 def concluded(work: Work, delivery: Delivery, result: Result) -> bool:
     """A source has been told, or cannot be: remember which, and believe what it shows more than what it answers."""
     written, fault = result.written, result.fault
     alert = _alert(work, delivery.record)
+    for mine, hear in _others:
+        if alert is not None and mine(delivery):
+            hear(work, alert, delivery, result)
+            return False
     if alert is None or not alert.told or (fault is not None and fault.passing):
         return False
     why = (

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.hub import due
 from isthmus.hub.lanes import effects
-from isthmus.hub.lanes.calls import Result
+from isthmus.hub.lanes.calls import Fault, Result
 from isthmus.hub.lanes.models import Delivery
 from isthmus.hub.models import Due
 from isthmus.kernel.duration import microseconds
 from isthmus.kernel.instant import SECOND, Instant
 from isthmus.kernel.record import Reason
-from isthmus.practices.on_call import wording
+from isthmus.practices.on_call import endings, wording
 from isthmus.practices.on_call.directory import section
 from isthmus.practices.on_call.models import Escalation, Notification
 
@@ -82,17 +82,24 @@ def settled(work: Work, delivery: Delivery, result: Result) -> bool:
     notification = Notification.objects.filter(id=delivery.record).first()
     if notification is None:
         return False
+    if delivery.verb != VERB:
+        return endings.settled(work, notification, delivery, result)
     if result.fault is None:
         _arrived(work, notification, delivery, result)
         return False
-    current = notification.delivery == delivery.id and notification.state == "queued"
-    if not current:
-        return True
+    in_doubt = endings.may_stand(delivery, result.fault.fault)
+    if notification.delivery != delivery.id or notification.state != "queued":
+        return not in_doubt
     escalation = escalation_of(work, notification)
     if escalation is not None and escalation.state in ENDED:
-        _withdrawn(work, notification, "Nobody needs to be told any more.")
-        return True
-    fault = result.fault
+        if not (in_doubt and result.fault.passing):
+            _withdrawn(work, notification, "Nobody needs to be told any more.")
+        return not in_doubt
+    return _refused(work, notification, result, result.fault)
+
+
+def _refused(work: Work, notification: Notification, result: Result, fault: Fault) -> bool:
+    """The present attempt has failed: wait, go the next way, or fail; return whether it is given up."""
     known = fault.fault not in {"unknown", "stale"}
     # A partner that names the time to come back is busy, not broken: within our patience that is the fastest way.
     patience = _patience_until(notification)
@@ -117,7 +124,7 @@ def _arrived(work: Work, notification: Notification, delivery: Delivery, result:
         # An attempt that was given up has arrived after all: the one that took its place need not.
         _take_back(work, other, "An earlier attempt has arrived.")
     receipt = {
-        "channel": methods[attempt][0] if attempt < len(methods) else notification.channel, "connection": delivery.connection, "state": "delivered", "at": int(work.now),
+        "channel": methods[attempt][0] if attempt < len(methods) else notification.channel, "connection": delivery.connection, "state": endings.ARRIVED, "at": int(work.now),
         "ref": ref.key if ref is not None else "", "url": ref.url if ref is not None else "",
         "read_back": bool(result.written is not None and result.written.version),
     }  # fmt: skip
@@ -127,6 +134,8 @@ def _arrived(work: Work, notification: Notification, delivery: Delivery, result:
         due.cancel(work, PATIENCE, notification.id, organisation=notification.organisation)
     text = f"{delivery.connection} has taken it{f' as {ref.key}' if ref is not None and ref.key else ''}."
     work.change(notification, values, why=[Reason(rule="on_call.receipt", text=text)])
+    page = (delivery.connection, ref.key if ref is not None else "")
+    endings.arrived(work, notification, escalation_of(work, notification), page)
     # The address stood in the payload; what is left as evidence is the receipt.
     work.advance(Delivery, where={"id": delivery.id}, values={"payload": None})
 
@@ -149,6 +158,8 @@ def patience_over(work: Work, row: Due, now: Instant) -> None:
 
 
 def _take_back(work: Work, delivery: Delivery, cause: str) -> None:
+    if endings.may_stand(delivery):
+        return
     due.cancel(work, effects.ONCE, delivery.subject, organisation=delivery.organisation, key=delivery.id)
     values = {
         "state": "done", "outcome": f"Given up, another way was taken: {cause}", "done_at": work.now, "next_at": None,
@@ -214,7 +225,7 @@ def withdraw(work: Work, notification: Notification, why: str) -> None:
     if notification.state not in WAITING:
         return
     delivery = Delivery.objects.filter(id=notification.delivery).first() if notification.delivery else None
-    if delivery is not None and delivery.state == "sending":
+    if delivery is not None and (delivery.state == "sending" or endings.may_stand(delivery)):
         return
     if delivery is not None and delivery.state not in {"done", "dead"}:
         _take_back(work, delivery, why)

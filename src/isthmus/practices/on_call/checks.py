@@ -99,7 +99,7 @@ def _check_channels(section: OnCallSection, parsed: Parsed) -> list[Problem]:
                 Problem(
                     path=f"{path}/connection",
                     message=f"{spec.connection!r} ({entry.connector}) cannot carry messages to people.",
-                    remedy="Name a connection of slack, teams, smtp, apprise or webhook.",
+                    remedy="Name a connection of slack, teams, pagerduty, smtp, apprise or webhook.",
                 )
             )
         if spec.fallback and spec.fallback not in section.channels:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from isthmus.hub import due
 from isthmus.hub.models import Due
+from isthmus.identity import people
 from isthmus.kernel.errors import Conflict, NotFound, Rejected
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.record import Reason
 from isthmus.practices.incident import service as incidents
-from isthmus.practices.on_call import attempts, directory, notifying, subjects, targets
+from isthmus.practices.on_call import attempts, directory, endings, notifying, subjects, targets
 from isthmus.practices.on_call.blueprint import ladder_of
 from isthmus.practices.on_call.models import Acknowledgement, Escalation, Notification
 from isthmus.practices.on_call.rules import ladder as ladders
@@ -244,6 +245,7 @@ def acknowledge(
         why=[Reason(rule="on_call.acknowledged", text=f"Somebody looks after it ({door}).")],
         cause=cause,
     )  # fmt: skip
+    by = people.labels([who]).get(who, "") or partner_actor
     for each in running_about(work, escalation):
         values = {
             "state": "acknowledged", "awaiting": "", "next_at": None, "acknowledged_at": work.now, "acknowledged_by": who,
@@ -251,6 +253,7 @@ def acknowledge(
         why = [Reason(rule="on_call.acknowledged", text=f"Acknowledged ({door}): the ladder stops.")]
         work.change(each, values, why=why, cause=cause)
         _quieten(work, each, "It was acknowledged.")
+        endings.tell(work, each, "acknowledge", by=by, text=_taken(by), came_from=connection)
     return escalation
 
 
@@ -266,8 +269,12 @@ def running_about(work: Work, escalation: Escalation) -> list[Escalation]:
     return [escalation, *(each for each in held if isinstance(each, Escalation))]
 
 
-def stop(work: Work, escalation: Escalation, why: str) -> None:
-    """End a ladder because its subject needs nobody any more."""
+def _taken(by: str) -> str:
+    return f"It was acknowledged by {by}." if by else "It was acknowledged."
+
+
+def stop(work: Work, escalation: Escalation, why: str, *, over: bool = True) -> None:
+    """End a ladder because its subject needs nobody any more (`over`), or because it is begun anew."""
     if not escalation.open:
         return
     values: dict[str, Any] = {"open": False, "awaiting": "", "next_at": None, "ended_at": work.now}
@@ -275,6 +282,8 @@ def stop(work: Work, escalation: Escalation, why: str) -> None:
         values["state"] = "stopped"
     work.change(escalation, values, why=[Reason(rule="on_call.stopped", text=why)])
     _quieten(work, escalation, why)
+    if over:
+        endings.tell(work, escalation, "resolve", text=why)
 
 
 def stop_about(work: Work, organisation: str, subject: str, why: str) -> None:

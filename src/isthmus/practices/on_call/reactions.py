@@ -12,12 +12,14 @@ from isthmus.identity.models import Person
 from isthmus.kernel.instant import Instant
 from isthmus.ledger import organisations, scope
 from isthmus.ledger.work import Work, register_preparer
+from isthmus.practices.monitoring import alert_mirrors
 from isthmus.practices.on_call import (
     attempts,
     directory,
     escalating,
     integrations,
     notifying,
+    receipts,
     stalled,
     subjects,
     triggers,
@@ -30,10 +32,12 @@ if TYPE_CHECKING:
     from isthmus.kernel.observation import Observation
 
 CARDS_MAX = 2_000
+COMMENT_MAX = escalating.COMMENT_CHARACTERS_MAX
 
 
 def pressed(work: Work, seens: Sequence[Seen], now: Instant) -> list[Outcome]:
-    """Take the buttons that people pressed in messages: `values.notification` is the key that the message carried."""
+    """Take the buttons that people pressed in messages: `values.notification` is the key that the message carried, or
+    the name that the partner gave it."""
     del now
     return [_pressed(work, each) for each in seens]
 
@@ -43,21 +47,26 @@ def _pressed(work: Work, seen: Seen) -> Outcome:
     if str(observation.values.get("action", "")) != "acknowledge":
         return outcome(seen, "ignored", reason="This button means nothing here.")
     key = str(observation.values.get("notification", ""))
-    found = Notification.objects.filter(id=key.partition(":")[0]).first()
+    carried = Notification.objects.filter(id=key.partition(":")[0]).first()
+    found = carried or receipts.named(seen, key)
+    if found is None and (elsewhere := alert_mirrors.taken_there(work, seen, key)) is not None:
+        return elsewhere
     # A connection speaks for its own organisation and those below it; a stranger's button stops nobody's ladder.
     if found is None or not directory.serves(seen.organisation, found.organisation):
         return outcome(seen, "ignored", reason="No notification of ours is meant.")
-    if found.connection != seen.connection:
+    if carried is not None and found.connection != seen.connection:
         return outcome(seen, "ignored", reason="The notification was not sent by this connection.")
     escalation = _escalation(work, found.escalation)
     if escalation is None or not escalation.open:
         return outcome(seen, "ignored", reason="Its escalation has ended.", records=[found.id])
     if escalation.state == "acknowledged":
         return outcome(seen, "repeat", reason="Acknowledged already.", records=[escalation.id])
+    if carried is None and receipts.earlier(seen, escalation):
+        return outcome(seen, "ignored", reason="It was before this escalation began.", records=[found.id])
     person = whose(observation.partner_actor, seen.connection, found)
     escalating.acknowledge(
         work, escalation, door="button", person=person, partner_actor=_said(observation), connection=seen.connection,
-        notification=found.id, cause=seen.message_id,
+        notification=found.id, comment=str(observation.values.get("comment") or "")[:COMMENT_MAX], cause=seen.message_id,
     )  # fmt: skip
     return outcome(seen, "entry", records=[escalation.id, found.id])
 

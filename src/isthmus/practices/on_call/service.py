@@ -103,7 +103,7 @@ def page(
     if held is not None and held.state == "running":
         return held
     if held is not None:
-        escalating.stop(work, held, "It was begun anew by hand.")
+        escalating.stop(work, held, "It was begun anew by hand.", over=False)
     made = escalating.start(
         work, key=f"{key}:{source.new_id()}" if held is not None else key, policy="", trigger="manual", ladder=ladder,
         subject_kind=subject_kind, subject=subject, organisation=organisation, comment=comment,

@@ -57,6 +57,7 @@ def compose(
         "severity": seen.severity if seen is not None else "informational",
         "link": links.absolute(path),
         "thread": thread,
+        "about": f"{escalation.subject_kind}:{escalation.subject}" if escalation is not None else "",
         "actions": _actions(notification, escalation, labels),
         "locale": locale,
     }

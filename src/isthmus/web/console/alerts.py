@@ -13,7 +13,7 @@ from isthmus.kernel.kinds.monitoring import ALERT_DECISIONS, ALERT_STATES, SEVER
 from isthmus.ledger import reading
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
-from isthmus.practices.monitoring import acts, enrichment, silences, telling
+from isthmus.practices.monitoring import acts, enrichment, partner, silences, telling
 from isthmus.practices.monitoring.rules.classification import CLASSES, classify
 from isthmus.web import records, values
 from isthmus.web.console import bulk_alerts, listing
@@ -63,7 +63,7 @@ def one(request: HttpRequest, alert_id: str) -> HttpResponse:
         "cis": records.by_ids("ci", [alert.ci, alert.service]),
         "history": _history(alert),
         "around": enrichment.of(alert, source.now()),
-        "told": _told(alert),
+        "told": partner.told_lines(alert),
         "kind": classify(alert.severity),
         "can": telling.able(alert.connection),
     }
@@ -142,12 +142,6 @@ def _history(alert: Any) -> list[dict[str, Any]]:
         }
         for each in entries
     ]
-
-
-def _told(alert: Any) -> list[dict[str, Any]]:
-    """Return what the source was told, and what became of it."""
-    held = alert.told if isinstance(alert.told, dict) else {}
-    return [{"verb": verb, **each} for verb, each in sorted(held.items()) if isinstance(each, dict)]
 
 
 def _minutes(text: str) -> int:

@@ -15,11 +15,11 @@ INSTALLED = registry.at(FOLDER)
 SOURCE = INSTALLED.connector.source
 
 
-def context(url="http://192.0.2.1:9", simulator=None, secrets=None, **config):
+def context(at="http://192.0.2.1:9", simulator=None, secrets=None, **config):
     simulator = simulator or INSTALLED.connector.simulator()
     return INSTALLED.context(
         "pagerduty-eu",
-        {**simulator.config(url), **config},
+        {**simulator.config(at), **config},
         secrets=simulator.secrets() if secrets is None else secrets,
         allow_private_addresses=True,
     )
