@@ -273,6 +273,27 @@ MUTANTS = (
         ),
         killer="tests.practices.change.test_gate_tampering:test_an_edited_projection_does_not_open_the_gate",
     ),
+    # Mail
+    Mutant(
+        name="move_the_watermark_before_the_page_is_kept",
+        harm="A hub that is killed while it reads a mailbox never sees that mail again.",
+        target="isthmus.hub.polling:_keep",
+        edits=(
+            ("    append(log, connection, kind, page)\n", ""),
+            (
+                "        now=now,\n    )\n",
+                "        now=now,\n    )\n    append(log, connection, kind, page)\n",
+            ),
+        ),
+        killer="tests.hub.test_messages_of_polls:test_a_hub_killed_between_log_and_watermark_reads_again_and_doubles_nothing",
+    ),
+    Mutant(
+        name="answer_250_before_the_disk_has_it",
+        harm="The mail server forgets a mail that the hub never kept.",
+        target="isthmus.hub.intake.mail_handover:Handover.handle_DATA",
+        edits=(("await self._appender().submit(", "self._appender().submit("),),
+        killer="tests.hub.intake.test_mails:test_a_full_disk_leaves_the_mail_with_its_sender",
+    ),
     Mutant(
         name="allow_self_approval",
         harm="Somebody approves the change that they raised.",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from tests.hub.conftest import hub, tiny
 from tests.hub.intake.test_door import door
+from tests.hub.intake.test_mails import mx
 from tests.hub.test_due import handled
+from tests.hub.test_messages_of_polls import poller
 from tests.ledger.conftest import told
 from tests.practices.change.conftest import world
 from tests.sync.conftest import desk
 
-__all__ = ["desk", "door", "handled", "hub", "tiny", "told", "world"]
+__all__ = ["desk", "door", "handled", "hub", "mx", "poller", "tiny", "told", "world"]

@@ -12,12 +12,14 @@ from tests.stories import world as worlds
 from isthmus import django_settings
 from isthmus.connectors.kit.mailing import own_id
 from isthmus.connectors.mail.simulator import OURS, MailSimulator
+from isthmus.hub import metrics, polling
 from isthmus.hub.intake.appender import Appender
 from isthmus.hub.intake.current_entrances import CurrentEntrances
 from isthmus.hub.intake.mails import Mails
 from isthmus.hub.intake.refusals import Refusals
-from isthmus.hub.models import ParkedMessage
+from isthmus.hub.models import Due, ParkedMessage
 from isthmus.hub.pump import completing, parking
+from isthmus.hub.streaming import Streams
 from isthmus.ledger.ids import source
 
 WHOLE = "Title: Checkout is slow\nImpact: high\nUrgency: 1"
@@ -149,6 +151,42 @@ def test_a_rebuilt_mailbox_is_read_anew_without_a_second_incident_or_draft(desk)
     assert desk.world.log.durable("desk") == before + 2, "it was read anew"
     assert len(desk.world.incidents()) == 1
     assert ParkedMessage.objects.count() == 1
+
+
+def test_new_mail_is_heard_at_once_and_a_break_is_healed(desk):
+    """The stream rings, so the poll is due long before its interval ends; nothing of it is the poll's own doing."""
+    world = desk.world
+    streams = Streams(world.log)
+
+    def due():
+        return Due.objects.get(what=polling.WHAT, subject="desk").due_at <= world.book.clock.now()
+
+    async def until(read):
+        async with asyncio.timeout(20):
+            while not await asyncio.to_thread(worlds._everywhere, read):
+                await streams.tend()
+                await asyncio.sleep(0.02)
+
+    async def act():
+        try:
+            for _ in range(2):
+                await until(due)  # It rings when it opens.
+                await polling.run_due(world.log, world.book.clock.now())
+                assert not await asyncio.to_thread(worlds._everywhere, due)
+                world.partners.inside(lambda: desk.simulator.deliver(desk.written.write("Help", WHOLE)))
+                await until(due)
+                await polling.run_due(world.log, world.book.clock.now())
+                world.partners.inside(desk.simulator.break_streams)
+                await until(metrics.STREAM_BREAKS.labels("desk")._value.get)
+                world.book.clock.forward(
+                    seconds=5
+                )  # Longer than the first rest, shorter than the poll waits.
+        finally:
+            await streams.close()
+
+    asyncio.run(act())
+    world.settle()
+    assert len(world.incidents()) == 2
 
 
 def test_an_answer_by_another_way_is_a_comment_on_the_same_incident(desk):
