@@ -16,7 +16,7 @@ from tests.stories.served import Served, free_port, served
 from isthmus.connectors.mail.simulator import OURS, MailSimulator
 
 KILLS = int(os.environ.get("ISTHMUS_CHAOS_KILLS", "4"))
-MAILS_EACH = 12
+MAILS_EACH = 8
 TEXT = "Title: {}\nImpact: high\nUrgency: 1"
 
 pytestmark = [

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.hub.conftest import hub, tiny
+from tests.hub.intake.mail_servers import mx
 from tests.hub.intake.test_door import door
-from tests.hub.intake.test_mails import mx
 from tests.hub.test_due import handled
 from tests.hub.test_messages_of_polls import poller
 from tests.ledger.conftest import told

@@ -1,133 +1,22 @@
-"""The door of mail over real SMTP (smtplib): who may hand over, what is answered, and that 250 means durable."""
+"""The door of mail over real SMTP: what is answered, that 250 means durable, and that nothing else is kept."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-import smtplib
-import socket
-import ssl
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
-import uvloop
-from tests.hub.intake import certificates
+from tests.hub.intake.mail_servers import ACCOUNT, OURS, SENDER, client, kept, letter, mx, send
 
 from isthmus import django_settings
-from isthmus.connectors.mail.simulator import OURS, MailSimulator
-from isthmus.hub.intake import mails
-from isthmus.hub.intake.appender import Appender
 from isthmus.hub.intake.current_entrances import CurrentEntrances
-from isthmus.hub.intake.log import LogUnavailable
 from isthmus.hub.intake.mails import Mails
 from isthmus.hub.intake.refusals import Refusals
 from isthmus.kernel.errors import NeedsOperator
 from isthmus.ledger.ids import source
 
-YAML = """
-connections:
-  desk:
-    connector: mail
-    config:
-      addresses: [incidents@hub.example.test]
-      senders: ["@example.test"]
-      authority: mx.example.test
-      smtp_peers: {peers}
-      {account}
-  other:
-    connector: mail
-    config:
-      addresses: [printing@hub.example.test, {shared}]
-      senders: ["@example.test"]
-      proof: none
-      smtp_peers: {others}
-"""
-HERE = '["127.0.0.1/32"]'
-ELSEWHERE = '["192.0.2.0/24"]'
-ACCOUNT = 'smtp_user: mx\n      smtp_password: {secret: "env:SMTP_PASSWORD"}'
-SENDER = "alice@example.test"
-
-
-class Fragile:
-    """A log whose disk is full while `full`, and whose appends can be waited for; everything else is the real one."""
-
-    def __init__(self, log):
-        self.log, self.full = log, False
-
-    def append(self, connection, drafts):
-        if self.full:
-            raise LogUnavailable("The disk is full.")
-        return self.log.append(connection, drafts)
-
-
-@pytest.fixture
-def mx(hub, monkeypatch, tmp_path):
-    """A hub that listens for mail; `mx(act)` runs `act(client, fragile)` in a thread beside it."""
-    monkeypatch.setenv("SMTP_PASSWORD", "p")
-
-    def play(act, *, peers=HERE, others=HERE, account="", shared="x@hub.example.test", **settings):
-        hub.apply(YAML.format(peers=peers, others=others, account=account, shared=shared))
-
-        async def run():
-            entrances, refusals, fragile = CurrentEntrances(), Refusals(), Fragile(hub.log)
-            await asyncio.to_thread(_refresh, entrances)
-            appender = Appender(fragile, queue_max=1000, loop=asyncio.get_running_loop(), notify=lambda: None)
-            appender.start()
-            listener = Mails(entrances, lambda: appender, refusals, source)
-            try:
-                await listener.start(
-                    replace(
-                        django_settings.ISTHMUS,
-                        smtp_listen="127.0.0.1:0",
-                        smtp_name="hub.example.test",
-                        **settings,
-                    )
-                )
-                found = await asyncio.to_thread(act, listener.address, fragile)
-                return found, sorted((each.reason, count) for each, count in refusals.take().items())
-            finally:
-                await listener.stop()
-                await asyncio.to_thread(appender.stop)
-
-        # As the front runs: STARTTLS has to work on uvloop's transports.
-        return uvloop.run(run())
-
-    return play
-
-
-def _refresh(entrances):
-    from isthmus.ledger import scope
-
-    with scope.everywhere("test"):
-        entrances.refresh()
-
-
-def letter(text="Title: Slow\nImpact: high\nUrgency: 1", **headers):
-    return MailSimulator().write("Help", text, **headers)
-
-
-def client(address):
-    return smtplib.SMTP(*address, local_hostname="mx.example.test", timeout=10)
-
-
-def kept(hub, connection="desk"):
-    return hub.log.read(connection, 0, messages_max=1_000)
-
-
-def code(act):
-    """Return what a command was answered, refused or not."""
-    try:
-        return act()
-    except smtplib.SMTPResponseException as fault:
-        return fault.smtp_code, fault.smtp_error
-    except smtplib.SMTPRecipientsRefused as fault:
-        return next(iter(fault.recipients.values()))
-
-
-def send(address, raw, *recipients, sender=SENDER):
-    with client(address) as server:
-        return code(lambda: server.sendmail(sender, list(recipients or (OURS,)), raw))
+__all__ = ["mx"]
 
 
 def test_a_mail_that_was_answered_with_250_is_on_disk_under_the_lines_of_its_last_server(hub, mx):
@@ -242,146 +131,6 @@ def test_more_recipients_than_the_limit_come_in_another_transaction(hub, mx):
 
     found, _ = mx(act)
     assert found == [250] * 100 + [452]
-
-
-def test_a_stranger_is_sent_away_before_anything_is_said(hub, mx):
-    def act(address, _):
-        with closing(socket.create_connection(address, timeout=10)) as peer:
-            return peer.recv(100)
-
-    said, refused = mx(act, peers=ELSEWHERE, others=ELSEWHERE)
-    assert said.startswith(b"554 5.7.1")
-    assert refused == [("stranger", 1)]
-
-
-def test_an_address_of_a_connection_that_does_not_admit_the_peer_takes_nothing(hub, mx):
-    (status, _), refused = mx(lambda address, _: send(address, letter()), peers=ELSEWHERE)
-    assert (status, refused) == (550, [("stranger", 1)])
-    assert kept(hub) == []
-
-
-def secured(tmp_path):
-    pair = certificates.made("hub.example.test")
-    certificate, key = certificates.written(tmp_path, "server", pair)
-    return {"smtp_certificate": certificate, "smtp_key": key}, ssl.create_default_context(cafile=certificate)
-
-
-class Named(smtplib.SMTP):
-    """Knows the hub by the name in its certificate."""
-
-    def starttls(self, *, context):
-        self._host = "hub.example.test"
-        return super().starttls(context=context)
-
-
-def test_who_signs_in_over_tls_hands_over_from_anywhere(hub, mx, tmp_path):
-    settings, trust = secured(tmp_path)
-
-    def act(address, _):
-        with Named(*address, timeout=10) as server:
-            server.ehlo()
-            before = server.has_extn("auth")
-            server.starttls(context=trust)
-            server.ehlo()
-            wrong = code(lambda: server.login("mx", "q"))[0]
-            server.login("mx", "p")
-            return before, wrong, server.sendmail(SENDER, [OURS], letter())
-
-    found, refused = mx(act, peers="[]", account=ACCOUNT, **settings)
-    assert found == (False, 535, {})
-    assert refused == [("sign-in", 2)], "smtplib tries both of its ways"
-    assert b"with ESMTPSA id" in kept(hub)[0].body
-    assert b"mx.example.test; dmarc=pass" in kept(hub)[0].body
-
-
-def test_without_signing_in_there_is_a_hint_and_no_password_in_clear(hub, mx, tmp_path):
-    settings, _ = secured(tmp_path)
-
-    def act(address, _):
-        with client(address) as server:
-            server.ehlo()
-            clear = server.docmd("AUTH", "PLAIN AG14AHA=")[0]
-            server.mail(SENDER)
-            return clear, server.rcpt(OURS)[0]
-
-    assert mx(act, peers="[]", account=ACCOUNT, **settings)[0] == (538, 530)
-
-
-def test_tls_can_be_required(hub, mx, tmp_path):
-    settings, trust = secured(tmp_path)
-
-    def act(address, _):
-        plain = send(address, letter())[0]
-        with Named(*address, timeout=10) as server:
-            server.starttls(context=trust)
-            return plain, server.sendmail(SENDER, [OURS], letter())
-
-    assert mx(act, smtp_require_tls=True, **settings)[0] == (530, {})
-    with pytest.raises(NeedsOperator):
-        mx(act, smtp_require_tls=True)
-
-
-def test_who_guesses_is_sent_away(hub, mx, tmp_path, monkeypatch):
-    monkeypatch.setattr(mails, "FAILURES_MAX", 2)
-    settings, trust = secured(tmp_path)
-
-    def guess(address):
-        with Named(*address, timeout=10) as server:
-            server.starttls(context=trust)
-            server.ehlo()
-            return code(lambda: server.login("mx", "q"))[0]
-
-    def act(address, _):
-        first = guess(address)
-        with closing(socket.create_connection(address, timeout=10)) as peer:
-            return first, peer.recv(100)[:3]
-
-    assert mx(act, account=ACCOUNT, **settings)[0] == (535, b"421")
-
-
-def test_peers_are_bounded_and_who_hangs_up_makes_room(hub, mx, monkeypatch):
-    monkeypatch.setattr(mails, "PEERS_AN_ADDRESS_MAX", 2)
-
-    def greeting(address):
-        peer = socket.create_connection(address, timeout=10)
-        return peer, peer.recv(100)[:3]
-
-    def act(address, _):
-        (one, first), (two, second), (three, third) = (greeting(address) for _ in range(3))
-        one.close()
-        three.close()
-        for _ in range(200):
-            again, fourth = greeting(address)
-            again.close()
-            if fourth == b"220":
-                break
-        two.close()
-        return first, second, third, fourth
-
-    found, refused = mx(act)
-    assert found == (b"220", b"220", b"421", b"220")
-    assert refused[0][0] == "too-many"
-
-
-def test_commands_without_end_are_cut_off(hub, mx, monkeypatch):
-    monkeypatch.setitem(mails.COMMANDS_MAX, "*", 5)
-
-    def act(address, _):
-        with client(address) as server:
-            return [server.noop()[0] for _ in range(6)]
-
-    assert mx(act)[0] == [250] * 5 + [421]
-
-
-def test_silence_is_cut_off(hub, mx, monkeypatch):
-    monkeypatch.setattr(mails, "SILENCE_SECONDS_MAX", 0.2)
-
-    def act(address, _):
-        with closing(socket.create_connection(address, timeout=10)) as peer:
-            peer.recv(100)
-            return peer.recv(100)
-
-    assert mx(act)[0] == b""
 
 
 def test_a_mail_that_breaks_off_in_its_text_is_not_kept(hub, mx):
