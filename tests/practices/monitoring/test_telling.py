@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from isthmus.connectors.kit.config import ConnectorConfig
 from isthmus.connectors.kit.manifest import Capability
 from isthmus.connectors.kit.ports import Written
 from isthmus.hub import due
@@ -58,9 +59,11 @@ class Partner:
 def partner(monitor: Any, monkeypatch: pytest.MonkeyPatch) -> Partner:
     able = tuple(Capability("alert", verb) for verb in ("read", "acknowledge", "annotate", "resolve"))
     manifest = SimpleNamespace(able=lambda: able)
-    usable = SimpleNamespace(connector=SimpleNamespace(open=object()), config=None, manifest=manifest)
+    usable = SimpleNamespace(
+        connector=SimpleNamespace(open=object()), config=ConnectorConfig(), manifest=manifest
+    )
     monkeypatch.setattr(telling.connections, "in_force", lambda: {"am": usable, "mute": SimpleNamespace(
-        connector=SimpleNamespace(open=object()), config=None, manifest=SimpleNamespace(able=lambda: (Capability("alert", "silence"),)))})  # fmt: skip
+        connector=SimpleNamespace(open=object()), config=ConnectorConfig(), manifest=SimpleNamespace(able=lambda: (Capability("alert", "silence"),)))})  # fmt: skip
     return Partner(monitor)
 
 
