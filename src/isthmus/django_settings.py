@@ -75,6 +75,7 @@ INSTALLED_APPS = [
     "isthmus.practices.configuration.apps.ConfigurationConfig",
     "isthmus.practices.change.apps.ChangeConfig",
     "isthmus.practices.approval.apps.ApprovalConfig",
+    "isthmus.practices.problem.apps.ProblemConfig",
     "isthmus.practices.service_level.apps.ServiceLevelConfig",
     "isthmus.practices.on_call.apps.OnCallConfig",
     "isthmus.web.apps.WebConfig",

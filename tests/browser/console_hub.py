@@ -32,7 +32,7 @@ SECRET = "JBSWY3DPEHPK3PXP"
 ARTEFACT = "sha256:" + "4711" * 16
 SYSTEMS = ("snow", "jira", "tracker")
 PEOPLE = {
-    "ada": ("agent", "change_manager", "integration_engineer", "auditor"),
+    "ada": ("agent", "change_manager", "problem_manager", "integration_engineer", "auditor"),
     "grace": ("approver",),
     "olga": ("viewer",),
 }
@@ -247,6 +247,19 @@ def _fill(hub: Hub) -> None:
         "implementation_plan": "Roll consumers one by one.", "backout_plan": "Redeploy the previous release.",
     }  # fmt: skip
     hub.ada.post("/changes", raised)
+    problem = hub.ada.post(
+        "/problems", {"title": "Consumers leave the queue alone", "cis": ["mq-01"], "priority": "2"}
+    )
+    hub.ada.post(
+        f"/problems/{problem['id']}/actions",
+        {"text": "Alarm on idle consumers", "owner": "Platform engineering"},
+    )
+    known = {
+        "problem": problem["number"], "cis": [], "workaround": "Restart the consumers, one after the other.",
+        "link": "https://tracker.example.test/4711",
+        "condition": 'labels.alertname == "QueueBacklog" || title.contains("Kiosk")',
+    }  # fmt: skip
+    hub.ada.post(f"/known-errors/{hub.ada.post('/known-errors', known)['id']}/publish")
     for line in _packaged("recorded/storm.jsonl").splitlines():
         body = json.loads(line)["body"]
         if not any(each["status"] == "resolved" for each in body["alerts"]):

@@ -233,3 +233,28 @@ def test_a_viewer_sees_no_act_and_may_not_act(hub, browser):
     answer = page.goto("/audit")
     assert answer.status == 403
     assert "audit:read" in page.content()
+
+
+def test_a_known_error_that_fits_lends_its_workaround_to_the_other_systems_and_to_the_resolution(
+    hub, browser
+):
+    incident, keys = hub.new_incident("Kiosk 3 takes no cards")
+    other, _ = hub.new_incident("Lamp 9 is dark")
+    page = browser.open("ada", f"/incidents/{other['id']}")
+    assert "None that is published fits." in page.inner_text("#known-errors")
+    page.goto(f"/incidents/{incident['id']}")
+    card = page.locator("#known-errors")
+    assert "Restart the consumers" in card.inner_text()
+    card.locator("select[name=comment]").select_option("public")
+    card.locator("button:has-text('It was this')").click()
+    done(page)
+    assert "Confirmed" in card.inner_text()
+    opened(page, "Resolve")
+    assert "Restart the consumers" in page.input_value("#notes")
+    for system in SYSTEMS:
+        until(
+            f"the workaround at {system}",
+            lambda system=system: any(
+                "Restart the consumers" in each for each in hub.desks.ticket(system, keys[system]).comments
+            ),
+        )

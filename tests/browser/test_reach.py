@@ -19,6 +19,7 @@ def pages(hub):
     change = hub.ada.all("/changes")[-1]
     alert = next(each for each in hub.ada.all("/alerts") if each["incident"] == incident["id"])
     admin = {"/people", "/tokens"}
+    problem, known = hub.ada.all("/problems")[0], hub.ada.all("/known-errors")[0]
     return {
         "ada": [
             *(each.path for each in SCREENS if each.path not in admin), f"/incidents/{incident['id']}", f"/alerts/{alert['id']}",
@@ -26,6 +27,9 @@ def pages(hub):
             "/changes/calendar?view=week", "/changes/gate", f"/map/{incident['ci']}", "/deliveries?lane=parked",
             "/deliveries?state=any", "/conflicts?state=any", f"/trace/{incident['number']}", "/configuration/1", "/rules/edit",
             "/incidents?state=cancelled&priority=4", "/find?q=queue", "/me", "/nowhere",
+            f"/problems/{problem['id']}", f"/problems/{problem['id']}/edit", "/problems/new", "/problems?state=cancelled",
+            f"/known-errors/{known['id']}", f"/known-errors/{known['id']}/edit", f"/incidents/{incident['id']}/war-room",
+            f"/known-errors/new?of_incident={incident['id']}", f"/known-errors/{known['id']}?incident={incident['number']}",
             "/on-call?view=week", "/on-call?mine=1", "/on-call/escalations", "/on-call/notifications", "/on-call/contact",
         ],
         "root": [*sorted(admin), "/accounts/2fa/", "/accounts/password/change/"],

@@ -29,7 +29,7 @@ NOUNS = {
     "freezes": {"change"}, "change-calendar": {"change"}, "gate": {"gate", "change"}, "approvals": {"approval"},
     "systems": {"system"}, "deliveries": {"delivery"}, "links": {"link"}, "conflicts": {"conflict"}, "traces": {"trace"},
     "journal": {"audit"}, "audit": {"audit"}, "blueprint": {"configuration", "approval"}, "tokens": {"token"}, "people": {"people"},
-    "sla": {"sla"}, "backtests": {"configuration"}, "drafts": {"incident"}, "accuracy": {"alert"},
+    "problems": {"problem"}, "known-errors": {"problem"}, "sla": {"sla"}, "backtests": {"configuration"}, "drafts": {"incident"}, "accuracy": {"alert"},
     "views": {"view"}, "lists": {"view"}, "on-call": {"oncall"}, "escalations": {"oncall"}, "notifications": {"oncall"},
 }  # fmt: skip
 """First word of a path → nouns of the permissions that may guard it."""
@@ -147,6 +147,8 @@ def furnished(desk: Any) -> Any:
         "accuracy": ("accuracy_sample", {"alert": "a", "verdict": "open"}),
         "relations": ("ci_relation", {"source_ci": desk.cis["shop"], "target_ci": desk.cis["db1"], "type": "runs_on", "state": "live"}),
         "changes": ("change", {"title": "t", "state": "new", "type": "normal"}),
+        "problems": ("problem", {"title": "t", "state": "new"}),
+        "known-errors": ("known_error", {"title": "t", "state": "draft"}),
         "freezes": ("freeze", {"name": "f", "effect": "freeze", "state": "active"}),
         "links": ("link", {"record_kind": "incident", "record": desk.incident.id, "connection": "x", "state": "active"}),
         "conflicts": ("conflict", {"record_kind": "incident", "record": desk.incident.id, "field": "title", "state": "open"}),

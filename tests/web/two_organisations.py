@@ -122,6 +122,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "list_choice": {"table": "incidents", "columns": ["number", "title"], "view": ""},
     "incident_review": {"timeline": [], "actions": []}, "custody": {"base": {}, "copied": {}}, "incident_merge": {"moved": {}},
     "major_incident": {"triggers": {}, "people": {}},
+    "problem": {"actions": []}, "known_error": {"condition": "", "link": "https://example.org/"},
     "service_account": {"scopes": ["incident:read"], "token_hash": ""}, "person": {"time_zone": "", "partner_names": {}},
 }  # fmt: skip
 

@@ -46,7 +46,7 @@ def kind_meant(path: str) -> str | None:
     words = [each for each in path.removeprefix("/api/v1").split("/") if each and not PARAMETER.search(each)]
     noun = next((each for each in ("parked", "freezes", "grants") if each in words[1:2]), words[0])
     special = {"cis": "ci", "relations": "ci_relation", "people": "person", "tokens": "service_account", "systems": "",
-               "map": "ci", "parked": "parked", "grants": "role_grant"}  # fmt: skip
+               "map": "ci", "parked": "parked", "grants": "role_grant", "known-errors": "known_error"}  # fmt: skip
     plain = noun.removesuffix("ies") + "y" if noun.endswith("ies") else noun.removesuffix("s")
     kind = special.get(noun, plain)
     return kind if kind in KINDS or kind in {"", "delivery", "parked"} else None
@@ -58,7 +58,7 @@ def meant(path: str, side: Side) -> list[str]:
     if kind is None:
         return side.names()
     parts = (
-        [side.ids[each] for each in ("attachment", "suspect", "comment")]
+        [side.ids[each] for each in ("attachment", "suspect", "comment", "known_error_match")]
         if len(PARAMETER.findall(path)) > 1
         else []
     )
@@ -78,6 +78,7 @@ def filled(path: str, ours: Side, theirs: Side) -> Iterator[tuple[str, str]]:
         near = [ours.ids["incident"], ours.ids["change"]]
         choices = [*itertools.product(near, first), (theirs.ids["incident"], theirs.ids["suspect"]),
                    (theirs.ids["incident"], theirs.ids["attachment"]),
+                   (theirs.ids["incident"], theirs.ids["known_error_match"]),
                    *((theirs.ids["change"], each) for each in ("submit", "approve", "cancel"))]  # fmt: skip
     for chosen in choices:
         values = iter([*chosen, *[first[0]] * len(places)])
@@ -145,7 +146,8 @@ def _named(name: str, schema: dict[str, Any], parts: dict[str, Any], side: Side)
         "after": "2026-12-01T00:00:00Z", "until": "2026-12-09T00:00:00Z", "action": "comment", "type": "normal", "model": "",
         "priority": "2", "impact": "2", "urgency": "2", "sections": {}, "verdict": "confirmed", "winner": "ours",
         "decision": "approved", "hints": {"host": f"{side.word} ci name"}, "environment": "production",
-        "wait_seconds": 30, "table": "incidents", "query": "", "values": {"body": "hello"}, "expected": None, "role": "viewer", "scopes": ["incident:read"],
+        "known_error": side.ids["known_error"], "problem": side.ids["problem"], "services": [side.ids["ci"]],
+        "condition": "", "link": "https://example.org/", "due": "2026-12-24", "wait_seconds": 30, "table": "incidents", "query": "", "values": {"body": "hello"}, "expected": None, "role": "viewer", "scopes": ["incident:read"],
     }  # fmt: skip
     return plain[name] if name in plain else sample(schema, parts, side)
 

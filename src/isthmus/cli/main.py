@@ -19,9 +19,11 @@ from isthmus.cli import (
     gate,
     incidents,
     installation,
+    known_errors,
     links,
     on_call,
     people,
+    problems,
     sla,
     systems,
     token,
@@ -56,6 +58,8 @@ links.add_to(app)
 alerts.add_to(app)
 on_call.add_to(app)
 incidents.add_to(app)
+problems.add_to(app)
+known_errors.add_to(app)
 desks.add_to(app)
 accuracy.add_to(app)
 audit.add_to(app)

@@ -15,6 +15,9 @@ PERMISSIONS: Final[dict[str, str]] = {
     "alert:write": "Acknowledge and silence alerts",
     "incident:read": "See incidents",
     "incident:write": "Comment on, assign, resolve and change incidents",
+    "problem:read": "See problems and known errors",
+    "problem:write": "Raise problems, say what causes them, write known errors",
+    "problem:publish": "Publish known errors, edit published ones and retire them",
     "change:read": "See changes, the calendar and gate decisions",
     "change:write": "Raise and edit changes, request approval",
     "change:manage": "Schedule, implement, review and close changes; set freezes",
@@ -54,7 +57,7 @@ PERMISSIONS: Final[dict[str, str]] = {
 _READ = frozenset(
     {
         "overview:read", "oncall:read", "alert:read", "incident:read", "change:read", "approval:read", "ci:read", "system:read",
-        "delivery:read", "link:read", "conflict:read", "sla:read", "trace:read", "view:read", "view:write",
+        "delivery:read", "link:read", "conflict:read", "sla:read", "trace:read", "problem:read", "view:read", "view:write",
     }
 )  # fmt: skip
 
@@ -63,8 +66,10 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "agent": _READ
     | {
         "oncall:write", "alert:write", "incident:write", "change:write", "link:write", "conflict:decide", "delivery:retry",
-        "gate:check", "view:share",
+        "gate:check", "view:share", "problem:write",
     },
+    "problem_manager": _READ
+    | {"incident:write", "problem:write", "problem:publish", "change:write", "view:share"},
     "change_manager": _READ
     | {"oncall:write", "change:write", "change:manage", "incident:write", "gate:check", "view:share"},
     "approver": _READ | {"approval:decide", "configuration:read"},

@@ -31,6 +31,8 @@ MOUNTED: Final[tuple[str, ...]] = (
     "isthmus.practices.incident.custody_api",
     "isthmus.practices.incident.major_api",
     "isthmus.practices.incident.waits_api",
+    "isthmus.practices.problem.api",
+    "isthmus.practices.problem.known_errors_api",
     "isthmus.practices.configuration.api",
     "isthmus.practices.change.api",
     "isthmus.practices.approval.api",
@@ -81,7 +83,7 @@ class ObjectParser(Parser):
 api = NinjaAPI(
     title="Isthmus",
     version=__version__,
-    description="The open ITSM integration hub: one canonical, audited record of every alert, incident, change and CI.",
+    description="The open ITSM integration hub: one canonical, audited record of every alert, incident, problem, change and CI.",
     auth=SignedIn(),
     parser=ObjectParser(),
     docs_url=None,

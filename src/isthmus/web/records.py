@@ -14,6 +14,7 @@ from isthmus.ledger.records import RecordModel, kind_of
 
 PATHS: Final = {
     "incident": "/incidents/", "change": "/changes/", "ci": "/map/", "alert": "/alerts/", "conflict": "/conflicts/",
+    "problem": "/problems/", "known_error": "/known-errors/",
     "sla_clock": "/sla/clocks/",
     "incident_review": "/reviews/",
     "escalation": "/on-call/escalations/",
@@ -22,6 +23,7 @@ PATHS: Final = {
 READ: Final = {
     "incident": "incident:read", "change": "change:read", "ci": "ci:read", "alert": "alert:read",
     "conflict": "conflict:read", "link": "link:read", "sla_clock": "sla:read", "sla_partner_clock": "sla:read", "approval": "approval:read",
+    "problem": "problem:read", "known_error": "problem:read", "known_error_match": "incident:read",
     "escalation": "oncall:read", "notification": "oncall:read", "acknowledgement": "oncall:read", "rota_override": "oncall:read",
     "contact_card": "people:read",
     "accuracy_sample": "alert:read", "automation_mode": "alert:read",

@@ -24,9 +24,11 @@ _TRACE: Final = re.compile(r"^[0-9a-f]{32}$")
 
 _POINTS: Final[dict[str, tuple[str, ...]]] = {
     "alert": ("incident", "parent"),
-    "incident": ("parent",),
+    "incident": ("parent", "problem"),
     "comment": ("record",),
     "suspect": ("incident", "change"),
+    "known_error": ("problem",),
+    "known_error_match": ("record", "known_error"),
     "link": ("record",),
     "conflict": ("record", "link"),
     "change": ("incident",),
@@ -34,8 +36,13 @@ _POINTS: Final[dict[str, tuple[str, ...]]] = {
     "gate_decision": ("change",),
 }
 """Which fields of which kind name another record of the same story."""
+_ROOTS: Final = frozenset({"incident", "change", "link"})
+"""Kinds whose story holds everything that names them."""
+_ROOTS_IF_ASKED: Final = _ROOTS | {"problem", "known_error"}
+"""…and those for which this is so only if the story is theirs: an incident's story is not that of every other
+incident with the same cause."""
 _TEXT_KEYS: Final[tuple[tuple[str, str], ...]] = (
-    ("incident", "number"), ("change", "number"), ("link", "external_label"), ("link", "external_key"),
+    ("incident", "number"), ("change", "number"), ("problem", "number"), ("known_error", "number"), ("link", "external_label"), ("link", "external_key"),
     ("link", "correlation"), ("change", "artefact_hash"), ("gate_decision", "artefact_hash"), ("alert", "identity"),
     ("alert", "external_key"), ("ci", "external_key"), ("ci", "name"),
 )  # fmt: skip
@@ -112,7 +119,7 @@ def _gather(found: Story, starts: Iterable[tuple[str, str]], actor: Actor) -> No
             if not records.hidden_from(actor, kind, each.organisation)
         }
         members.update(loaded)
-        near = _forward(loaded) | _backward(loaded)
+        near = _forward(loaded) | _backward(loaded, _ROOTS if seen.keys() - wave.keys() else _ROOTS_IF_ASKED)
         wave = {key: kind for key, kind in near.items() if key not in seen}
     found.cut = bool(wave)
     found.members = sorted(members.values(), key=lambda each: (each[1].created_at, each[1].id))
@@ -137,13 +144,13 @@ def _forward(loaded: dict[str, tuple[str, Any]]) -> dict[str, str]:
                 "record": getattr(record, "record_kind", ""),
                 "subject": getattr(record, "subject_kind", ""),
             }
-            found[target] = named.get(name) or {"parent": kind}.get(name, name)
+            found[target] = named.get(name) or {"parent": kind, "record": "incident"}.get(name, name)
     return {key: kind for key, kind in found.items() if kind in records.models()}
 
 
-def _backward(loaded: dict[str, tuple[str, Any]]) -> dict[str, str]:
+def _backward(loaded: dict[str, tuple[str, Any]], kinds: frozenset[str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    roots = [key for key, (kind, _) in loaded.items() if kind in {"incident", "change", "link"}]
+    roots = [key for key, (kind, _) in loaded.items() if kind in kinds]
     if not roots:
         return found
     for kind, names in _POINTS.items():

@@ -34,6 +34,7 @@ from isthmus.kernel.kinds.on_call import (
     NOTIFICATION,
     ROTA_OVERRIDE,
 )
+from isthmus.kernel.kinds.problem import KNOWN_ERROR, KNOWN_ERROR_MATCH, PROBLEM
 from isthmus.kernel.kinds.service_level import SLA_CLOCK, SLA_PARTNER_CLOCK
 from isthmus.kernel.kinds.sync import CONFLICT, LINK
 from isthmus.kernel.record import RecordKind
@@ -66,6 +67,9 @@ KINDS: dict[str, RecordKind] = {
         WAIT,
         INCIDENT_MERGE,
         INCIDENT_REVIEW,
+        PROBLEM,
+        KNOWN_ERROR,
+        KNOWN_ERROR_MATCH,
         CI,
         CI_RELATION,
         CMDB_GAP,

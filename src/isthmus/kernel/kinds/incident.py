@@ -51,6 +51,7 @@ INCIDENT = RecordKind(
         Field(name="workaround", data_class=_TEXT),
         Field(name="steps", type=FieldType.JSON, data_class=_TEXT, policy=_HUB),
         Field(name="merged_into", type=FieldType.REFERENCE, policy=_HUB),
+        Field(name="problem", type=FieldType.REFERENCE, policy=_HUB),
         Field(name="escalation_path", policy=_HUB),
         Field(name="escalation_level", type=FieldType.INTEGER, policy=_HUB),
         Field(name="collision_checked", type=FieldType.JSON, policy=_HUB),

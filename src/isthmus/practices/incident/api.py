@@ -33,6 +33,7 @@ class IncidentFilter(Schema):
     ci: str = ""
     service: str = ""
     parent: str = ""
+    problem: str = ""
     number: str = ""
     organisation: str = ""
     major: bool | None = None
@@ -175,6 +176,7 @@ def list_incidents(
         "ci",
         "service",
         "parent",
+        "problem",
         "number",
         "organisation",
     ):

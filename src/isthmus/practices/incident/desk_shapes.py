@@ -129,5 +129,19 @@ def path_out(name: str, level: int | None, path: escalation.Path | None) -> dict
 
 
 def known_error_out(found: hooks.KnownError) -> dict[str, Any]:
-    """Return a known error that fits."""
-    return {name: getattr(found, name) for name in ("id", "number", "title", "workaround", "href", "why")}
+    """Return a known error that fits, with what was said about it; `match` names it for a verdict."""
+    names = (
+        "id",
+        "number",
+        "title",
+        "workaround",
+        "href",
+        "why",
+        "fix",
+        "link",
+        "state",
+        "match",
+        "verdict",
+        "note",
+    )
+    return picked(found, names, ("at",))

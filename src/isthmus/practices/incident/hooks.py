@@ -54,7 +54,11 @@ class Escalated:
 
 @dataclass(frozen=True, kw_only=True)
 class KnownError:
-    """A known error that fits an incident, with the workaround to try."""
+    """A known error that fits an incident, with the workaround to try.
+
+    `state`: whether it is published still; `link` and `fix` lead to the permanent fix. `match` is the record of its
+    fitting this incident since `at`; `verdict` (proposed, confirmed, rejected) and `note` what people said of it.
+    """
 
     id: str
     number: str
@@ -62,6 +66,15 @@ class KnownError:
     workaround: str = ""
     href: str = ""
     why: str = ""
+    fix: str = ""
+    link: str = ""
+    state: str = ""
+    match: str = ""
+    verdict: str = ""
+    note: str = ""
+    at: Instant | None = None
+    trace: str = ""
+    version: int = 0
 
 
 OnStalled = Callable[[Work, Stalled], None]
@@ -74,7 +87,7 @@ _stalled: list[OnStalled] = []
 _escalated: list[OnEscalated] = []
 _errors: list[Errors] = []
 _movers: dict[str, Mover] = {}
-KNOWN_ERRORS_MAX = 10
+KNOWN_ERRORS_MAX = 50
 
 
 def register_stalled(handler: OnStalled) -> None:

@@ -34,6 +34,7 @@ _FIXED = frozenset(
         "correlation_key",
         "gathering",
         "merged_into",
+        "problem",
         "escalation_path",
         "escalation_level",
     }

@@ -16,11 +16,10 @@ from isthmus.kernel.duration import microseconds
 from isthmus.kernel.errors import IsthmusError, NotFound, Problem, Rejected
 from isthmus.ledger.door import perform
 from isthmus.ledger.work import Work
-from isthmus.practices.incident import escalating, hooks, major, merging, reviewing, service
+from isthmus.practices.incident import escalating, major, merging, reviewing, service
 from isthmus.practices.incident.api import READ, WRITE, visible
 from isthmus.practices.incident.desk_shapes import (
     handover_out,
-    known_error_out,
     major_out,
     merge_out,
     path_out,
@@ -176,13 +175,6 @@ def escalate(request: HttpRequest, reference: str, payload: EscalateIn) -> HttpR
         lambda work, incident: escalating.escalate(work, incident, payload.kind, reason=payload.reason),
         out=incident_out,
     )
-
-
-@router.get("/incidents/{reference}/known-errors", summary="Known errors that fit")
-def list_known_errors(request: HttpRequest, reference: str) -> dict[str, Any]:
-    """Return known errors with their workarounds."""
-    callers.require(request, READ)
-    return {"items": [known_error_out(each) for each in hooks.known_errors(visible(reference))]}
 
 
 # Merge and split -----------------------------------------------------------------------------------------

@@ -66,6 +66,7 @@ class Incident(RecordModel):
     workaround = SealedText()
     steps = SealedJson()
     merged_into = models.CharField(max_length=26, default="", blank=True)
+    problem = models.CharField(max_length=26, default="", blank=True)
     escalation_path = models.TextField(default="", blank=True)
     escalation_level = models.BigIntegerField(null=True)
     collision_checked = JsonColumn()
@@ -91,6 +92,7 @@ class Incident(RecordModel):
             models.Index(fields=["organisation", "parent"], name="incident_parent"),
             # The unique one leaves out the empty number: the store cannot tell that a number that is given is none.
             models.Index(fields=["number"], name="incident_by_number"),
+            models.Index(fields=["organisation", "problem"], name="incident_problem"),
         ]
 
 

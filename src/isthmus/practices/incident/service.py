@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from isthmus.kernel.record import Reason
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import loading
 from isthmus.practices.incident.comments import comment
@@ -41,12 +42,49 @@ from isthmus.practices.incident.suspects import check_collisions, judge_suspect,
 from isthmus.practices.incident.timeline import TimelineItem, timeline
 
 __all__ = [
-    "Escalated", "Incident", "KnownError", "Opening", "Stalled", "TimelineItem", "absorb", "by_keys", "check_collisions",
-    "close", "comment", "comments_of", "create", "custody_intervals", "declare_major", "escalate", "get", "hand_over",
-    "human_work", "judge_suspect", "load", "next_states", "open_from_alerts", "open_on", "promised", "raise_severity",
-    "register_escalated", "register_guard", "register_known_errors", "register_stalled", "reopen",
-    "require_own_trigger", "resolve", "set_priority", "settle", "stand_down", "suspects",
-    "takes_alerts", "timeline", "update",
+    "Escalated",
+    "Incident",
+    "KnownError",
+    "Opening",
+    "Stalled",
+    "TimelineItem",
+    "absorb",
+    "blame",
+    "by_keys",
+    "caused_by",
+    "check_collisions",
+    "close",
+    "comment",
+    "comments_of",
+    "create",
+    "custody_intervals",
+    "declare_major",
+    "escalate",
+    "get",
+    "hand_over",
+    "human_work",
+    "is_open",
+    "judge_suspect",
+    "load",
+    "next_states",
+    "open_from_alerts",
+    "open_on",
+    "promised",
+    "raise_severity",
+    "register_escalated",
+    "register_guard",
+    "register_known_errors",
+    "register_stalled",
+    "reopen",
+    "require_own_trigger",
+    "resolve",
+    "set_priority",
+    "settle",
+    "stand_down",
+    "suspects",
+    "takes_alerts",
+    "timeline",
+    "update",
 ]  # fmt: skip
 
 
@@ -61,6 +99,22 @@ def get(work: Work, reference: str) -> Incident:
         found = Incident.objects.filter(number=reference).values_list("id", flat=True).first()
         reference = found or reference
     return loading.one(work, Incident, reference)
+
+
+def is_open(incident: Incident) -> bool:
+    """Return whether somebody still has to work on it."""
+    return incident.state in states.OPEN
+
+
+def blame(work: Work, incident: Incident, problem: str, why: Sequence[Reason]) -> Incident:
+    """Have an incident name the problem that causes it ("" for none). Also a closed one: causes are found late."""
+    return work.change(incident, {"problem": problem}, why=why)
+
+
+def caused_by(organisation: str, problem: str, *, most: int) -> list[Incident]:
+    """Return the incidents that name a problem, the newest first."""
+    rows = Incident.objects.filter(organisation=organisation, problem=problem).order_by("-id")
+    return list(rows[:most])
 
 
 def next_states(state: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from isthmus.kernel.instant import Instant
 from isthmus.kernel.kinds.incident import INCIDENT
 from isthmus.kernel.record import Json, Reason
 from isthmus.ledger import reading
-from isthmus.practices.incident import attachments, comments
+from isthmus.practices.incident import attachments, comments, hooks
 from isthmus.practices.incident.models import Incident
 from isthmus.practices.incident.suspects import suspects
 
@@ -21,7 +21,8 @@ DELIVERIES_MAX = 200
 
 @dataclass(frozen=True, kw_only=True)
 class TimelineItem:
-    """One thing that happened. `what`: entry, decision, comment, attachment, alert, suspect, link or delivery.
+    """One thing that happened. `what`: entry, decision, comment, attachment, alert, suspect, known_error, link or
+    delivery.
 
     `at` is when it happened, `recorded_at` when the hub knew; `origin` the channel or connection it came by.
     `changes`: field → [old, new]; `why` the reasons on record.
@@ -49,6 +50,7 @@ def timeline(incident: Incident) -> list[TimelineItem]:
         *_attachments(incident),
         *_alerts(incident),
         *_suspects(incident),
+        *_known_errors(incident),
         *_links(incident),
     ]
     return sorted(found, key=lambda each: (each.recorded_at, each.what != "entry", each.record, each.version))
@@ -140,6 +142,21 @@ def _suspects(incident: Incident) -> Iterable[TimelineItem]:
             version=each.version,
             trace=each.trace,
         )
+
+
+def _known_errors(incident: Incident) -> Iterable[TimelineItem]:
+    for each in hooks.known_errors(incident):
+        if each.at is not None:
+            yield TimelineItem(
+                at=each.at,
+                recorded_at=each.at,
+                what="known_error",
+                title=f"Known error {each.number} ({each.verdict})",
+                text=" ".join(part for part in (each.why, each.note) if part),
+                record=each.id,
+                version=each.version,
+                trace=each.trace,
+            )
 
 
 def _links(incident: Incident) -> Iterable[TimelineItem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -129,15 +130,24 @@ def waits_of(incident: Incident) -> list[Wait]:
     return list(records.of("wait").filter(record=incident.id, state__in=OPEN).order_by("since")[:WAITS_MAX])
 
 
+def _offered(known: Sequence[hooks.KnownError]) -> str:
+    """Return the workaround of the known error that was confirmed, as notes of a resolution to begin with."""
+    found = next((each for each in known if each.verdict == "confirmed" and each.workaround), None)
+    return f"Known error {found.number}: {found.workaround}" if found is not None else ""
+
+
 def context(incident: Incident, actor: Actor, now: Instant) -> dict[str, Any]:
     """Return what the page of an incident shows of its desks."""
     merges = merging.merges_of(incident)
+    known = hooks.known_errors(incident)
     others = {each.record for each in merges} | {each.other for each in merges} | {incident.merged_into}
     return {
         "hold": held(incident, actor, now),
         "room": room(incident, actor),
         "waits": waits_of(incident),
-        "known_errors": hooks.known_errors(incident),
+        "known_errors": known,
+        "offered_notes": _offered(known),
+        "problem": records.of("problem").filter(id=incident.problem).first() if incident.problem else None,
         "path": escalating.path(incident),
         "review": reviewing.of(incident),
         "merges": merges,

@@ -24,6 +24,10 @@ SCREENS: Final[tuple[Screen, ...]] = (
     Screen(
         name="Incidents", path="/incidents", permission="incident:read", question="What happened, who has it, what next?"
     ),
+    Screen(name="Problems", path="/problems", permission="problem:read", question="What keeps causing incidents, and why?"),
+    Screen(
+        name="Known errors", path="/known-errors", permission="problem:read", question="What do we know how to work around?"
+    ),
     Screen(name="Service levels", path="/sla", permission="sla:read", question="Which promise runs out next, and why?"),
     Screen(
         name="Waiting", path="/waiting", permission="incident:read", question="What waits for whom, how long already?"

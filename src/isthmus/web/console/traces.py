@@ -83,7 +83,7 @@ def _by_words(actor: Actor, wanted: str) -> list[tuple[str, str]]:
     ids: list[str] = []
     for organisation in sorted(actor.organisations)[:ORGANISATIONS_SEARCHED_MAX]:
         ids += search.find(organisation, wanted)[:MATCHES_MAX]
-    for kind in ("incident", "change"):
+    for kind in ("incident", "problem", "known_error", "change"):
         found += [(kind, each) for each in records.of(kind).filter(id__in=ids).values_list("id", flat=True)]
     return found
 

@@ -21,10 +21,10 @@ _TONES: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         ("error", "2", "stuck", "parked", "void", "expired", "undecided", "wait", "half_open", "firing", "freeze", "unknown", "open"), "warn"
     ),
-    **dict.fromkeys(("resolved", "approved", "allow", "done", "active", "closed", "live", "healthy", "delivered", "granted"), "good"),
+    **dict.fromkeys(("resolved", "approved", "allow", "done", "active", "closed", "live", "healthy", "delivered", "granted", "published"), "good"),
     **dict.fromkeys(
         ("new", "in_progress", "requested", "awaiting", "authorisation", "assessment", "scheduled", "implementation", "running",
-         "opened", "joined"), "now"
+         "opened", "joined", "assessed", "root_cause_known"), "now"
     ),
 }  # fmt: skip
 """State → tone. A tone is a colour and a mark, never the colour alone; what is not listed is quiet."""

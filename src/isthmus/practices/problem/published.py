@@ -1,0 +1,96 @@
+"""The published known errors in memory: what every new incident is compared with, without a query per incident.
+
+Held per organisation and read again when its counter moves; one look at that counter is all that a hub without
+known errors pays. Workarounds and titles stay sealed in the store: a condition needs neither.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+import structlog
+from django.db import connection
+
+from isthmus.kernel.errors import Rejected
+from isthmus.ledger import scope
+from isthmus.ledger.work import Work
+from isthmus.practices.problem.models import KnownError, KnownErrorRevision
+from isthmus.practices.problem.rules import matching
+from isthmus.practices.problem.rules.matching import Criteria, Published
+
+PUBLISHED_MAX = 5_000
+"""Most published known errors of one organisation that are compared, the newest; more is refused at publishing."""
+HOLDERS_MAX = 64
+_COLUMNS = ("id", "number", "version", "cis", "classes", "services", "condition")
+
+_log = structlog.get_logger(__name__)
+_lock = threading.Lock()
+_held: OrderedDict[tuple[str, str], tuple[int, Published]] = OrderedDict()
+_NONE = Published(())
+
+
+def current(organisation: str) -> Published:
+    """Return the published known errors of one organisation."""
+    rows = KnownErrorRevision.objects.filter(organisation=organisation)
+    revision = rows.values_list("revision", flat=True).first()
+    if revision is None:
+        return _NONE
+    # The name of the store belongs to the key: a restored or swapped book starts from nothing.
+    key = (str(connection.settings_dict["NAME"]), organisation)
+    with _lock:
+        known = _held.get(key)
+        if known is not None and known[0] == revision:
+            _held.move_to_end(key)
+            return known[1]
+    found = _read(organisation)
+    with _lock:
+        _held[key] = (revision, found)
+        if len(_held) > HOLDERS_MAX:
+            _held.popitem(last=False)
+    return found
+
+
+def _read(organisation: str) -> Published:
+    # The counter was read first: rows newer than it cost one more refresh, older ones cannot be missed.
+    with scope.within([organisation]):
+        rows = KnownError.objects.filter(organisation=organisation, state="published").order_by("-id")
+        columns = list(rows.values_list(*_COLUMNS)[:PUBLISHED_MAX])
+    return Published(criteria_of(*row) for row in columns)
+
+
+def criteria_of(
+    record: str, number: str, version: int, cis: object, classes: object, services: object, condition: str
+) -> Criteria:
+    """Return what a known error names, compiled. Its condition passed when it was saved; one that a later engine
+    refuses fits nothing, and the log says so."""
+    program, failed = None, False
+    try:
+        program = matching.condition(condition)
+    except Rejected as refusal:
+        _log.warning("known_error_condition_refused", number=number, cause=refusal.text)
+        failed = True
+    named = [() if failed else each for each in (cis, classes, services)]
+    sets = [frozenset(each) if isinstance(each, list | tuple) else frozenset() for each in named]
+    return Criteria(
+        id=record,
+        number=number,
+        version=version,
+        cis=sets[0],
+        classes=sets[1],
+        services=sets[2],
+        condition=program,
+    )
+
+
+def count_on(work: Work) -> None:
+    """Before a flush: count the known errors of an organisation on whose known errors this Work touches."""
+    touched = {each.organisation for each in work.created_or_changed() if isinstance(each, KnownError)}
+    for organisation in sorted(touched):
+        work.bump(KnownErrorRevision, {"organisation": organisation}, {"revision": 1})
+
+
+def forget() -> None:
+    """Drop what is held: between tests, and after a restore."""
+    with _lock:
+        _held.clear()
