@@ -10,7 +10,6 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from isthmus.hub.http import actor as callers
-from isthmus.hub.http import paging
 from isthmus.identity import people, permissions
 from isthmus.kernel.errors import IsthmusError
 from isthmus.kernel.kinds.problem import KNOWN_ERROR_STATES
@@ -20,8 +19,10 @@ from isthmus.practices.incident import service as incidents
 from isthmus.practices.monitoring import service as monitoring
 from isthmus.practices.problem import matching, service
 from isthmus.web import records
-from isthmus.web.console import incident_view
+from isthmus.web.console import incident_view, listing
 from isthmus.web.console.screen import act, back, found, page, screen
+from isthmus.web.lists.asked import Asked
+from isthmus.web.lists.tables import KNOWN_ERRORS
 
 MATCHES_SHOWN_MAX: Final = 50
 
@@ -29,22 +30,11 @@ MATCHES_SHOWN_MAX: Final = 50
 @screen("problem:read")
 def index(request: HttpRequest) -> HttpResponse:
     """The known errors, the newest first."""
-    rows = records.of("known_error")
-    state = request.GET.get("state", "any")
-    if state in KNOWN_ERROR_STATES:
-        rows = rows.filter(state=state)
-    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"))
-    touched = [ci for each in cut.items for ci in (*(each.cis or ())[:5], *(each.services or ())[:5])]
-    context = {
-        "title": "Known errors",
-        "known_errors": cut.items,
-        "next": cut.next,
-        "state": state,
-        "states": KNOWN_ERROR_STATES,
-        "cis": records.titles("ci", touched, "name"),
-        "problems": records.titles("problem", [each.problem for each in cut.items], "number"),
-    }
-    return page(request, "console/known_errors.html", context)
+
+    def more(asked: Asked, *_: Any) -> dict[str, Any]:
+        return {"title": "Known errors", "state": asked.get("state"), "states": KNOWN_ERROR_STATES}
+
+    return listing.show(request, KNOWN_ERRORS, "console/known_errors.html", more)
 
 
 @screen("problem:read")

@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from isthmus.hub.http import actor as callers
-from isthmus.hub.http import paging
 from isthmus.identity import people, permissions
 from isthmus.kernel.errors import NotFound
 from isthmus.kernel.kinds.problem import PROBLEM_STATES
@@ -19,8 +18,10 @@ from isthmus.practices.incident import service as incidents
 from isthmus.practices.problem import service
 from isthmus.practices.problem.rules import states
 from isthmus.web import records
-from isthmus.web.console import incident_view
+from isthmus.web.console import incident_view, listing
 from isthmus.web.console.screen import act, back, found, page, refused, screen
+from isthmus.web.lists.asked import Asked
+from isthmus.web.lists.tables import PROBLEMS
 
 KNOWN_ERRORS_SHOWN_MAX: Final = 50
 Form = tuple[tuple[str, str, str], ...]
@@ -41,24 +42,11 @@ MOVES: Final[dict[str, tuple[str, Form]]] = {
 @screen("problem:read")
 def index(request: HttpRequest) -> HttpResponse:
     """The problems, the newest first."""
-    rows = records.of("problem")
-    state = request.GET.get("state", "open")
-    if state == "open":
-        rows = rows.filter(state__in=states.OPEN)
-    elif state in PROBLEM_STATES:
-        rows = rows.filter(state=state)
-    cut = paging.cut(rows, cursor=request.GET.get("cursor", ""), limit=request.GET.get("limit"))
-    touched = [each.service for each in cut.items] + [ci for each in cut.items for ci in (each.cis or ())[:3]]
-    context = {
-        "title": "Problems",
-        "problems": cut.items,
-        "next": cut.next,
-        "state": state,
-        "states": PROBLEM_STATES,
-        "cis": records.titles("ci", touched, "name"),
-        "people": people.labels([each.owner for each in cut.items]),
-    }
-    return page(request, "console/problems.html", context)
+
+    def more(asked: Asked, *_: Any) -> dict[str, Any]:
+        return {"title": "Problems", "state": asked.get("state"), "states": PROBLEM_STATES}
+
+    return listing.show(request, PROBLEMS, "console/problems.html", more)
 
 
 @screen("problem:read")

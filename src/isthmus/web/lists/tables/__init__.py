@@ -16,11 +16,30 @@ from isthmus.web.lists.tables.items import ITEMS
 from isthmus.web.lists.tables.journal import JOURNAL
 from isthmus.web.lists.tables.on_call import ESCALATIONS, NOTIFICATIONS
 from isthmus.web.lists.tables.people import PEOPLE, TOKENS
+from isthmus.web.lists.tables.problems import KNOWN_ERRORS, PROBLEMS
 from isthmus.web.lists.tables.service_levels import CLOCKS
 
 __all__ = [
-    "ALERTS", "CHANGES", "CLOCKS", "DELIVERIES", "DRAFTS", "ESCALATIONS", "GATE", "INCIDENTS", "ITEMS", "JOURNAL",
-    "NOTIFICATIONS", "PEOPLE", "REVIEWS", "SILENCES", "TABLES", "TOKENS", "WAITING", "permitted",
+    "ALERTS",
+    "CHANGES",
+    "CLOCKS",
+    "DELIVERIES",
+    "DRAFTS",
+    "ESCALATIONS",
+    "GATE",
+    "INCIDENTS",
+    "ITEMS",
+    "JOURNAL",
+    "KNOWN_ERRORS",
+    "NOTIFICATIONS",
+    "PEOPLE",
+    "PROBLEMS",
+    "REVIEWS",
+    "SILENCES",
+    "TABLES",
+    "TOKENS",
+    "WAITING",
+    "permitted",
 ]  # fmt: skip
 
 TABLES: Final[dict[str, Table]] = {
@@ -32,6 +51,8 @@ TABLES: Final[dict[str, Table]] = {
         SILENCES,
         WAITING,
         REVIEWS,
+        PROBLEMS,
+        KNOWN_ERRORS,
         CLOCKS,
         CHANGES,
         GATE,

@@ -58,6 +58,7 @@ def _incidents(asked: Asked, cursor: str, limit: int) -> Slice:
         ("ci", "ci"),
         ("service", "service"),
         ("assignee", "assignee"),
+        ("problem", "problem"),
     ):
         if value := asked.get(name):
             rows = rows.filter(**{field: value})
@@ -112,6 +113,7 @@ INCIDENTS: Final = Table(
         Filter(name="ci", linked=True),
         Filter(name="service", linked=True),
         Filter(name="assignee", linked=True),
+        Filter(name="problem", linked=True),
     ),
     former={"newest": "-number", "changed": "-changed"},
     loaders={
