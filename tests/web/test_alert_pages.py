@@ -228,7 +228,7 @@ class Inside:
     """The command line's transport into this very process, as one signed-in client."""
 
     def __init__(self, desk):
-        scopes = ("alert:read", "alert:write", "incident:write")
+        scopes = ("alert:read", "alert:write", "incident:write", "sla:read")
         self.client = desk.client(headers={"authorization": f"Bearer {desk.token(*scopes)}"})
 
     def send(self, method, path, body, headers):
