@@ -63,7 +63,7 @@ browser: $(STAMP) system-programs ## Walk the pages in a real Chromium
 screens: $(STAMP) system-programs ## Pictures of every screen, desktop and phone, light and dark, into ./build/screens
 	$(BIN)/python tests/browser/screens.py build/screens
 
-real-monitoring: $(STAMP) ## A real Prometheus, Alertmanager, Nagios and Icinga 2 drive the hub, on both stores (installs them where it may)
+real-monitoring: $(STAMP) ## A real Prometheus, Alertmanager, Nagios, Icinga 2 and Dovecot drive the hub, on both stores (installs them where it may)
 	@sh tests/system-programs.sh monitoring
 	@set -e; for store in $(STORES); do echo "on $$store"; ISTHMUS_TEST_STORE=$$store $(PYTEST) -m real_monitoring tests/real_monitoring; done
 

@@ -10,6 +10,7 @@ if [ "$1" = monitoring ]; then
     command -v prometheus-alertmanager >/dev/null 2>&1 || missing="$missing prometheus-alertmanager"
     command -v nagios4 >/dev/null 2>&1 || missing="$missing nagios4-core monitoring-plugins-basic"
     command -v icinga2 >/dev/null 2>&1 || missing="$missing icinga2"
+    command -v dovecot >/dev/null 2>&1 || missing="$missing dovecot-imapd"
 fi
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

@@ -24,8 +24,8 @@ class Bench:
     connections: dict[str, Any] = field(default_factory=dict)
 
     def connect(self, name: str, **entry: Any) -> None:
-        """Connect a system; its polls come every second or two."""
-        self.connections[name] = {**entry, "polling": {"seconds_min": 1, "seconds_max": 2}}
+        """Connect a system; its polls come every second or two, unless the entry says otherwise."""
+        self.connections[name] = {"polling": {"seconds_min": 1, "seconds_max": 2}, **entry}
         self.hub.apply(connections=self.connections, monitoring=MONITORING)
 
     # Reading ------------------------------------------------------------------------------------------

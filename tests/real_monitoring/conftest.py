@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,11 +10,14 @@ from typing import Any
 
 import pytest
 from tests.real_monitoring.bench import Bench
+from tests.real_monitoring.dovecot import Dovecot
 from tests.real_monitoring.icinga import Icinga
 from tests.real_monitoring.nagios import Nagios
 from tests.real_monitoring.prometheus import Prometheus
 from tests.real_monitoring.systems import missing, running
 from tests.stories.served import served
+
+from isthmus.connectors.mail.simulator import MailSimulator
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +26,7 @@ def bench(_template: Path, _server: Any, tmp_path_factory: pytest.TempPathFactor
     directory = tmp_path_factory.mktemp("real") / "data"
     receivers = {
         name: {"connector": "alertmanager", "config": {"token": {"secret": f"env:STORY_{name.upper()}"}}}
-        for name in ("prometheus", "icinga", "nagios")
+        for name in ("prometheus", "icinga", "nagios", "dovecot")
     }
     with served(_template, _server, directory, receivers=receivers) as hub, ExitStack() as stack:
         yield Bench(hub=hub, stack=stack)
@@ -73,4 +77,28 @@ def nagios(bench: Bench) -> Nagios:
     bench.stack.enter_context(running(system))
     secret = {"secret": "env:STORY_NAGIOS"}
     bench.connect("nagios", connector="nagios", config={"secret": secret, "url": system.url})
+    return system
+
+
+@pytest.fixture(scope="module")
+def dovecot(bench: Bench) -> Dovecot:
+    _installed("dovecot")
+    if os.geteuid() != 0:
+        pytest.skip("Dovecot switches accounts, which takes root")
+    system = Dovecot(password=bench.hub.secrets["dovecot"])
+    bench.stack.enter_context(running(system))
+    config = MailSimulator().config("") | {
+        "secret": None, "imap_host": "localhost", "imap_port": system.port, "imap_ca": system.ca, "imap_user": system.user,
+        "imap_password": {"secret": "env:STORY_DOVECOT"}, "imap_after": "move", "imap_move_to": "Archive",
+    }  # fmt: skip
+    flow = {
+        "owner": "Desk lead",
+        "system_of_record": "hub",
+        "connections": {"dovecot": {"direction": "in"}},
+    }
+    # The poll comes every two minutes: what is there sooner was heard.
+    bench.connect(
+        "dovecot", connector="mail", config=config, polling={"seconds_min": 120, "seconds_max": 120}
+    )
+    bench.hub.apply(sync={"incident": flow})
     return system

@@ -1,5 +1,5 @@
-"""Real monitoring systems on free ports of this machine, each in a directory of its own: Prometheus with Alertmanager,
-Nagios 4 and Icinga 2, as Debian packages them. Each is started, told to break and to mend, and stopped."""
+"""Real systems on free ports of this machine, each in a directory of its own: Prometheus with Alertmanager, Nagios 4,
+Icinga 2 and Dovecot, as Debian packages them. Each is started, told to break and to mend, and stopped."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ PROGRAMS = {
     "prometheus": ("prometheus", "prometheus-alertmanager"),
     "icinga2": ("icinga2",),
     "nagios4": ("nagios4",),
+    "dovecot": ("dovecot", "doveadm"),
 }
 
 
