@@ -8,7 +8,7 @@ import pytest
 from tests.hub.conftest import body
 
 from isthmus.connectors.kit.ports import Fetched, Page
-from isthmus.hub import connections, polling
+from isthmus.hub import connections, pages, polling
 from isthmus.hub.models import Due, ParkedMessage, PollState
 from isthmus.hub.serve.refusal_journal import flush
 
@@ -70,8 +70,8 @@ def test_what_may_not_enter_is_counted_and_journalled_without_its_content(hub, p
     poller.TinyPoller.pages += [fetched(refused=("sender", "sender", "unproved"))]
     poll(hub)
     assert hub.log.durable("web") == 0
-    assert flush(polling.refusals, hub.book.clock.now()) == 3
-    assert flush(polling.refusals, hub.book.clock.now()) == 0
+    assert flush(pages.refusals, hub.book.clock.now()) == 3
+    assert flush(pages.refusals, hub.book.clock.now()) == 0
 
 
 def due_at():

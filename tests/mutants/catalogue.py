@@ -279,10 +279,10 @@ MUTANTS = (
         harm="A hub that is killed while it reads a mailbox never sees that mail again.",
         target="isthmus.hub.polling:_keep",
         edits=(
-            ("    append(log, connection, kind, page)\n", ""),
+            ("    pages.append(log, connection, kind, page)\n", ""),
             (
                 "        now=now,\n    )\n",
-                "        now=now,\n    )\n    append(log, connection, kind, page)\n",
+                "        now=now,\n    )\n    pages.append(log, connection, kind, page)\n",
             ),
         ),
         killer="tests.hub.test_messages_of_polls:test_a_hub_killed_between_log_and_watermark_reads_again_and_doubles_nothing",

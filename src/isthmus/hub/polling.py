@@ -19,12 +19,10 @@ import structlog
 from asgiref.sync import sync_to_async
 
 from isthmus.connectors.kit import pacing
-from isthmus.connectors.kit.ports import Page, Poller, encode_observations
-from isthmus.hub import connections, due, health, metrics
+from isthmus.connectors.kit.ports import Page, Poller
+from isthmus.hub import connections, due, health, metrics, pages
 from isthmus.hub.connections import Connection
 from isthmus.hub.intake.log import IntakeLog
-from isthmus.hub.intake.message import FETCH, POLL, Draft, Headers
-from isthmus.hub.intake.refusals import Refusals
 from isthmus.hub.lanes import terms
 from isthmus.hub.models import Due, PollState
 from isthmus.kernel.actor import Origin, system
@@ -51,8 +49,6 @@ OPERATOR_SECONDS = 600
 """How long to wait after a fault that only a person can mend."""
 
 Key = tuple[str, str]
-refusals = Refusals()
-"""What polls of this process read and may not enter: counted as at the door, and journalled by whoever runs it."""
 _running: set[Key] = set()
 _again: set[Key] = set()
 """Polls that run, and those of them that were wanted once more meanwhile. Touched on the event loop only."""
@@ -195,7 +191,7 @@ async def _poll(log: IntakeLog, connection: Connection, kind: str) -> Result:
             # The contract suite holds every connector to its manifest: what declares a read can be asked.
             async for page in cast("Poller", client).changed_since(kind, watermark):
                 await _in_thread(partial(_keep, log, connection, kind, page))
-                _count(connection, page)
+                pages.count(connection, page)
                 found += len(page.observations) + len(page.messages)
     except Exception as fault:  # noqa: BLE001 - told to health, and to the next interval
         shared.hold(getattr(fault, "after_seconds", None))
@@ -221,38 +217,10 @@ def _put_off(row: Due, until: Instant) -> None:
         _log.info("poll_set_anew", connection=row.subject, kind=row.key)
 
 
-def append(log: IntakeLog, connection: Connection, kind: str, page: Page) -> None:
-    """Make a page durable in the log: its observations as one message, and each of its messages as it is."""
-    said = encode_observations(page.observations)
-    drafts = [_draft(connection, POLL, [("x-isthmus-kind", kind)], said)] if page.observations else []
-    drafts += [_draft(connection, FETCH, list(each.headers), each.body) for each in page.messages]
-    if drafts:
-        log.append(connection.name, drafts)
-
-
-def _draft(connection: Connection, door: str, headers: Headers, body: bytes) -> Draft:
-    return Draft(
-        id=source.new_id(),
-        trace=source.new_trace(),
-        received_at=source.now(),
-        door=door,
-        connector=connection.stamp,
-        headers=headers,
-        body=body,
-    )
-
-
-def _count(connection: Connection, page: Page) -> None:
-    """Count what was read and may not enter."""
-    for reason in page.refused:
-        refusals.add(connection.name, "mailbox", reason)
-        metrics.POLL_REFUSED.labels(connection.name, reason).inc()
-
-
 def _keep(log: IntakeLog, connection: Connection, kind: str, page: Page) -> None:
     """Make a page durable in the log, then its watermark in the book: this order loses nothing."""
     now = source.now()
-    append(log, connection, kind, page)
+    pages.append(log, connection, kind, page)
     perform(
         lambda work: work.upsert(
             PollState,

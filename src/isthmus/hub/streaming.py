@@ -21,7 +21,7 @@ from asgiref.sync import sync_to_async
 
 from isthmus.connectors.kit import pacing
 from isthmus.connectors.kit.ports import Streamer
-from isthmus.hub import connections, health, leases, metrics, polling
+from isthmus.hub import connections, health, leases, metrics, pages, polling
 from isthmus.hub.connections import Connection
 from isthmus.hub.intake.log import IntakeLog
 from isthmus.hub.lanes.limits import backoff
@@ -172,7 +172,7 @@ class Streams:
             # The contract suite holds every connector to its manifest: what declares a stream has one.
             async for page in cast("Streamer", client).stream(key[1]):
                 if page.observations or page.messages:
-                    await _in_thread(partial(polling.append, self._log, connection, key[1], page))
+                    await _in_thread(partial(pages.append, self._log, connection, key[1], page))
                     metrics.STREAMED.labels(key[0]).inc(len(page.observations) + len(page.messages))
                     self._bell()
                 if page.news:

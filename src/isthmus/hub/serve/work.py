@@ -17,7 +17,7 @@ from asgiref.sync import sync_to_async
 from prometheus_client import generate_latest
 
 from isthmus import django_settings
-from isthmus.hub import connections, due, health, housekeeping, leases, metrics, polling, pruning
+from isthmus.hub import connections, due, health, housekeeping, leases, metrics, pages, polling, pruning
 from isthmus.hub.connections import Connection
 from isthmus.hub.http import idempotency
 from isthmus.hub.intake import shared as shared_log
@@ -158,7 +158,7 @@ class Engine:
 
     def _tidy(self) -> bool:
         now = source.now()
-        flush(polling.refusals, now)
+        flush(pages.refusals, now)
         housekeeping.forget_messages(self._log, now)
         housekeeping.forget_sessions(now)
         idempotency.forget_expired(now)
