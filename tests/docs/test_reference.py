@@ -10,7 +10,7 @@ from isthmus.cli import documentation
 
 PAGES = (
     "settings.md", "command-line.md", "blueprint.md", "permissions.md", "record-kinds.md", "metrics.md", "api.md",
-    "connectors.md",
+    "connectors.md", "lists.md",
 )  # fmt: skip
 
 
@@ -87,6 +87,14 @@ def test_exactly_the_permissions_that_exist_are_documented(reference):
     from isthmus.identity.roles import PERMISSIONS
 
     assert documented(reference["permissions.md"], r"^\| `([\w:]+)` \| \S") == set(PERMISSIONS)
+
+
+def test_exactly_the_columns_and_filters_that_lists_have_are_documented(reference):
+    from isthmus.web.lists.tables import TABLES
+
+    for part, table in zip(reference["lists.md"].split("\n## ")[1:], TABLES.values(), strict=True):
+        named = {each.key for each in table.columns} | {each.name for each in table.filters}
+        assert documented(part, r"^\| `([\w:]+)` \|") == named
 
 
 def test_exactly_the_metrics_that_exist_are_documented(reference):

@@ -351,6 +351,38 @@ def _one_connector(manifest: Any, config: Any) -> str:
     )
 
 
+def _lists() -> str:
+    from isthmus.web.lists.tables import TABLES
+
+    parts = []
+    for each in TABLES.values():
+        columns = [
+            (
+                f"`{column.key}`",
+                column.heading,
+                "always" if column.key == each.fixed else "yes" if column.shown else "",
+                "yes" if column.order else "",
+            )
+            for column in each.columns
+        ]
+        filters = [
+            (f"`{one.name}`", ", ".join(one.possible) or "any text", one.usual, "yes" if one.many else "")
+            for one in each.filters
+        ]
+        parts += [
+            f"## {each.title}",
+            f"`{each.key}`, page `{each.path}`, permission `{each.permission}`.",
+            _table(("column", "heading", "usually shown", "sorts"), columns),
+            _table(("filter", "values", "usually", "several"), filters),
+        ]
+    return _page(
+        "Lists",
+        "Every list of the console with what may stand in its address; `/api/v1/lists/{table}` and `isthmus views rows` "
+        "take the same. [How to use them](../how-to/lists-and-views.md).",
+        *parts,
+    )
+
+
 def pages() -> dict[str, str]:
     """Return every reference page by file name."""
     prepare_django()
@@ -362,6 +394,7 @@ def pages() -> dict[str, str]:
         "record-kinds.md": _kinds(),
         "metrics.md": _metrics(),
         "api.md": _api(),
+        "lists.md": _lists(),
         "connectors.md": _connectors(),
     }
 

@@ -119,7 +119,16 @@ def _context(
         "rows": rows,
         "heads": showing.heads(asked, kept.get("view", "")),
         "orders": showing.orders(asked),
-        "arranged": [*((each, True) for each in asked.columns), *((each, False) for each in rest)],
+        "arranged": [
+            # Mappings, because a template looks for a key before it looks for an attribute: a third of the time.
+            {
+                "key": each.key,
+                "heading": each.heading,
+                "shown": each.key in chosen,
+                "fixed": each.key == table.fixed,
+            }
+            for each in (*asked.columns, *rest)
+        ],
         "arranging": ARRANGE in request.GET,
         "own_columns": held.columns is not None,
         "chosen": ",".join(chosen),

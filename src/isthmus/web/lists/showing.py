@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
+
+from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString
 
 from isthmus.hub.http import paging
 from isthmus.ledger.ids import source
@@ -21,6 +24,8 @@ class Row:
 
     item: Any
     cells: tuple[tuple[Column, Cell], ...]
+    html: SafeString = field(repr=False)
+    """The cells as they stand in a table's row: put together here, because a template takes three times as long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +54,24 @@ def rows(asked: Asked, items: Sequence[Any], *, zone: str = "") -> list[Row]:
     needed = dict.fromkeys(name for column in asked.columns for name in column.needs)
     loaded = {name: asked.table.loaders[name](items, asked.reader) for name in needed} if items else {}
     beside = Beside(now=source.now(), zone=zone, loaded=loaded)
-    return [
-        Row(item=each, cells=tuple((column, column.cell(each, beside)) for column in asked.columns))
-        for each in items
-    ]
+    frames = [_frame(column, leads=column.key == asked.table.fixed) for column in asked.columns]
+    found = []
+    for each in items:
+        cells = tuple((column, column.cell(each, beside)) for column in asked.columns)
+        framed = (
+            f"{begin}{conditional_escape(cell.html)}{end}"
+            for (begin, end), (_, cell) in zip(frames, cells, strict=True)
+        )
+        found.append(Row(item=each, cells=cells, html=SafeString("".join(framed))))
+    return found
+
+
+def _frame(column: Column, *, leads: bool) -> tuple[SafeString, str]:
+    """Return what stands before and after a cell; on a phone the cell says its column (`data-label`)."""
+    look = format_html(' class="{}"', column.css) if column.css else ""
+    if leads:
+        return format_html('<th scope="row" data-label="{}"{}>', column.heading, look), "</th>"
+    return format_html('<td data-label="{}"{}>', column.heading, look), "</td>"
 
 
 def heads(asked: Asked, view: str = "") -> list[Head]:
