@@ -247,31 +247,27 @@ class ServiceNow:
         self, mapping: RecordMapping, parents: list[str]
     ) -> AsyncIterator[list[Observation]]:
         """Yield records that got a file: their own version does not say so."""
-        fields, size = spelled.fields_read(mapping), min(self._page_size, _PARENTS_PER_QUERY)
-        for start in range(0, len(parents), size):
-            query = f"{self._config.query}^sys_idIN{','.join(parents[start : start + size])}".removeprefix(
-                "^"
-            )
-            page = await self._client.page(mapping.external_kind, query, fields, limit=size)
-            if page.rows:
-                yield await self._with_journal(mapping, page.rows)
+        async for rows in self._rows_of(mapping, parents):
+            yield await self._with_journal(mapping, rows)
 
     async def _with_clocks(self, mapping: RecordMapping, place: str) -> AsyncIterator[Page]:
         """Yield incidents whose service level clocks changed; the last page carries the place to go on from."""
-        time, _, key = place.lstrip("*").partition(",")
-        keys, following = await self._levels.changed(
-            place, self._reaching_back(time) if time and not key else ""
-        )
+        keys, following = await self._levels.changed(place, self._reaching_back)
+        async for rows in self._rows_of(mapping, keys):
+            held = await self._levels.of([raw(row, "sys_id") for row in rows])
+            seen = [self._observation(mapping, row, None) for row in rows]
+            told = [replace(each, sla_clocks=held[each.external.key]) for each in seen]
+            yield Page(observations=told, watermark=place)
+        yield Page(observations=(), watermark=following)
+
+    async def _rows_of(self, mapping: RecordMapping, keys: list[str]) -> AsyncIterator[list[Row]]:
+        """Yield the records with these sys_ids, as far as polls look at them."""
         fields, size = spelled.fields_read(mapping), min(self._page_size, _PARENTS_PER_QUERY)
         for start in range(0, len(keys), size):
             query = f"{self._config.query}^sys_idIN{','.join(keys[start : start + size])}".removeprefix("^")
-            rows = (await self._client.page(mapping.external_kind, query, fields, limit=size)).rows
-            if rows:
-                held = await self._levels.of([raw(row, "sys_id") for row in rows])
-                seen = [self._observation(mapping, row, None) for row in rows]
-                told = [replace(each, sla_clocks=held[each.external.key]) for each in seen]
-                yield Page(observations=told, watermark=place)
-        yield Page(observations=(), watermark=following)
+            page = await self._client.page(mapping.external_kind, query, fields, limit=size)
+            if page.rows:
+                yield page.rows
 
     def _reaching_back(self, watermark: str) -> str:
         start = Instant(spelled.instant_of(watermark) - self._config.overlap_seconds * SECOND)

@@ -9,7 +9,7 @@ pages at once; the next poll goes on where this one stopped.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from isthmus.connectors.servicenow.client import Row, ServiceNowClient, TablePage
 from isthmus.connectors.servicenow.mapping import INCIDENT, instant_of, raw, shown
@@ -45,15 +45,16 @@ class ServiceLevels:
     def __init__(self, client: ServiceNowClient, page_size: int) -> None:
         self._client, self._size = client, page_size
 
-    async def changed(self, place: str, since: str) -> tuple[list[str], str]:
+    async def changed(self, place: str, reaching_back: Callable[[str], str]) -> tuple[list[str], str]:
         """Return the sys_ids of the tasks whose clocks changed, and the place where the next poll goes on.
 
         `place` is "" at first: then every clock that still counts is new. Later it is the time (UTC text) of the last
         row, or `<time>,<sys_id>` where the last poll stopped half-way, with a star before it if that was the first.
-        `since` is the time less the overlap.
+        `reaching_back` returns a time less the overlap.
         """
         first = not place or place.startswith("*")
         time, _, key = place.lstrip("*").partition(",")
+        since = reaching_back(time) if time and not key else ""
         parents: dict[str, None] = {}
         hidden = 0
         for _ in range(PAGES_MAX):

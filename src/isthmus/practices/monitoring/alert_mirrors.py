@@ -34,11 +34,9 @@ _DONE: Final = {"notify": "raised", "acknowledge": "acknowledged", "resolve": "r
 
 def prepare(work: Work) -> None:
     """Before a Work is flushed: have the pagers hear what has become of its alerts."""
-    mirrors = plans.current().mirrors
-    if not mirrors:
-        return
     alerts = [each.record for each in work.pending.values() if type(each.record) is Alert]
-    for alert in alerts:
+    mirrors = plans.current().mirrors if alerts else ()
+    for alert in alerts if mirrors else ():
         for mirror in mirrors:
             for verb in rule.decide(mirror, _subject(alert), alert.told):
                 if _serves(mirror.connection, alert.organisation):
