@@ -6,10 +6,15 @@ import asyncio
 import json
 
 import pytest
+from django.conf import settings
 
 from isthmus.connectors.kit.faults import Fault
+from isthmus.hub import polling
+from isthmus.hub.intake.keys import RingKeys
+from isthmus.hub.intake.log import open_log
 from isthmus.hub.lanes.models import Delivery
 from isthmus.hub.observing import Seen, reaction_to
+from isthmus.hub.pump.pump import Pump
 from isthmus.kernel.actor import system
 from isthmus.kernel.observation import ExternalRef, Observation
 from isthmus.ledger.ids import source
@@ -18,6 +23,7 @@ from isthmus.practices.monitoring import acts, index
 from isthmus.practices.monitoring import service as monitoring
 from isthmus.practices.monitoring.models import Alert
 from isthmus.practices.on_call import escalating, service
+from isthmus.practices.on_call.models import Acknowledgement
 
 RESOLVED = {"state": "resolved", "resolution_code": "fixed", "resolution_notes": "Restarted."}
 
@@ -131,6 +137,41 @@ def test_who_takes_it_at_the_pager_stops_the_ladder_and_is_not_told_so_again(wor
         assert len(await found.notifications()) == 1, "the next step is not taken any more"
 
     play(world, act, "pd", "pd-again")
+
+
+def test_a_lost_webhook_is_made_up_for_by_the_poll_and_counts_once(world):
+    async def act(found, pager):
+        await found.opened()
+        await found.settle()
+        log = await found.store(lambda: open_log(settings.ISTHMUS, RingKeys()))
+        try:
+            await polled(found, log)
+            pager.turn("PI000001", "acknowledged", "Ada at the pager")
+            await polled(found, log)
+            (escalation,) = await found.escalations()
+            assert escalation.state == "acknowledged"
+            (late, *_) = [each for each in await heard(found, pager) if each.what != "ignored"]
+            assert late.what == "repeat", "the webhook comes after all"
+            assert len(await found.store(lambda: list(Acknowledgement.objects.all()))) == 1
+            assert await found.store(lambda: list(Alert.objects.all())) == []
+        finally:
+            log.close()
+
+    play(world, act, "pd", "pd-again")
+
+
+async def polled(found, log):
+    """Poll the pager and pump what it tells, as the work process does."""
+    found.book.clock.forward(seconds=120)
+    await found.store(lambda: polling.ensure_scheduled(source.now()))
+    assert await polling.run_due(log, source.now()) == 1
+    pump = Pump(log)
+
+    def rounds():
+        while pump.round():
+            pass
+
+    await found.store(rounds)
 
 
 def test_what_the_pager_tells_of_the_last_time_does_not_stop_the_ladder_of_this_time(world):
