@@ -273,6 +273,21 @@ MUTANTS = (
         ),
         killer="tests.practices.change.test_gate_tampering:test_an_edited_projection_does_not_open_the_gate",
     ),
+    # Problem
+    Mutant(
+        name="close_a_problem_without_an_action",
+        harm="A cause is found, nothing is done about it, and nobody looks at it again.",
+        target="isthmus.practices.problem.rules.closing:missing",
+        edits=(("if not actions:", "if False:"),),
+        killer="tests.practices.problem.test_rules:test_a_problem_closes_with_a_cause_and_an_action_and_with_nothing_less",
+    ),
+    Mutant(
+        name="a_broken_condition_stops_the_incident",
+        harm="Somebody's known error keeps every incident of the organisation from opening.",
+        target="isthmus.practices.problem.rules.matching:Published.find",
+        edits=(("except Rejected as refusal:", "except ZeroDivisionError as refusal:"),),
+        killer="tests.practices.problem.test_rules:test_a_condition_that_cannot_be_evaluated_fits_nothing_and_stops_nothing",
+    ),
     # Mail
     Mutant(
         name="move_the_watermark_before_the_page_is_kept",

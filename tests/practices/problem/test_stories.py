@@ -32,7 +32,8 @@ def test_published_a_new_incident_carries_workaround_and_link_until_it_is_retire
     (shown,) = service.of_incident(fits)
     assert (shown.workaround, shown.link) == ("Restart the pool", "https://tracker.example/4711")
     assert shown.state == "retired", "who works on it sees that it is retired since"
-    assert known.number in Incident.objects.get(id=fits.id).description
+    told = f"Known error {known.number} (The pool runs dry): it is on db."
+    assert told in Incident.objects.get(id=fits.id).description
     assert known.number not in Incident.objects.get(id=other.id).description
     (entry,) = reading.history(match.id)
     assert list(entry.inputs) == [(known.id, KnownError.objects.get(id=known.id).version - 1)]

@@ -20,7 +20,7 @@ from isthmus.practices.configuration import service as configuration
 from isthmus.practices.incident import service as incidents
 from isthmus.practices.incident.loading import chunks
 from isthmus.practices.problem import published
-from isthmus.practices.problem.models import KnownErrorMatch
+from isthmus.practices.problem.models import KnownError, KnownErrorMatch
 from isthmus.practices.problem.rules.matching import Fit, Published, Subject
 
 MATCHES_MAX: Final = 10
@@ -83,6 +83,7 @@ def _attach(work: Work, organisation: str, known: Published, asked: dict[str, As
             fits[key] = found
     held = _held(work, organisation, [key for key in fits if not asked[key].created])
     _load(work, asked, [key for key in fits if asked[key].incident is None])
+    told: dict[str, list[Fit]] = {}
     for key, found in fits.items():
         incident = asked[key].incident
         if incident is None or not incidents.is_open(incident):
@@ -92,7 +93,10 @@ def _attach(work: Work, organisation: str, known: Published, asked: dict[str, As
         for fit in new:
             record(work, incident, fit)
         if new and asked[key].created and incident.correlation_key:
-            _say(work, incident, new)
+            told[key] = new
+    titles = _titles(told)
+    for key, new in told.items():
+        _say(work, asked[key].incident, new, titles)
 
 
 def _load(work: Work, asked: Mapping[str, Asked], ids: Iterable[str]) -> None:
@@ -135,10 +139,19 @@ def record(work: Work, incident: Any, fit: Fit) -> KnownErrorMatch:
     )
 
 
-def _say(work: Work, incident: Any, fits: Iterable[Fit]) -> None:
+def _titles(told: Mapping[str, list[Fit]]) -> dict[str, str]:
+    """Return the titles of the known errors that are told of, by id; one query for the whole batch."""
+    wanted = sorted({fit.criteria.id for fits in told.values() for fit in fits})
+    rows = KnownError.objects.filter(id__in=wanted)
+    return dict(rows.values_list("id", "title")) if wanted else {}
+
+
+def _say(work: Work, incident: Any, fits: Iterable[Fit], titles: Mapping[str, str]) -> None:
     """Say in the description which known errors fit: people in other systems see no list of them. The workaround is
     not repeated there: whether the other side may read it is a person's decision."""
-    lines = [fit.reason.text for fit in fits]
+    lines = [
+        f"Known error {fit.criteria.number} ({titles.get(fit.criteria.id, '')}): {fit.words}." for fit in fits
+    ]
     text = "\n".join([incident.description, *lines]).strip()
     if len(text) <= DESCRIPTION_CHARACTERS_MAX:
         work.change(incident, {"description": text}, why=[fit.reason for fit in fits])

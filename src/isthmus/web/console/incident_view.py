@@ -165,7 +165,8 @@ def who(actor: str, names: dict[str, str]) -> str:
 
 
 def _names_of(incident: Any) -> dict[str, str]:
-    return records.titles("ci", [incident.ci, incident.service], "name")
+    problem = records.titles("problem", [incident.problem], "number") if incident.problem else {}
+    return records.titles("ci", [incident.ci, incident.service], "name") | problem
 
 
 def _spokes(links: Sequence[Any]) -> list[Spoke]:

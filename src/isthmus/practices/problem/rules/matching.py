@@ -106,11 +106,13 @@ class Criteria:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """A known error that fits, and why; `closeness` orders: the item itself before its class before the rest."""
+    """A known error that fits, and why (`words`, and as a reason); `closeness` orders: the item itself before its class
+    before the rest."""
 
     criteria: Criteria
     subject: Subject
     closeness: int
+    words: str
     reason: Reason
 
 
@@ -144,12 +146,13 @@ def fits(criteria: Criteria, subject: Subject) -> Fit | None:
             said.append(found)
     if not said:
         return None
-    text = f"Known error {criteria.number} fits: {' and '.join(words for _, words in said)}."
+    words = " and ".join(each for _, each in said)
+    text = f"Known error {criteria.number} fits: {words}."
     facts: dict[str, Json] = {"known_error": criteria.id, "version": criteria.version, "ci": subject.ci}
     if subject.alert:
         facts["alert"] = subject.alert
     reason = Reason(rule=RULE, text=text, facts=facts)
-    return Fit(criteria=criteria, subject=subject, closeness=min(said)[0], reason=reason)
+    return Fit(criteria=criteria, subject=subject, closeness=min(said)[0], words=words, reason=reason)
 
 
 def _on_item(criteria: Criteria, subject: Subject) -> tuple[int, str] | None:
@@ -177,11 +180,13 @@ def _holds(criteria: Criteria, subject: Subject) -> tuple[int, str] | None:
 
 
 class Published:
-    """The known errors of one organisation that are published, found by what they name."""
+    """The known errors of one organisation that are published, found by what they name: by item and class, else by
+    service, else by a label that their condition requires. Only the conditions that require none are asked each time."""
 
     def __init__(self, criteria: Iterable[Criteria]) -> None:
         self.all = tuple(sorted(criteria, key=lambda each: each.number))
         self._named: dict[tuple[str, str], list[int]] = {}
+        self._labelled: dict[str, dict[str, list[int]]] = {}
         self._others: list[int] = []
         for place, each in enumerate(self.all):
             keys = [*(("ci", ci) for ci in each.cis), *(("class", name) for name in each.classes)]
@@ -189,11 +194,19 @@ class Published:
             for key in keys:
                 self._named.setdefault(key, []).append(place)
             if not keys and not each.empty:
-                self._others.append(place)
+                self._unnamed(place, each)
+
+    def _unnamed(self, place: int, each: Criteria) -> None:
+        """Keep a known error that has nothing but a condition."""
+        if each.needs:
+            label, text = next(iter(each.needs.items()))
+            self._labelled.setdefault(label, {}).setdefault(text, []).append(place)
+        else:
+            self._others.append(place)
 
     @property
     def empty(self) -> bool:
-        return not (self._named or self._others)
+        return not (self._named or self._labelled or self._others)
 
     @cached_property
     def reads_texts(self) -> bool:
@@ -206,6 +219,8 @@ class Published:
         for key in (("ci", subject.ci), ("class", subject.ci_class), ("service", subject.service)):
             if key[1]:
                 places.update(self._named.get(key, ()))
+        for label, by_text in self._labelled.items():
+            places.update(by_text.get(subject.labels.get(label, ""), ()))
         return (self.all[place] for place in sorted(places))
 
     def find(self, subjects: Iterable[Subject], *, most: int) -> tuple[list[Fit], dict[str, str]]:
