@@ -12,7 +12,7 @@ from isthmus.practices.incident import hooks
 from isthmus.practices.incident import service as incidents
 from isthmus.practices.incident.models import Comment, Incident
 from isthmus.practices.monitoring import enrichment
-from isthmus.practices.problem import matching, service
+from isthmus.practices.problem import matching, published, service
 from isthmus.practices.problem.models import KnownError, KnownErrorMatch, Problem
 
 
@@ -220,6 +220,21 @@ def test_a_known_error_is_declared_out_of_an_incident(shop: Any) -> None:
     assert made.cis == [shop.cis["db"]]
     (match,) = shop.matches(incident)
     assert (match.known_error, match.verdict) == (made.id, "confirmed")
+
+
+def test_conditions_that_would_be_asked_of_every_incident_have_a_limit(shop: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(published, "OPEN_ENDED_MAX", 1)
+    first = shop.known(condition="title.contains('pool')")
+    second = shop.known(publish=False, condition="title.contains('queue')")
+    with pytest.raises(Conflict, match="every incident already"):
+        shop.on(second, service.publish)
+    shop.on(first, service.update_known_error, {"condition": "title.contains('the pool')"})
+    shop.on(second, service.update_known_error, {"cis": ["db"]})
+    shop.on(second, service.publish)
+    with pytest.raises(Conflict, match="every incident already"):
+        shop.on(second, service.update_known_error, {"cis": []})
+    shop.known(condition="labels.alertname == 'Slow' && title.contains('queue')")
+    assert len(shop.matches(shop.fire("Down", host="leaf", summary="the pool is dry"))) == 1
 
 
 def test_publishing_needs_the_right_and_something_to_do(shop: Any) -> None:

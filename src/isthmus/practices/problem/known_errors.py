@@ -16,7 +16,7 @@ from isthmus.practices.problem.models import KnownError, Problem
 from isthmus.practices.problem.problems import because, who
 from isthmus.practices.problem.rules import matching as rules
 from isthmus.practices.problem.rules import states
-from isthmus.practices.problem.rules.matching import Fit
+from isthmus.practices.problem.rules.matching import Criteria, Fit
 
 PUBLISH = "problem:publish"
 
@@ -85,6 +85,7 @@ def update(work: Work, known: KnownError, values: Mapping[str, Any]) -> KnownErr
     tamed = taming.known_error(work, values, organisation=known.organisation, partial=True)
     if known.state == "published":
         _check_whole({"workaround": known.workaround, "fix": known.fix, "link": known.link} | tamed)
+        _check_room(known, tamed)
     return work.change(known, tamed, why=because("known_error.update", f"Edited by {who(work)}."))
 
 
@@ -97,6 +98,7 @@ def publish(work: Work, known: KnownError) -> KnownError:
         raise Conflict(
             f"{published.PUBLISHED_MAX} known errors are published already.", remedy="Retire some first."
         )
+    _check_room(known, {})
     values = {"state": after, "published_at": work.now, "retired_at": None}
     return work.change(known, values, why=because("known_error.publish", f"Published by {who(work)}."))
 
@@ -120,14 +122,32 @@ def _check_whole(values: Mapping[str, Any]) -> None:
     )
 
 
+def _check_room(known: KnownError, values: Mapping[str, Any]) -> None:
+    """Refuse one more condition that would have to be asked of every incident, where there are enough of them."""
+    wanted = _criteria(known, values)
+    held = published.current(known.organisation)
+    already = known.state == "published" and _criteria(known, {}).open_ended
+    if wanted.open_ended and not already and held.open_ended >= published.OPEN_ENDED_MAX:
+        raise Conflict(
+            f"{published.OPEN_ENDED_MAX} published known errors are asked about every incident already.",
+            remedy="Name an item, a class, a service or a label that it needs (labels.name == 'text').",
+        )
+
+
+def _criteria(known: KnownError, values: Mapping[str, Any]) -> Criteria:
+    """Return what a known error names, with `values` in the place of what it has."""
+    held = {name: getattr(known, name) for name in ("cis", "classes", "services", "condition")} | {
+        name: value for name, value in values.items() if name in {"cis", "classes", "services", "condition"}
+    }
+    return published.criteria_of(known.id, known.number, known.version, **held)
+
+
 def trial(known: KnownError, incident: incidents.Incident, alerts: list[Any]) -> Fit | None:
     """Return why a known error, as it stands, would fit an incident with these alerts; None if it would not.
 
     Whether it is published does not matter here: it is what its author wants to know before.
     """
-    criteria = published.criteria_of(
-        known.id, known.number, known.version, known.cis, known.classes, known.services, known.condition
-    )
+    criteria = _criteria(known, {})
     asked = matching.Asked(incident=incident, alerts=alerts[: matching.ALERTS_MAX])
     snapshot = configuration.snapshot_of(known.organisation)
     found, _ = rules.Published([criteria]).find(matching.subjects(asked, snapshot), most=1)

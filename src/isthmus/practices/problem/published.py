@@ -21,6 +21,9 @@ from isthmus.practices.problem.rules.matching import Criteria, Published
 
 PUBLISHED_MAX = 5_000
 """Most published known errors of one organisation that are compared, the newest; more is refused at publishing."""
+OPEN_ENDED_MAX = 100
+"""Most published known errors of one organisation that are asked about every incident, because they name no item,
+class or service and require no label: measured, 25 µs each for a pattern on the title."""
 HOLDERS_MAX = 64
 _COLUMNS = ("id", "number", "version", "cis", "classes", "services", "condition")
 

@@ -103,6 +103,16 @@ class Criteria:
     def empty(self) -> bool:
         return not (self.cis or self.classes or self.services or self.condition)
 
+    @property
+    def open_ended(self) -> bool:
+        """Whether its condition has to be asked of every incident: it names nothing and requires no label."""
+        return self.condition is not None and not (self.cis or self.classes or self.services or self.needs)
+
+    @property
+    def closest(self) -> int:
+        """The closeness that its best fit would have."""
+        return 0 if self.cis else 1 if self.classes else 2 if self.services else 3
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
@@ -208,6 +218,11 @@ class Published:
     def empty(self) -> bool:
         return not (self._named or self._labelled or self._others)
 
+    @property
+    def open_ended(self) -> int:
+        """How many conditions are asked of every incident."""
+        return len(self._others)
+
     @cached_property
     def reads_texts(self) -> bool:
         """Whether any condition may look at the incident's own texts, which are sealed and cost an opening."""
@@ -232,12 +247,14 @@ class Published:
         broken: dict[str, str] = {}
         for subject in subjects:
             for criteria in self._candidates(subject):
+                held = found.get(criteria.id)
+                if held is not None and held.closeness == criteria.closest:
+                    continue
                 try:
                     fit = fits(criteria, subject)
                 except Rejected as refusal:
                     broken[criteria.number] = refusal.text
                     continue
-                held = found.get(criteria.id)
                 if fit is not None and (held is None or fit.closeness < held.closeness):
                     found[criteria.id] = fit
         ordered = sorted(found.values(), key=lambda each: (each.closeness, each.criteria.number))
