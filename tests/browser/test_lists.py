@@ -114,6 +114,16 @@ def test_heads_sort_by_keyboard_and_the_file_comes(hub, browser):
     assert len(lines) > 1
 
 
+def test_keys_lead_to_the_record_wherever_its_column_stands(hub, browser):
+    page = browser.open("ada", "/incidents?state=any&columns=affects,title,number")
+    assert page.locator("tbody tr:has-text('INC-') td a[href^='/map/']").count()
+    for _ in range(3):
+        page.keyboard.press("j")
+        assert page.evaluate("document.activeElement.getAttribute('href')").startswith("/incidents/")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/incidents/*")
+
+
 def test_without_javascript_the_same_form_works(hub, chromium, browser):
     browser.open("ada")
     context = chromium.new_context(

@@ -18,6 +18,7 @@ from isthmus.web.lists.tables.on_call import ESCALATIONS, NOTIFICATIONS
 from isthmus.web.lists.tables.people import PEOPLE, TOKENS
 from isthmus.web.lists.tables.problems import KNOWN_ERRORS, PROBLEMS
 from isthmus.web.lists.tables.service_levels import CLOCKS
+from isthmus.web.lists.tables.sources import SOURCES
 
 __all__ = [
     "ALERTS",
@@ -35,7 +36,7 @@ __all__ = [
     "PEOPLE",
     "PROBLEMS",
     "REVIEWS",
-    "SILENCES",
+    "SILENCES", "SOURCES",
     "TABLES",
     "TOKENS",
     "WAITING",
@@ -49,6 +50,7 @@ TABLES: Final[dict[str, Table]] = {
         ALERTS,
         DRAFTS,
         SILENCES,
+        SOURCES,
         WAITING,
         REVIEWS,
         PROBLEMS,

@@ -45,6 +45,8 @@
 
   // Rows: j/k move, x chooses, Enter opens.
   const rows = () => all("tr[data-row], [data-row]");
+  // The way to the record, wherever the reader has put its column.
+  const way = (row) => one("th[scope=row] a[href]", row) || one("a[href]", row);
   let at = -1;
   const move = (step) => {
     const found = rows();
@@ -54,7 +56,7 @@
     const row = found[at];
     row.classList.add("at-row");
     row.scrollIntoView({ block: "nearest" });
-    const target = one("a[href]", row) || row;
+    const target = way(row) || row;
     target.focus({ preventScroll: true });
   };
   const chosen = () => one("[data-row].at-row");
@@ -73,7 +75,7 @@
       j: () => move(1),
       k: () => move(-1),
       x: () => { const box = chosen() && one("input[type=checkbox]", chosen()); if (box) box.click(); },
-      Enter: () => { if (event.target === document.body && chosen()) one("a[href]", chosen())?.click(); else return false; },
+      Enter: () => { if (event.target === document.body && chosen()) way(chosen())?.click(); else return false; },
     }[event.key];
     if (done && done() !== false) event.preventDefault();
   });
