@@ -24,6 +24,7 @@ YAML = """
 connections:
   desk:
     connector: mail
+    limits: {{body_bytes_max: {most}}}
     config:
       addresses: [incidents@hub.example.test]
       senders: ["@example.test"]
@@ -61,8 +62,8 @@ def mx(hub, monkeypatch, tmp_path):
     """A hub that listens for mail; `mx(act)` runs `act(client, fragile)` in a thread beside it."""
     monkeypatch.setenv("SMTP_PASSWORD", "p")
 
-    def play(act, *, peers=HERE, others=HERE, account="", shared="x@hub.example.test", **settings):
-        hub.apply(YAML.format(peers=peers, others=others, account=account, shared=shared))
+    def play(act, *, peers=HERE, others=HERE, account="", shared="x@hub.example.test", most=0, **settings):
+        hub.apply(YAML.format(peers=peers, others=others, account=account, shared=shared, most=most))
 
         async def run():
             entrances, refusals, fragile = CurrentEntrances(), Refusals(), Fragile(hub.log)

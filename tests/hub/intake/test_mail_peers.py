@@ -139,7 +139,7 @@ def test_commands_without_end_are_cut_off(hub, mx, monkeypatch):
         with client(address) as server:
             return [server.noop()[0] for _ in range(6)]
 
-    assert mx(act)[0] == [250] * 5 + [421]
+    assert mx(act) == ([250] * 5 + [421], [("too-many", 1)])
 
 
 def test_silence_is_cut_off(hub, mx, monkeypatch):

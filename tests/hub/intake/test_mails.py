@@ -10,6 +10,7 @@ import pytest
 from tests.hub.intake.mail_servers import ACCOUNT, OURS, SENDER, client, kept, letter, mx, send
 
 from isthmus import django_settings
+from isthmus.connectors.mail.webhook import MailSource
 from isthmus.hub.intake.current_entrances import CurrentEntrances
 from isthmus.hub.intake.mails import Mails
 from isthmus.hub.intake.refusals import Refusals
@@ -91,8 +92,7 @@ def test_what_may_not_enter_is_refused_counted_and_not_kept(hub, mx, raw, status
     assert answer[0] == status
     assert b"eve" not in answer[1]
     assert kept(hub) == []
-    # What the protocol itself refuses never reached a connection, so none counts it.
-    assert refused == ([] if reason == "size" else [(reason, 1)])
+    assert refused == [(reason, 1)]
 
 
 def test_an_announced_size_beyond_the_limit_is_refused_before_it_is_sent(hub, mx):
@@ -101,7 +101,30 @@ def test_an_announced_size_beyond_the_limit_is_refused_before_it_is_sent(hub, mx
             server.ehlo()
             return server.mail(SENDER, ["SIZE=600000"])[0], server.mail(SENDER, ["SIZE=1000"])[0]
 
-    assert mx(act, intake_bytes_max=500_000)[0] == (552, 250)
+    assert mx(act, intake_bytes_max=500_000) == ((552, 250), [("size", 1)])
+
+
+def test_a_connection_may_take_less_than_the_listener(hub, mx):
+    raw = letter("x\n" * 2_000)
+
+    def act(address, _):
+        return send(address, raw)[0], send(
+            address, raw.replace(OURS.encode(), b"printing@hub.example.test"), "printing@hub.example.test"
+        )
+
+    assert mx(act, most=2_000) == ((552, {}), [("size", 1)])
+    assert (len(kept(hub)), len(kept(hub, "other"))) == (0, 1)
+
+
+def test_a_fault_that_nobody_foresaw_leaves_the_mail_with_its_sender(hub, mx, monkeypatch):
+    def faulty(*_):
+        raise RuntimeError("alice@example.test")
+
+    monkeypatch.setattr(MailSource, "judge", faulty)
+    (status, text), _ = mx(lambda address, _: send(address, letter()))
+    assert status == 451
+    assert b"alice" not in text
+    assert kept(hub) == []
 
 
 def test_recipients_say_which_connection_and_one_transaction_goes_to_one(hub, mx):

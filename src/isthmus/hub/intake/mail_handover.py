@@ -39,6 +39,12 @@ class Refusal(NamedTuple):
     reason: str
 
 
+class Counted(str):
+    """A reply whose refusal was counted already, with its connection."""
+
+    __slots__ = ()
+
+
 class Guard(Protocol):
     """Who remembers failed sign-ins."""
 
@@ -191,7 +197,7 @@ class Handover:
     def _refuse(self, session: Session, refused: Refusal) -> str:
         """Count a refusal; nothing of the mail is kept."""
         self._refusals.add(refused.connection, _peer(session), refused.reason)
-        return refused.reply
+        return Counted(refused.reply)
 
 
 def _judged(entrance: Entrance, body: bytes) -> Refusal | None:

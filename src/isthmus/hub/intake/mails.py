@@ -26,7 +26,7 @@ from isthmus.hub import metrics
 from isthmus.hub.intake.appender import Appender
 from isthmus.hub.intake.entrance import Entrances
 from isthmus.hub.intake.listening import Address, parse_address, server_tls
-from isthmus.hub.intake.mail_handover import Handover
+from isthmus.hub.intake.mail_handover import Counted, Handover
 from isthmus.hub.intake.refusals import Refusals
 from isthmus.kernel.errors import NeedsOperator
 from isthmus.ledger.ids import Source
@@ -43,6 +43,11 @@ SILENCE_SECONDS_MAX: Final = 300.0
 """RFC 5321 4.5.3.2.7: at least five minutes. A mail has to be through in that time, too."""
 COMMANDS_MAX: Final = {"AUTH": 3, "STARTTLS": 1, "EHLO": 20, "HELO": 20, "*": 2_000}
 """Of one kind on one connection; who has more to say comes again."""
+REFUSED: Final = {
+    "421": "too-many", "500": "protocol", "501": "protocol", "503": "protocol", "530": "tls", "538": "tls",
+    "552": "size", "553": "protocol", "555": "protocol",
+}  # fmt: skip
+"""What the protocol refuses by itself, by its reply, as reasons for the counters."""
 FAILURES_MAX: Final = 10
 FAILURES_SECONDS: Final = 600.0
 FAILING_MAX: Final = 10_000
@@ -136,6 +141,11 @@ class Mails:
             self._failures[peer] = lately
         return len(lately)
 
+    def refused(self, peer: str, reply: str) -> None:
+        """Count what the protocol refuses by itself."""
+        if reason := REFUSED.get(reply[:3]):
+            self._refusals.add("", peer, reason)
+
     def begun(self, talk: _Talk, peer: str) -> None:
         """Count a conversation."""
         self._talks[talk] = peer
@@ -195,6 +205,12 @@ class _Talk(SMTP):
     def eof_received(self) -> bool | None:
         """Take note that the peer says no more."""
         return False if self._away else super().eof_received()
+
+    async def push(self, status: Any) -> None:
+        """Reply. What was decided by the handover was counted there."""
+        if isinstance(status, str) and not isinstance(status, Counted) and self.session is not None:
+            self._door.refused(str((self.session.peer or ("",))[0]), status)
+        await super().push(status)
 
     def hang_up(self) -> None:
         """Close the connection in the middle of whatever is said."""
