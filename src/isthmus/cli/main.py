@@ -15,7 +15,6 @@ from isthmus.cli import (
     configuration,
     deliveries,
     desks,
-    documentation,
     gate,
     incidents,
     installation,
@@ -30,6 +29,7 @@ from isthmus.cli import (
     views,
 )
 from isthmus.cli.demo import command as demo_command
+from isthmus.cli.documentation import command as documentation_command
 from isthmus.cli.output import Exit, errors
 from isthmus.kernel.errors import IsthmusError
 
@@ -70,7 +70,7 @@ app.add_typer(token.app, name="token")
 app.add_typer(people.app, name="people")
 app.add_typer(views.app, name="views")
 demo_command.add_to(app)
-documentation.add_to(app)
+documentation_command.add_to(app)
 
 
 def main() -> None:
