@@ -6,7 +6,7 @@ import re
 import pytest
 import typer
 
-from isthmus.cli import documentation
+from isthmus.cli.documentation import command as documentation
 
 PAGES = (
     "settings.md", "command-line.md", "blueprint.md", "permissions.md", "record-kinds.md", "metrics.md", "api.md",
