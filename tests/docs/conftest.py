@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.cli import documentation
+from isthmus.cli.documentation import command as documentation
 
 ROOT = Path(__file__).parents[2]
 
