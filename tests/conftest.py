@@ -33,7 +33,7 @@ from django.db import connection, connections  # noqa: E402
 from isthmus import django_settings  # noqa: E402
 from isthmus.kernel.actor import Actor, ActorKind, Origin  # noqa: E402
 from isthmus.kernel.instant import HOUR, MINUTE, SECOND, Instant  # noqa: E402
-from isthmus.ledger import ids, organisations, scope  # noqa: E402
+from isthmus.ledger import ids, keys, organisations, scope  # noqa: E402
 from isthmus.ledger.door import perform as perform_at_door  # noqa: E402
 
 STORE = os.environ.get("ISTHMUS_TEST_STORE", "sqlite")
@@ -149,8 +149,6 @@ def _template(_server: Any) -> Path:
         with sqlite3.connect(directory / "book.sqlite") as book:
             book.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         book.close()
-    from isthmus.ledger import keys
-
     keys.ring().close()
     return directory
 
@@ -203,5 +201,6 @@ def book(tmp_path: Path, _template: Path, _server: Any, _books: Any) -> Iterator
         yield Book(directory=directory, organisation=organisations.root())
     ids.source.offset = before
     connections.close_all()
+    keys.ring().close()
     if STORE == "postgres":
         _books.give_back()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-import select
+import selectors
 import subprocess
 import sys
 import tempfile
@@ -244,14 +244,21 @@ def test_a_child_whose_asker_is_gone_removes_its_directory_and_one_without_a_dir
     assert not folder.exists()
 
 
+def _ends(pipe, seconds):
+    """Whether there is something to read, or nobody left to write, in that time."""
+    with selectors.DefaultSelector() as wait:
+        wait.register(pipe, selectors.EVENT_READ)
+        return bool(wait.select(seconds))
+
+
 def test_a_replay_whose_parent_was_killed_is_ended_too():
     """The replay keeps the pipe open as long as it lives."""
     code = "import os, time; os.fork() or time.sleep(60)"
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert not select.select([child.stdout], [], [], 0.2)[0]
+    assert not _ends(child.stdout, 0.2)
     running._end(child)
-    assert select.select([child.stdout], [], [], 20)[0]
+    assert _ends(child.stdout, 20)
     child.wait()
     child.stdout.close()
     running._end(child)
