@@ -38,8 +38,8 @@ system-programs: # Chromium and strace for the tests that need them, where this 
 test: $(STAMP) system-programs check ## What CI runs: checks, both stores (most stories and commands on SQLite; make postgres runs all), short chaos, browser
 	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not browser and not chaos and not real_monitoring"
 	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos and not real_monitoring" $(STORED)
-	$(PYTEST) -m "chaos"
-	$(PYTEST) -m "browser"
+	$(PYTEST) -n 2 --dist loadfile -m "chaos"
+	$(PYTEST) -n 2 --dist loadfile -m "browser"
 
 check: $(STAMP) ## Format, lint, types, import arrows
 	$(BIN)/ruff format --check .
