@@ -6,9 +6,11 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from tests.chaos.installation import PARTNERS, Installation
 
 import isthmus.blueprint.running
@@ -19,12 +21,15 @@ from isthmus.hub import connections
 @pytest.fixture
 def found_town(book: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Installation]]:
     """A function that prepares and starts an installation with the named partners."""
-    changed = replace(django_settings.ISTHMUS, allow_private_addresses=True)
+    database = _database()
+    changed = replace(django_settings.ISTHMUS, allow_private_addresses=True, database_url=database)
     monkeypatch.setattr(django_settings, "ISTHMUS", changed)
     monkeypatch.setattr(settings, "ISTHMUS", changed)
     isthmus.blueprint.running.forget()
     connections.forget()
     environment, towns = dict(os.environ), []
+    if database:
+        os.environ["ISTHMUS_DATABASE_URL"] = database
 
     def founded(*systems: str) -> Installation:
         towns.append(Installation.prepared(book, systems=systems))
@@ -38,6 +43,14 @@ def found_town(book: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     os.environ.update(environment)
     isthmus.blueprint.running.forget()
     connections.forget()
+
+
+def _database() -> str:
+    """Return where the hub's processes find the book of this test on the scaled store; "" on the embedded one."""
+    if connection.vendor != "postgresql":
+        return ""
+    at = connection.settings_dict
+    return f"postgresql://{at['USER']}:{at.get('PASSWORD') or ''}@/{at['NAME']}?host={quote(str(at['HOST']), safe='')}"
 
 
 @pytest.fixture

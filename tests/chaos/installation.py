@@ -99,6 +99,10 @@ class Installation:
         book.perform(lambda work: service.apply(work, source))
         return found
 
+    @property
+    def on_postgres(self) -> bool:
+        return bool(os.environ.get("ISTHMUS_DATABASE_URL"))
+
     def start(self) -> None:
         """Start the hub and sign ada in."""
         self.hub.start()

@@ -15,13 +15,7 @@ from tests.chaos.script import tickets
 KILLS = int(os.environ.get("ISTHMUS_CHAOS_KILLS", "4"))
 SEED = int(os.environ.get("ISTHMUS_CHAOS_SEED", "0")) or random.randrange(1, 1_000_000)
 
-pytestmark = [
-    pytest.mark.chaos,
-    pytest.mark.skipif(
-        os.environ.get("ISTHMUS_TEST_STORE", "sqlite") != "sqlite",
-        reason="the served hub is tested on the embedded store",
-    ),
-]
+pytestmark = pytest.mark.chaos
 
 
 def test_kills_lose_nothing_double_nothing_and_end_as_an_undisturbed_run(town: Installation) -> None:
@@ -41,7 +35,10 @@ def test_kills_lose_nothing_double_nothing_and_end_as_an_undisturbed_run(town: I
     proof.assert_as_told(calm, undisturbed)
     proof.assert_as_told(storm, disturbed)
     assert proof.rest_of(storm, disturbed) == proof.rest_of(calm, undisturbed)
-    proof.assert_contested_kept(calm, undisturbed, late_writes=False)
+    # On the scaled store, and on a busy machine, a look and the write after it are far enough apart for a person to
+    # write in between, where the vendor cannot be asked to write only what it still holds.
+    crossed = proof.assert_contested_kept(calm, undisturbed, late_writes=town.on_postgres)
+    print(f"overwritten between a look and the write after it: {crossed}")
     overwritten = proof.assert_contested_kept(storm, disturbed, late_writes=True)
     print(f"overwritten by a late write where the vendor has no conditional one: {overwritten}")
     proof.assert_nothing_twice_nothing_lost(town, [*calm, *storm], [undisturbed, disturbed])
