@@ -165,4 +165,6 @@ def test_a_refused_channel_is_followed_by_the_next_once_per_step(
     assert 0 <= told(world, after["falling"], "mail") - 3 <= doubtful(held, "post")
     assert len(held["notifications"]) == 3
     for each in held["notifications"]:
-        assert [one["state"] for one in each["receipts"] if one["channel"] == "gone"] == ["refused"]
+        # A death between the refusal and its receipt leaves none: the channel's patience ends the attempt then.
+        gone = [one["state"] for one in each["receipts"] if one["channel"] == "gone"]
+        assert gone in (["refused"], ["no receipt"])
