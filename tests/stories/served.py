@@ -51,7 +51,6 @@ AWAY_SECONDS = 20
 """Longer than the leases and claims of a process that was killed."""
 REQUEST_SECONDS = 5
 """How long a partner may take: after an unknown outcome the hub waits as long before it looks."""
-FIELD_OWNER = "Service desk lead"
 SYLLABLES = ("ka", "lo", "mir", "ten", "su", "vor", "pel", "ani", "dro", "qui", "zet", "hul", "fey", "bra")
 
 
@@ -389,39 +388,3 @@ def _database(server: Any) -> dict[str, str]:
     name = f"story_{uuid4().hex[:12]}"
     server.psql(f"CREATE DATABASE {name} TEMPLATE template_book;")
     return {"ISTHMUS_DATABASE_URL": server.get_uri(database=name)}
-
-
-def flow(connections: Iterable[str], *fields: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """Return the section `sync` for incidents over these connections."""
-    return {
-        "incident": {
-            "owner": FIELD_OWNER,
-            "system_of_record": "hub",
-            "connections": {name: {} for name in connections},
-            "fields": [{"owner": FIELD_OWNER, **each} for each in fields],
-            **more,
-        }
-    }
-
-
-def everywhere(*connections: str) -> list[dict[str, Any]]:
-    """Return the section `routes` that creates every incident at these connections."""
-    return [{"id": "incidents-everywhere", "kind": "incident", "to": list(connections)}]
-
-
-def webhook(name: str, *rules: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entry of a generic webhook connection with a bearer token of its own."""
-    secret = {"secret": f"env:STORY_{name.upper()}"}
-    return {
-        "connector": "webhook",
-        "config": {"authentication": "bearer", "secret": secret, "rules": list(rules)},
-    }
-
-
-ALERTS = {
-    "kind": "alert",
-    "key": "/id",
-    "event_id": "/event",
-    "fields": {"labels": "/labels", "severity": "/severity", "summary": "/summary", "state": "/state"},
-}
-"""What a monitoring system of the stories sends."""

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.stories.served import ALERTS, Reply, Served, everywhere, flow, webhook
+from tests.stories.sections import ALERTS, everywhere, flow, webhook
+from tests.stories.served import Reply, Served
 
 from isthmus.blueprint import source, validate
 from isthmus.kernel.instant import MINUTE, Instant

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.stories.served import ALERTS, FIELD_OWNER, Served, everywhere, flow, webhook
+from tests.stories.sections import ALERTS, FIELD_OWNER, everywhere, flow, webhook
+from tests.stories.served import Served
 
 SYSTEMS = ("snow", "jira")
 

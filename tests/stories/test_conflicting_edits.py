@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.stories.served import Served, everywhere, flow
+from tests.stories.sections import everywhere, flow
+from tests.stories.served import Served
 
 SYSTEMS = ("snow", "jira")
 

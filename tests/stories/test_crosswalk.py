@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.stories.served import Served, everywhere, flow
+from tests.stories.sections import everywhere, flow
+from tests.stories.served import Served
 
 COUNT = 12
 LEVELS = ("1", "2", "3", "4")

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tests.stories.served import ALERTS, Served, everywhere, flow, webhook
+from tests.stories.sections import ALERTS, everywhere, flow, webhook
+from tests.stories.served import Served
 
 from isthmus.connectors.kit.faults import Fault
 from isthmus.connectors.servicenow.simulated.shown import cells

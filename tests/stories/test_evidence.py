@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.stories.served import STORE, Served, everywhere, flow
+from tests.stories.sections import everywhere, flow
+from tests.stories.served import STORE, Served
 
 SYSTEMS = ("snow", "jira")
 SOUND, TOUCHED = 0, 1

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from tests.stories.served import ALERTS, Served, webhook
+from tests.stories.sections import ALERTS, webhook
+from tests.stories.served import Served
 
 ITEMS = 200
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.stories.served import ALERTS, Served, webhook
+from tests.stories.sections import ALERTS, webhook
+from tests.stories.served import Served
 
 CRITICALITIES = ("gold", "silver", "bronze", "test")
 SEVERITIES = ("critical", "error", "warning")

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.stories.served import Served, everywhere, flow
+from tests.stories.sections import everywhere, flow
+from tests.stories.served import Served
 
 from isthmus.connectors.kit.faults import Fault
 from isthmus.connectors.kit.simulator import Call

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.stories.served import Served, everywhere, flow
+from tests.stories.sections import everywhere, flow
+from tests.stories.served import Served
 
 from isthmus.connectors.jira.adf import from_adf
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.stories.served import ALERTS, Served, everywhere, flow, webhook
+from tests.stories.sections import ALERTS, everywhere, flow, webhook
+from tests.stories.served import Served
 
 from isthmus.kernel.instant import MINUTE, to_rfc3339
 

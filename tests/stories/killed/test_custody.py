@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tests.stories.served import Served, flow
+from tests.stories.sections import flow
+from tests.stories.served import Served
 
 from isthmus.connectors.kit.faults import Fault
 from isthmus.kernel.instant import SECOND, from_rfc3339

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.stories.served import Served, everywhere, flow
+from tests.stories.sections import everywhere, flow
+from tests.stories.served import Served
 
 from isthmus.connectors.kit.faults import Fault
 from isthmus.kernel.instant import MINUTE, SECOND, from_rfc3339
