@@ -279,6 +279,25 @@ def test_it_is_tried_on_an_incident_before_it_is_published(shop: Any) -> None:
     assert KnownErrorMatch.objects.count() == 0
 
 
+def test_what_one_has_said_in_a_description_fits_no_other(shop: Any) -> None:
+    shop.known(cis=["db"], title="Swimming pools run dry")
+    shop.known(condition="description.contains('pools')")
+    incident = shop.fire(host="db")
+    assert "pools" in Incident.objects.get(id=incident.id).description
+    shop.by(
+        "agent",
+        lambda work: incidents.update(work, incidents.get(work, incident.id), {"title": "Slower"}, why=[]),
+    )
+    assert len(shop.matches(incident)) == 1
+    shop.by(
+        "agent",
+        lambda work: incidents.update(
+            work, incidents.get(work, incident.id), {"description": "Dry pools"}, why=[]
+        ),
+    )
+    assert len(shop.matches(incident)) == 2, "the twin: a person says it"
+
+
 def test_an_alert_without_an_incident_shows_what_fits_it(shop: Any) -> None:
     shop.monitor.configure(monitoring={"automation": {"default": "record"}})
     known = shop.known(cis=["db"])
@@ -290,11 +309,15 @@ def test_an_alert_without_an_incident_shows_what_fits_it(shop: Any) -> None:
     assert far == ()
 
 
-def test_known_errors_follow_a_merge_and_come_back_with_it(shop: Any) -> None:
+@pytest.mark.parametrize("verdict", ["proposed", "confirmed"])
+def test_known_errors_follow_a_merge_and_come_back_with_it(shop: Any, verdict: str) -> None:
     from isthmus.practices.incident import merging
 
     shop.known(cis=["db"])
     into, duplicate = shop.fire("Slow", host="leaf"), shop.fire("Down", host="db")
+    if verdict == "confirmed":
+        (match,) = shop.matches(duplicate)
+        shop.judge(duplicate, match, "confirmed")
 
     def merge(work: Any) -> Any:
         return merging.merge(
@@ -302,11 +325,11 @@ def test_known_errors_follow_a_merge_and_come_back_with_it(shop: Any) -> None:
         )
 
     merged = shop.by("agent", merge)
-    assert [each.verdict for each in shop.matches(into)] == ["proposed"]
+    assert [each.verdict for each in shop.matches(into)] == [verdict]
     assert len(shop.matches(duplicate)) == 1
     shop.by("agent", lambda work: merging.undo(work, merging.get(merged.id)))
     assert [each.verdict for each in shop.matches(into)] == ["rejected"]
-    assert [each.verdict for each in shop.matches(duplicate)] == ["proposed"]
+    assert [each.verdict for each in shop.matches(duplicate)] == [verdict]
 
 
 # Problems -----------------------------------------------------------------------------------------------------

@@ -145,10 +145,15 @@ def _criteria(known: KnownError, values: Mapping[str, Any]) -> Criteria:
 def trial(known: KnownError, incident: incidents.Incident, alerts: list[Any]) -> Fit | None:
     """Return why a known error, as it stands, would fit an incident with these alerts; None if it would not.
 
-    Whether it is published does not matter here: it is what its author wants to know before.
+    Whether it is published does not matter here: it is what its author wants to know before. `Rejected` says why its
+    condition cannot be evaluated.
     """
+    if incident.organisation != known.organisation:
+        return None
     criteria = _criteria(known, {})
     asked = matching.Asked(incident=incident, alerts=alerts[: matching.ALERTS_MAX])
     snapshot = configuration.snapshot_of(known.organisation)
-    found, _ = rules.Published([criteria]).find(matching.subjects(asked, snapshot), most=1)
+    found, broken = rules.Published([criteria]).find(matching.subjects(asked, snapshot), most=1)
+    for cause in () if found else broken.values():
+        raise Rejected(f"Its condition cannot be evaluated: {cause}", remedy="Correct the condition.")
     return found[0] if found else None

@@ -28,6 +28,8 @@ MATCHES_MAX: Final = 10
 ALERTS_MAX: Final = 50
 """Most alerts of one incident that one batch looks at; those of a storm say the same."""
 DESCRIPTION_CHARACTERS_MAX: Final = 20_000
+SAID: Final = "Known error KE-"
+"""How a line begins that a known error has added to a description."""
 _SAYS: Final = frozenset({"ci", "service", "title", "description"})
 """Fields of an incident whose change has it compared again."""
 _ALERT_SAYS: Final = frozenset({"incident", "labels", "annotations", "severity", "ci", "service"})
@@ -181,7 +183,9 @@ def subjects(asked: Asked, snapshot: configuration.Snapshot) -> list[Subject]:
 
 
 def _texts(incident: Any) -> dict[str, Any]:
-    return {"title": incident.title, "description": incident.description}
+    """Return the texts that conditions ask about, without what known errors have said of themselves (`_say`)."""
+    own = [each for each in incident.description.splitlines() if not each.startswith(SAID)]
+    return {"title": incident.title, "description": "\n".join(own)}
 
 
 def _place(record: Any, snapshot: configuration.Snapshot) -> dict[str, Any]:

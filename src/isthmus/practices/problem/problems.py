@@ -67,8 +67,7 @@ def _from_incident(incident: incidents.Incident) -> dict[str, Any]:
 
 def update(work: Work, problem: ProblemRecord, values: Mapping[str, Any]) -> ProblemRecord:
     """Edit a problem; one that is final stays as it is."""
-    if problem.state in states.FINAL:
-        raise Conflict(f"{problem.number} is {problem.state}.", remedy="Raise a new problem.")
+    _still_open(problem)
     tamed = taming.problem(values, organisation=problem.organisation, partial=True)
     return work.change(problem, tamed, why=because("update", f"Edited by {who(work)}."))
 

@@ -88,7 +88,8 @@ def follow(
     why = because("known_error.followed", text)
     rows = KnownErrorMatch.objects.filter(organisation=source.organisation, record=source.id).order_by("id")
     if ids is not None:
-        for each in rows.filter(id__in=list(ids)[:FOLLOWING_MAX], verdict="proposed"):
+        # What came confirmed goes as well; only a verdict at the survivor itself has made a second version.
+        for each in rows.filter(id__in=list(ids)[:FOLLOWING_MAX], version=1).exclude(verdict="rejected"):
             work.change(each, {"verdict": "rejected", "note": text[:2_000], "judged_at": work.now}, why=why)
         return list(ids)
     held = KnownErrorMatch.objects.filter(organisation=target.organisation, record=target.id)

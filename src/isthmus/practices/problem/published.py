@@ -67,23 +67,24 @@ def criteria_of(
 ) -> Criteria:
     """Return what a known error names, compiled. Its condition passed when it was saved; one that a later engine
     refuses fits nothing, and the log says so."""
-    program, failed = None, False
     try:
         program = matching.condition(condition)
     except Rejected as refusal:
         _log.warning("known_error_condition_refused", number=number, cause=refusal.text)
-        failed = True
-    named = [() if failed else each for each in (cis, classes, services)]
-    sets = [frozenset(each) if isinstance(each, list | tuple) else frozenset() for each in named]
+        return Criteria(id=record, number=number, version=version)
     return Criteria(
         id=record,
         number=number,
         version=version,
-        cis=sets[0],
-        classes=sets[1],
-        services=sets[2],
+        cis=_names(cis),
+        classes=_names(classes),
+        services=_names(services),
         condition=program,
     )
+
+
+def _names(held: object) -> frozenset[str]:
+    return frozenset(held) if isinstance(held, list | tuple) else frozenset()
 
 
 def count_on(work: Work) -> None:
@@ -94,6 +95,6 @@ def count_on(work: Work) -> None:
 
 
 def forget() -> None:
-    """Drop what is held: between tests, and after a restore."""
+    """Drop what is held: between tests."""
     with _lock:
         _held.clear()

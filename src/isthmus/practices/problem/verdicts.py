@@ -10,6 +10,7 @@ from isthmus.ledger.work import Work
 from isthmus.practices.incident import service as incidents
 from isthmus.practices.problem import loading, taming
 from isthmus.practices.problem.models import KnownError, KnownErrorMatch
+from isthmus.practices.problem.models import Problem as ProblemRecord
 from isthmus.practices.problem.problems import because, who
 
 COMMENTS: Final = ("", "internal", "public")
@@ -90,7 +91,8 @@ def _confirmed(work: Work, incident: incidents.Incident, known: KnownError, comm
         incidents.update(
             work, incident, {"workaround": known.workaround}, why=because("known_error.workaround", text)
         )
-    if known.problem and not incident.problem:
+    behind = known.problem and not incident.problem and loading.get(work, ProblemRecord, known.problem)
+    if behind and behind.state != "cancelled":
         text = f"The problem behind {known.number}, confirmed by {who(work)}."
         incidents.blame(work, incident, known.problem, because("known_error.problem", text))
     if comment:
