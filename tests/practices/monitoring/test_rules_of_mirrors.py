@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from isthmus.blueprint import service as blueprints
 from isthmus.blueprint.source import Source
 from isthmus.kernel.errors import Rejected
-from isthmus.practices.monitoring.rules.mirror import Mirror, Subject, decide
+from isthmus.practices.monitoring.rules.mirror import Mirror, Subject, concerned, decide
 
 MIRROR = Mirror(connection="pd", severities=frozenset({"critical"}))
 
@@ -88,3 +89,16 @@ def test_a_mirror_at_a_pager_applies(book: Any) -> None:
         "monitoring": {"alert_mirrors": [{"connection": "pd"}]},
     }
     book.perform(lambda work: blueprints.apply(work, Source(sections=sections)))
+
+
+def test_a_pager_that_was_taken_out_of_the_blueprint_still_hears_of_the_end() -> None:
+    told = {"mirror:pd": {"verb": "notify", "ref": "k"}, "am": {"verb": "acknowledge"}}
+    (left,) = concerned([], told)
+    firing = Subject(connection="am", severity="critical", state="firing", decision="opened", taken=False)
+    assert left.connection == "pd"
+    assert decide(left, firing, told) == []
+    assert decide(left, replace(firing, state="resolved"), told) == ["resolve"]
+    assert decide(left, firing, {"mirror:pd": {"verb": "resolve"}}) == [], "and is not raised again"
+    assert concerned([Mirror(connection="pd", severities=frozenset())], told) == [
+        Mirror(connection="pd", severities=frozenset())
+    ]

@@ -36,8 +36,8 @@ def prepare(work: Work) -> None:
     """Before a Work is flushed: have the pagers hear what has become of its alerts."""
     alerts = [each.record for each in work.pending.values() if type(each.record) is Alert]
     mirrors = plans.current().mirrors if alerts else ()
-    for alert in alerts if mirrors else ():
-        for mirror in mirrors:
+    for alert in alerts:
+        for mirror in rule.concerned(mirrors, alert.told) if mirrors or alert.told else ():
             for verb in rule.decide(mirror, _subject(alert), alert.told):
                 if _serves(mirror.connection, alert.organisation):
                     _tell(work, alert, mirror, verb)

@@ -218,9 +218,9 @@ class TellingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class AlertMirrorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A pager (a connection that can notify, acknowledge and resolve) at which alerts of these `severities` stand as long
-    as they fire and hold an incident, from all connections or from `sources` only. `recipient`: what the pager shows as
-    where they come from (default: the alert's connection)."""
+    """A pager (a connection that can notify, acknowledge and resolve) at which alerts of these `severities` are raised
+    when they hold an incident, and stand as long as they fire; from all connections or from `sources` only. `recipient`:
+    what the pager shows as where they come from (default: the alert's connection)."""
 
     connection: str
     severities: list[str] = msgspec.field(default_factory=lambda: ["critical"])

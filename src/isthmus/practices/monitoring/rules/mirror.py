@@ -7,7 +7,7 @@ one that fires again is raised again, and the pager's own alerts are not mirrore
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -49,6 +49,15 @@ def wanted(mirror: Mirror, alert: Subject) -> bool:
         and alert.connection != mirror.connection
         and (not mirror.sources or alert.connection in mirror.sources)
     )
+
+
+def concerned(declared: Sequence[Mirror], told: Mapping[str, Any] | None) -> list[Mirror]:
+    """Return the pagers of an alert: those declared, and those that heard of it before they were taken out of the
+    blueprint. The latter want nothing more, but hear of its end."""
+    known = {each.connection for each in declared}
+    heard = [name.removeprefix(PREFIX) for name in told or () if name.startswith(PREFIX)]
+    left = [Mirror(connection=name, severities=frozenset()) for name in heard if name not in known]
+    return [*declared, *left]
 
 
 def said(mirror: Mirror, told: Mapping[str, Any] | None) -> str:
