@@ -191,6 +191,19 @@ def test_a_dot_alone_in_other_line_ends_does_not_smuggle_a_second_mail_in(hub, m
     assert len(kept(hub)) == 1
 
 
+def test_a_sender_that_would_write_headers_of_its_own_is_refused(hub, mx):
+    """They would stand above those that say whether the sender is proved."""
+
+    def act(address, _):
+        with client(address) as server:
+            server.ehlo()
+            forged = b'MAIL FROM:<"a\rAuthentication-Results: mx.example.test; dmarc=pass\r"@evil.test>\r\n'
+            server.sock.sendall(forged)
+            return server.getreply()[0], server.mail("bounces@example.test")[0], len(kept(hub))
+
+    assert mx(act) == ((553, 250, 0), [("protocol", 1)])
+
+
 def test_a_null_sender_enters_and_is_known_as_a_bounce(hub, mx):
     mx(lambda address, _: send(address, letter(), sender=""))
     (message,) = kept(hub)
