@@ -200,6 +200,22 @@ def test_what_a_poll_spends_counts_whether_a_lane_runs_or_not_and_over_a_change_
     assert terms.of(stale).bucket.per_minute == 10, "who still holds the blueprint of before changes nothing"
 
 
+def test_several_that_ask_after_a_restart_assume_what_was_under_way_once(hub, poller):
+    hub.apply(LIMITED.format(60))
+    spend(3)
+    poll(hub)
+    terms.forget()
+    connection = connections.get("web")
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(polling.terms_of(connection) for _ in range(4)))
+
+    asyncio.run(all_at_once())
+    found = terms.of(connection)
+    terms.restore(found, health.state_of(connection.organisation, "web"), "the lane's lease")
+    assert room() == 60 - 3 - CALLS_MAX
+
+
 def test_a_restart_counts_what_polls_had_spent_and_what_may_have_been_under_way(hub, poller):
     hub.apply(LIMITED.format(60))
     spend(3)

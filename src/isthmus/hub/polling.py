@@ -134,15 +134,22 @@ async def run_due(log: IntakeLog, now: Instant) -> int:
 
 
 async def _run(log: IntakeLog, row: Due) -> None:
-    connection: Connection | None = None
     key = (row.subject, row.key)
     _running.add(key)
+    try:
+        await _run_one(log, row, key)
+    finally:
+        _running.discard(key)
+        _again.discard(key)
+
+
+async def _run_one(log: IntakeLog, row: Due, key: Key) -> None:
+    connection: Connection | None = None
     try:
         found = connection = await _in_thread(lambda: connections.get(row.subject))
         now = source.now()
         begin = (await terms_of(found)).poll_at(now)
         if begin > now:
-            _running.discard(key)
             await _in_thread(partial(_put_off, row, begin))
             return
         paused = await _in_thread(lambda: health.state_of(found.organisation, found.name).paused)
@@ -191,7 +198,6 @@ async def _poll(log: IntakeLog, connection: Connection, kind: str) -> Result:
             # The contract suite holds every connector to its manifest: what declares a read can be asked.
             async for page in cast("Poller", client).changed_since(kind, watermark):
                 await _in_thread(partial(_keep, log, connection, kind, page))
-                pages.count(connection, page)
                 found += len(page.observations) + len(page.messages)
     except Exception as fault:  # noqa: BLE001 - told to health, and to the next interval
         shared.hold(getattr(fault, "after_seconds", None))
@@ -205,7 +211,9 @@ async def terms_of(connection: Connection) -> terms.Terms:
     """Return what the partner allows, shared with the lane that writes to it. A poll may be the first to ask."""
     found = terms.of(connection)
     if found.restored is None:
-        await _in_thread(partial(terms.restore, found, connection, LANE))
+        state = await _in_thread(lambda: health.state_of(connection.organisation, connection.name))
+        if found.restored is None:  # nobody else has meanwhile
+            terms.restore(found, state, LANE)
     return found
 
 

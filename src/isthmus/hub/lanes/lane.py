@@ -104,7 +104,8 @@ class Lane:
         mine = not self._holder or await self._store(self._leased)
         under = self._lease or "alone"
         if mine and self.terms.restored != under:
-            await self._store(lambda: terms.restore(self.terms, self._connection, under))
+            state = await self._store(lambda: health.state_of(self.organisation, self.name))
+            terms.restore(self.terms, state, under)
         if not self._tasks:
             self._start(await self._store(lambda: self._turnover([], self._free(mine=mine))))
         if not self._tasks:

@@ -32,6 +32,7 @@ class Bucket:
 
     per_minute: int
     calls: deque[int] = field(default_factory=deque)
+    assumed_at: int = -WINDOW
 
     def next_at(self, now: Instant) -> Instant:
         """Return when the next call may go out: `now` or later."""
@@ -60,11 +61,14 @@ class Bucket:
             self.calls.popleft()
 
     def remember(self, kept: Iterable[int], now: Instant, *, unaccounted: int) -> None:
-        """Count in calls of before a restart, or of another process. Those made but not yet noted are assumed."""
+        """Count in calls of before a restart, or of another process. Those made but not yet noted are assumed, once in
+        a window: several ask after a restart."""
         recent = Counter(each for each in kept if each > now - WINDOW)
         if recent:
             spent = recent | Counter(self.calls)
-            spent[int(now)] += unaccounted
+            if now - self.assumed_at >= WINDOW:
+                spent[int(now)] += unaccounted
+                self.assumed_at = int(now)
             self.calls = deque(sorted(spent.elements()))
 
     def dump(self) -> list[int]:

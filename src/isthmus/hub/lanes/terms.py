@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from isthmus.hub import health
 from isthmus.hub.connections import Connection
 from isthmus.hub.lanes.limits import CALLS_MAX, Breaker, Bucket
+from isthmus.hub.models import ConnectionState
 from isthmus.kernel.instant import SECOND, Instant
 from isthmus.ledger.ids import source
 
@@ -75,10 +75,9 @@ def of(connection: Connection) -> Terms:
     return found
 
 
-def restore(found: Terms, connection: Connection, under: Hashable) -> None:
+def restore(found: Terms, state: ConnectionState, under: Hashable) -> None:
     """Count in what was spent before this process began or while another one drove the lane, and take over an open
-    breaker. Reads the store; `under` is the lease that this happens under."""
-    state = health.state_of(connection.organisation, connection.name)
+    breaker. On the event loop, where calls are counted; `under` is the lease that this happens under."""
     found.bucket.remember([int(each) for each in state.tokens or ()], source.now(), unaccounted=CALLS_MAX)
     if state.breaker == "open":
         found.breaker = Breaker(state="open", failures=state.failures, until=state.breaker_until, opened=1)
