@@ -54,7 +54,7 @@ fix: $(STAMP) ## Format and mend what the linter can mend
 stories: $(STAMP) ## The stories end to end, in ITIL words
 	$(PYTEST) tests/stories
 
-chaos: $(STAMP) system-programs ## Kill -9 at random instants, the long run (about half an hour; ISTHMUS_TEST_STORE=postgres: on PostgreSQL)
+chaos: $(STAMP) system-programs ## Kill -9 at random instants, the long run (a quarter of an hour; ISTHMUS_TEST_STORE=postgres: the tickets, on PostgreSQL)
 	ISTHMUS_CHAOS_KILLS=50 $(PYTEST) -m chaos --timeout 3600
 
 browser: $(STAMP) system-programs ## Walk the pages in a real Chromium

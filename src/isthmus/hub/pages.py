@@ -15,12 +15,16 @@ refusals = Refusals()
 
 
 def append(log: IntakeLog, connection: Connection, kind: str, page: Page) -> None:
-    """Make a page durable in the log: its observations as one message, and each of its messages as it is."""
+    """Make a page durable in the log: its observations as one message, each of its messages as it is. What was read
+    and may not enter is counted."""
     said = encode_observations(page.observations)
     drafts = [_draft(connection, POLL, [("x-isthmus-kind", kind)], said)] if page.observations else []
     drafts += [_draft(connection, FETCH, list(each.headers), each.body) for each in page.messages]
     if drafts:
         log.append(connection.name, drafts)
+    for reason in page.refused:
+        refusals.add(connection.name, "poll", reason)
+        metrics.POLL_REFUSED.labels(connection.name, reason).inc()
 
 
 def _draft(connection: Connection, door: str, headers: Headers, body: bytes) -> Draft:
@@ -33,10 +37,3 @@ def _draft(connection: Connection, door: str, headers: Headers, body: bytes) -> 
         headers=headers,
         body=body,
     )
-
-
-def count(connection: Connection, page: Page) -> None:
-    """Count what was read and may not enter."""
-    for reason in page.refused:
-        refusals.add(connection.name, "mailbox", reason)
-        metrics.POLL_REFUSED.labels(connection.name, reason).inc()

@@ -171,7 +171,7 @@ class Streams:
         try:
             # The contract suite holds every connector to its manifest: what declares a stream has one.
             async for page in cast("Streamer", client).stream(key[1]):
-                if page.observations or page.messages:
+                if page.observations or page.messages or page.refused:
                     await _in_thread(partial(pages.append, self._log, connection, key[1], page))
                     metrics.STREAMED.labels(key[0]).inc(len(page.observations) + len(page.messages))
                     self._bell()

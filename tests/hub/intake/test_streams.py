@@ -209,8 +209,8 @@ def test_without_an_address_nothing_listens(hub):
 @pytest.mark.parametrize("text", ["6514", "host:", "host:port", "host:99999"])
 def test_an_address_that_is_none_is_said(text):
     with pytest.raises(NeedsOperator):
-        parse_address(text)
-    assert parse_address("[::]:6514") == ("::", 6514)
+        parse_address(text, "ISTHMUS_STREAM_LISTEN")
+    assert parse_address("[::]:6514", "ISTHMUS_STREAM_LISTEN") == ("::", 6514)
 
 
 def test_a_certificate_that_cannot_be_used_is_said(tmp_path):

@@ -1,4 +1,5 @@
-"""Cursor paging: pages stay stable while rows arrive, and the tenth page costs what the first costs.
+"""Cursor paging: pages stay stable while rows arrive, and in the order of ids or of an indexed field the tenth page
+costs what the first costs; another order sorts what the filter leaves.
 
 A cursor names the last row seen (order value and id), so nothing is counted and nothing is skipped over. Rows
 without a value in the order's field come last, whichever way it goes.

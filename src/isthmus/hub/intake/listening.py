@@ -15,11 +15,14 @@ class Address(NamedTuple):
     port: int
 
 
-def parse_address(text: str, setting: str = "ISTHMUS_STREAM_LISTEN") -> Address:
+def parse_address(text: str, setting: str) -> Address:
     """Return host and port of `host:port`; raise `NeedsOperator` if it is none."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65_535:
-        raise NeedsOperator(f"{setting}={text!r} is no address.", remedy="Write it like 0.0.0.0:6514.")
+        raise NeedsOperator(
+            f"{setting}={text!r} is no address.",
+            remedy="Write it as host:port, e.g. 0.0.0.0:6514 or [::]:6514.",
+        )
     return Address(host.strip("[]"), int(port))
 
 

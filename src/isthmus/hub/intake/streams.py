@@ -67,7 +67,7 @@ class Streams:
         """Listen where the settings say; do nothing without `stream_listen`."""
         if not settings.stream_listen:
             return
-        wanted = parse_address(settings.stream_listen)
+        wanted = parse_address(settings.stream_listen, "ISTHMUS_STREAM_LISTEN")
         secured = tls(settings)
         self._server = await asyncio.start_server(
             self._accept,

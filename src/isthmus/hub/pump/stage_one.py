@@ -96,6 +96,9 @@ def _name(connection: Connection, context: Context, message: Message) -> str:
         return source.name(message.body, dict(message.headers), context)
     except IsthmusError:
         return ""
+    except Exception:  # noqa: BLE001 - it is parked without a name then
+        _log.exception("name_failed", connection=connection.name, message=message.id)
+        return ""
 
 
 def _item(connection: Connection, message: Message, place: int, observation: Observation) -> Item:

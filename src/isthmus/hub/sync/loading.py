@@ -61,13 +61,15 @@ class Loaded:
 @dataclass
 class _Held:
     """Instances that one Work shares: two links of one record must change the same object. `linked`: (record,
-    connection) pairs that it tied; `reach`: whether (connection's, record's) organisations are in one line."""
+    connection) pairs that it tied; `reach`: whether (connection's, record's) organisations are in one line; `noticed`:
+    the blueprint was looked at afresh."""
 
     records: dict[str, RecordModel] = field(default_factory=dict)
     views: dict[str, RecordView] = field(default_factory=dict)
     loaded: dict[str, Loaded] = field(default_factory=dict)
     linked: set[tuple[str, str]] = field(default_factory=set)
     reach: dict[tuple[str, str], bool] = field(default_factory=dict)
+    noticed: bool = False
 
 
 _held: WeakKeyDictionary[Work, _Held] = WeakKeyDictionary()
@@ -123,7 +125,7 @@ def assemble(
     comments: Mapping[str, HubComment], conflicts: frozenset[str], *, paths: Paths = straight,
 ) -> Loaded:  # fmt: skip
     """Return one link's surroundings out of loaded rows."""
-    mapping = _mapping_for(link)
+    mapping = _mapping_for(work, link)
     flow = flow_of(link.record_kind)
     context = context_for(link.connection, record, mapping, flow, work.now, paths=paths)
     view = RecordView(
@@ -253,12 +255,15 @@ def _terms(flow: Flow, connection: str) -> boundary.Terms:
     return flow.connections.get(connection) or boundary.Terms(direction="none")
 
 
-def _mapping_for(link: Link) -> RecordMapping:
+def _mapping_for(work: Work, link: Link) -> RecordMapping:
     """Return the mapping in force for a link. One that stands under another mapping may have been put there by an
-    apply that this process has not noticed yet: what it owes would look as if it were in step."""
+    apply that this process has not noticed yet: what it owes would look as if it were in step. One look per Work is
+    enough: some links stand under an older mapping until something of them changes."""
     found = mapping_of(link.connection, link.record_kind)
-    if link.mapping_version in ("", found.version):
+    held = held_by(work)
+    if held.noticed or link.mapping_version in ("", found.version):
         return found
+    held.noticed = True
     blueprint.current(fresh=True)
     return mapping_of(link.connection, link.record_kind)
 

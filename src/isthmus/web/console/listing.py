@@ -141,6 +141,10 @@ def _context(
             for name, value in linked.items()
         ],
         "query": query,
+        # A view says its columns itself: those that its owner keeps for good are theirs, and may be others tomorrow.
+        "shown": query
+        if asked.named_columns or held.columns is None
+        else asked.query(columns=",".join(chosen)),
         "download": f"{table.path}?{'&'.join(each for each in (query, 'format=csv') if each)}",
         "rows_max": download.ROWS_MAX,
         "notices": notices,
