@@ -49,3 +49,22 @@ def guarded_socket(address_info: tuple[Any, Any, int, str, tuple[Any, ...]]) -> 
     if why := refusal(str(address[0])):
         raise AddressRefusedError(f"The address {address[0]} is refused: {why}.")
     return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def connected(host: str, port: int, timeout: float | None, *, private: bool) -> socket.socket:
+    """Return a connected socket: the first of the host's addresses that may be, and can be, reached."""
+    last: OSError | None = None
+    for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        made = None
+        try:
+            made = socket.socket(*info[:3]) if private else guarded_socket(info)
+            made.settimeout(timeout)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            made.connect(info[4])
+        except OSError as fault:
+            if made is not None:
+                made.close()
+            last = fault
+            continue
+        return made
+    raise last or OSError("The host has no address.")

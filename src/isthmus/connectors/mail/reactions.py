@@ -18,6 +18,8 @@ from isthmus.kernel.errors import IsthmusError, NeedsOperator, Retryable
 
 _CODE = re.compile(r"\[([A-Z0-9-]+)[ \]]")
 _PASSING = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "OVERQUOTA", "EXPUNGEISSUED"})
+_HUNG_UP = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""During a handshake too, as a server does that is being restarted: nothing is wrong with its certificate."""
 _AGAIN = "It is tried again by itself."
 
 
@@ -39,7 +41,7 @@ def reaction(fault: Exception, where: str, asked: str) -> IsthmusError:
                 f"{where} answered with more than was asked for ({asked}).",
                 remedy="See whether it is the right server.",
             )
-        case ssl.SSLError():
+        case ssl.SSLError() if not isinstance(fault, _HUNG_UP):
             return NeedsOperator(
                 f"{where}: the TLS certificate is not trusted, or TLS is not spoken there.",
                 remedy="Give the issuing authority as imap_ca, or correct imap_port and imap_security.",

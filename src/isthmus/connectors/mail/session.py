@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from imapclient import IMAPClient
 
-from isthmus.connectors.kit.address_guard import guarded_socket
+from isthmus.connectors.kit.address_guard import connected
 from isthmus.connectors.mail.config import MailConfig
 from isthmus.connectors.mail.mailbox import Envelope
 from isthmus.kernel.errors import NeedsOperator, Retryable
@@ -233,7 +233,7 @@ class _Connection(imaplib.IMAP4):
         return super().read(size)
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
-        made = _connected(self.host, self.port, timeout, private=self._private)
+        made = connected(self.host, self.port, timeout, private=self._private)
         if self._trust is None:
             return made
         try:
@@ -241,23 +241,6 @@ class _Connection(imaplib.IMAP4):
         except BaseException:
             made.close()
             raise
-
-
-def _connected(host: str, port: int, timeout: float | None, *, private: bool) -> socket.socket:
-    """Return a connected socket: the first of the host's addresses that may be, and can be, reached."""
-    last: OSError | None = None
-    for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        made = socket.socket(*info[:3]) if private else guarded_socket(info)
-        try:
-            made.settimeout(timeout)
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            made.connect(info[4])
-        except OSError as fault:
-            made.close()
-            last = fault
-            continue
-        return made
-    raise last or OSError("The host has no address.")
 
 
 def _moment(parts: Mapping[bytes, Any]) -> dt.datetime | None:

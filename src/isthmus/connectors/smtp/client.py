@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import smtplib
-import socket
 import ssl
 import time
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from email.message import EmailMessage
 from typing import Any, cast
 
 from isthmus.connectors.kit import doubt, pacing
-from isthmus.connectors.kit.address_guard import AddressRefusedError, refusal
+from isthmus.connectors.kit.address_guard import AddressRefusedError, connected
 from isthmus.connectors.kit.ports import Context, Probe, Written
 from isthmus.connectors.smtp import mapping
 from isthmus.connectors.smtp.config import SmtpConfig
@@ -130,6 +129,9 @@ class MailClient:
             raise NeedsOperator(
                 f"{self._where()} refuses the account.", remedy="Renew the connection's user and password."
             ) from None
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as cause:
+            # Hung up during the handshake, as a server does that is being restarted.
+            raise self._unconnected() from cause
         except ssl.SSLError as cause:
             raise NeedsOperator(
                 f"{self._where()}: the TLS certificate is not trusted, or TLS is not spoken there.",
@@ -144,9 +146,7 @@ class MailClient:
             self._expect((cause.smtp_code, b""), "our greeting")
             raise
         except (OSError, smtplib.SMTPException) as cause:
-            raise Retryable(
-                f"{self._where()}: no connection.", remedy="It is tried again by itself."
-            ) from cause
+            raise self._unconnected() from cause
         return made
 
     def _connected(self) -> smtplib.SMTP:
@@ -154,18 +154,22 @@ class MailClient:
         name = mapping.domain_of(config)
 
         class Guarded(smtplib.SMTP):
-            """Decides on the address that is really connected to."""
+            """Decides on the address before it is connected to."""
 
             def _get_socket(self, host: str, port: int, timeout: float) -> Any:
-                made = socket.create_connection((host, port), timeout, self.source_address)
-                if not private and (why := refusal(str(made.getpeername()[0]))):
-                    made.close()
-                    raise AddressRefusedError(f"The address is refused: {why}.")
-                if config.security == "tls":
+                made = connected(host, port, timeout, private=private)
+                if config.security != "tls":
+                    return made
+                try:
                     return ssl.create_default_context().wrap_socket(made, server_hostname=host)
-                return made
+                except BaseException:
+                    made.close()
+                    raise
 
         return Guarded(config.host, config.port, local_hostname=name, timeout=self._seconds)
+
+    def _unconnected(self) -> Retryable:
+        return Retryable(f"{self._where()}: no connection.", remedy="It is tried again by itself.")
 
     def _where(self) -> str:
         return f"{self._config.host}:{self._config.port}"

@@ -160,6 +160,22 @@ def test_a_server_with_a_certificate_of_its_own_authority(tmp_path, own_certific
     asyncio.run(act())
 
 
+def test_a_server_that_hangs_up_during_the_handshake_is_tried_again():
+    async def hang_up(reader, writer):
+        await reader.read(1)
+        await reader.read(10_000)
+        writer.close()
+
+    async def act():
+        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            here = World(INSTALLED.connector.simulator(), f"imap://127.0.0.1:{port}")
+            with pytest.raises(Retryable):
+                await here.poll(imap_security="tls")
+
+    asyncio.run(act())
+
+
 def test_a_slow_server_is_waited_for_and_a_silent_one_is_not():
     async def act(here):
         seeded = here.simulator.seed("incident", 1)

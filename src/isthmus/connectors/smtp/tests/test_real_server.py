@@ -145,6 +145,32 @@ def test_a_private_address_is_refused_where_they_are_ruled_out(served):
     assert mailbox.got == []
 
 
+def test_an_address_that_is_refused_is_not_even_connected_to():
+    async def act(port):
+        with pytest.raises(NeedsOperator, match="private"):
+            await client(port, private=False).probe()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        asyncio.run(act(server.getsockname()[1]))
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_a_server_that_hangs_up_during_the_handshake_is_tried_again():
+    async def hang_up(reader, writer):
+        await reader.read(1)
+        await reader.read(10_000)
+        writer.close()
+
+    async def act():
+        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+            with pytest.raises(Retryable):
+                await client(server.sockets[0].getsockname()[1], security="tls").probe()
+
+    asyncio.run(act())
+
+
 @pytest.mark.parametrize(
     "recipient", ["", "ada", "ada@x.test, ben@x.test", "ada@x.test\nBcc: all@x.test", "Ada <ada@x.test>"]
 )
