@@ -39,7 +39,14 @@ class UnknownOutcome(Retryable):
 
 
 class NeedsOperator(IsthmusError):
-    """No retry will help until a person changes something (credential, permission, configuration)."""
+    """No retry will help until a person changes something (credential, permission, configuration).
+
+    `status` is that of the HTTP answer that says so, 0 if it was none.
+    """
+
+    def __init__(self, text: str, *, remedy: str = "", status: int = 0) -> None:
+        super().__init__(text, remedy=remedy)
+        self.status = status
 
 
 class Conflict(IsthmusError):

@@ -136,7 +136,7 @@ def error(
         case "unknown":
             return UnknownOutcome(text, remedy=remedy, after_seconds=after)
         case "operator":
-            return NeedsOperator(text, remedy=_operator_remedy(answer.status))
+            return NeedsOperator(text, remedy=_operator_remedy(answer.status), status=answer.status)
         case "conflict":
             return Conflict(text, remedy=remedy)
         case "gone":

@@ -228,6 +228,7 @@ class ServiceNowClient:
             return NeedsOperator(
                 f"{answer.where}: an access rule of ServiceNow refuses the write.",
                 remedy="Give the integration user the role itil, or leave the record to ServiceNow.",
+                status=answer.status,
             )
         return None
 

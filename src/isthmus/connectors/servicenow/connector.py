@@ -67,7 +67,7 @@ class ServiceNow:
             try:
                 await self._client.page(table, "", ("sys_id",), limit=1)
             except NeedsOperator as refused:
-                if "401" in refused.text:
+                if refused.status == 401:
                     raise
                 missing.append(f"{role} ({table})")
         if self._config.service_levels and (unseen := await self._levels.probe()):

@@ -96,7 +96,7 @@ class ServiceLevels:
             if page.total and not page.rows:
                 return f"task_sla:read ({TABLE}: rows)"
         except NeedsOperator as refused:
-            if "401" in refused.text:
+            if refused.status == 401:
                 raise
             return f"task_sla:read ({TABLE})"
         return ""
@@ -105,7 +105,7 @@ class ServiceLevels:
         try:
             page = await self._client.page(TABLE, query, FIELDS, limit=self._size, offset=offset)
         except NeedsOperator as refused:
-            if "403" not in refused.text:
+            if refused.status != 403:
                 raise
             raise NeedsOperator(
                 "ServiceNow refuses the integration user its service level clocks (task_sla).", remedy=_REMEDY

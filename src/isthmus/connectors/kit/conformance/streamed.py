@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 
 import pytest
@@ -15,7 +15,13 @@ from isthmus.connectors.kit.ports import Page, Streamer
 from isthmus.kernel.errors import IsthmusError, NeedsOperator, Retryable
 
 _SECONDS_MAX = 20.0
-_REFUSALS = {401: NeedsOperator, 403: NeedsOperator, 429: Retryable, 500: Retryable, 503: Retryable}
+_REFUSALS: Mapping[int, type[IsthmusError]] = {
+    401: NeedsOperator,
+    403: NeedsOperator,
+    429: Retryable,
+    500: Retryable,
+    503: Retryable,
+}
 
 
 def _opened(running: Running, kind: str) -> AsyncIterator[Page]:

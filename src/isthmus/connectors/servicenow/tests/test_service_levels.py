@@ -6,7 +6,8 @@ import datetime as dt
 import pytest
 
 from isthmus.connectors.kit.ports import decode_observations, encode_observations
-from isthmus.connectors.servicenow.service_levels import clocks
+from isthmus.connectors.kit.reactions import Answer, error
+from isthmus.connectors.servicenow.service_levels import ServiceLevels, clocks
 from isthmus.connectors.servicenow.tests.connected import connected
 from isthmus.kernel.errors import NeedsOperator
 from isthmus.kernel.instant import HOUR, MINUTE, from_rfc3339
@@ -229,3 +230,21 @@ def test_every_permission_there_a_probe_finds_nothing_missing():
         return await client.probe()
 
     assert played(act).missing_scopes == ()
+
+
+@pytest.mark.parametrize(("status", "host"), [(401, "dev140312"), (402, "dev140312"), (403, "dev140112")])
+def test_the_digits_of_a_host_are_no_status(status, host):
+    class Refusing:
+        async def page(self, table, *_, **__):
+            answer = Answer(status=status, headers={}, body=b"", where=f"GET {host}.service-now.com/{table}")
+            raise error(answer, writes=False, now=0.0)
+
+    levels = ServiceLevels(Refusing(), 5)
+    with pytest.raises(NeedsOperator) as caught:
+        asyncio.run(levels.changed("", str))
+    assert ("service level clocks" in caught.value.text) is (status == 403)
+    if status == 401:
+        with pytest.raises(NeedsOperator, match="answered 401"):
+            asyncio.run(levels.probe())
+    else:
+        assert asyncio.run(levels.probe()) == "task_sla:read (task_sla)"
