@@ -150,3 +150,14 @@ def test_the_command_line_gives_up_one_or_all_and_says_first_what(
         discard()
     with pytest.raises(typer.Exit):
         discard(one)
+
+
+def test_records_are_named_to_those_only_who_may_read_them(desk: Any) -> None:
+    owed(desk)
+    seen = {}
+    for more in ((), ("incident:read",)):
+        token = desk.token("view:read", "delivery:read", *more)
+        client = desk.client(headers={"authorization": f"Bearer {token}"})
+        (row,) = client.get("/api/v1/lists/deliveries?columns=record").json()["items"]
+        seen[bool(more)] = row["record"]
+    assert seen == {False: "Incident", True: desk.incident.number}

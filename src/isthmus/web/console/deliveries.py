@@ -58,7 +58,7 @@ def many(request: HttpRequest) -> HttpResponse:
             "deed": deed,
             "chosen": [(each, _will(deed, each)) for each in chosen],
             "counted": sum(_will(deed, each) for each in chosen),
-            "records": names(chosen),
+            "records": names(chosen, me(request)),
             "reason_max": service.REASON_CHARACTERS_MAX,
             "next": request.POST.get("next", ""),
         }

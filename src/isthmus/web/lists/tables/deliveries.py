@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from isthmus.hub.lanes.models import FAULT_CLASSES, OPEN_STATES, STATES, Delivery
+from isthmus.kernel.actor import Actor
 from isthmus.web import records, visible
 from isthmus.web.lists.asked import Asked
 from isthmus.web.lists.cell import (
@@ -24,7 +25,7 @@ from isthmus.web.lists.cell import (
 )
 from isthmus.web.lists.showing import stored
 from isthmus.web.lists.table import Column, Filter, Slice, Table
-from isthmus.web.lists.tables.loading import organisation, organisations
+from isthmus.web.lists.tables.loading import organisation, organisations, readable
 
 
 def _deliveries(asked: Asked, cursor: str, limit: int) -> Slice:
@@ -40,10 +41,12 @@ def _deliveries(asked: Asked, cursor: str, limit: int) -> Slice:
     return stored(rows, asked, cursor, limit)
 
 
-def names(deliveries: Sequence[Any]) -> dict[str, tuple[str, str]]:
-    """Return record id → (what people call it, its page); one query per kind."""
+def names(deliveries: Sequence[Any], reader: Actor) -> dict[str, tuple[str, str]]:
+    """Return record id → (what people call it, its page), of kinds that the reader may read; one query per kind."""
     found: dict[str, tuple[str, str]] = {}
     for kind in {each.record_kind for each in deliveries} & {"incident", "change"}:
+        if not readable(kind, reader):
+            continue
         numbers = records.titles(
             kind, [each.record for each in deliveries if each.record_kind == kind], "number"
         )
@@ -85,7 +88,7 @@ DELIVERIES: Final = Table(
         Filter(name="record", linked=True),
         Filter(name="fault", choices=FAULT_CLASSES, linked=True),
     ),
-    loaders={"records": lambda rows, _: names(rows), "organisations": organisations},
+    loaders={"records": names, "organisations": organisations},
     columns=(
         Column(key="record", heading="Record", look="keep", needs=("records",), cell=_record),
         Column(key="to", heading="To", order="connection", cell=lambda row, _: words(row.connection)),
