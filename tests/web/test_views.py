@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -200,6 +201,23 @@ def test_columns_are_kept_for_a_person_and_a_list(desk):
     assert client.get("/api/v1/lists/incidents/choice").json()["columns"] == ["group", "number"]
     client.post("/lists/incidents/columns", {"columns": ""})
     assert 'data-label="Title"' in client.get("/incidents").content.decode()
+
+
+def test_a_view_keeps_the_columns_that_its_owner_sees_for_good(desk):
+    client = desk.client("viewer")
+
+    def offered(path: str) -> list[str]:
+        page = client.get(path, follow=True).content.decode()
+        return re.findall(r'name="query" value="([^"]*)"', page)
+
+    view = keep(client, query="state=any").json()
+    assert offered("/incidents?state=open&view=none") == ["state=open"], (
+        "the usual columns stay the usual ones"
+    )
+    client.post("/lists/incidents/columns", {"columns": "number,group"})
+    assert offered("/incidents?state=open&view=none") == ["state=open&amp;columns=number,group"]
+    assert offered(f"/incidents?state=open&view={view['id']}") == ["state=open&amp;columns=number,group"] * 2
+    assert offered("/incidents?columns=number&view=none") == ["columns=number"]
 
 
 def test_the_rows_of_a_view_for_a_program(desk):
