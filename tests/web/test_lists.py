@@ -50,6 +50,7 @@ def rows(answer) -> list[dict[str, str]]:
 def test_every_list_is_declared_whole(table):
     names = [each.key for each in table.columns]
     assert len(set(names)) == len(names)
+    assert "id" not in names, "a program reads the id of the row there"
     assert table.column(table.fixed) in table.usual
     assert all(need in table.loaders for each in table.columns for need in each.needs)
     assert len({each.heading for each in table.columns}) == len(names), "two heads that nobody can tell apart"
