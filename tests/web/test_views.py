@@ -252,6 +252,16 @@ def test_what_a_row_leads_to_is_named_to_those_only_who_may_read_it(desk):
     assert [each["affects"] for each in seen] == ["db1 shop"]
 
 
+def test_of_more_views_than_are_listed_the_newest_can_be_brought_back(desk, monkeypatch):
+    client = desk.client("viewer")
+    for name in ("First", "Second", "Third"):
+        made = keep(client, name).json()
+        send(client, "delete", f"/api/v1/views/{made['id']}")
+    monkeypatch.setattr(list_views, "LISTED_MAX", 2)
+    held = client.get("/api/v1/views?deleted=true").json()["items"]
+    assert [each["name"] for each in held] == ["Second", "Third"]
+
+
 class Inside:
     """The command line's transport into this very process, as one token."""
 

@@ -35,11 +35,11 @@ _WHY: Final = "a view belongs to its person, wherever they look from"
 
 
 def visible(actor: Actor, table: str = "", *, deleted: bool = False) -> list[ListView]:
-    """Return the actor's own views and those shared where they may read views, by name; one query."""
+    """Return the actor's own views and those shared where they may read views, by name; of too many, the newest."""
     with scope.everywhere(_WHY):
         rows = ListView.objects.filter(_seen_by(actor)).filter(state="deleted" if deleted else "kept")
         rows = rows.filter(table=table) if table else rows
-        found = list(rows.order_by("id")[:LISTED_MAX])
+        found = list(rows.order_by("-id")[:LISTED_MAX])
     return sorted(found, key=lambda each: (each.shared, each.name.casefold(), each.id))
 
 
