@@ -220,7 +220,7 @@ def test_a_list_longer_than_a_file_is_cut_in_sight_and_goes_on(desk, monkeypatch
     assert not {each["Number"] for each in rows(first)} & {each["Number"] for each in rows(rest)}
 
 
-@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n"])
 def test_no_spreadsheet_computes_a_cell(desk, begin):
     assert download.guarded(f"{begin}1+1") == f"'{begin}1+1"
     assert download.guarded(f"a{begin}1") == f"a{begin}1"
@@ -232,6 +232,12 @@ def test_no_spreadsheet_computes_a_cell(desk, begin):
         for cell in row
         if cell.startswith(("=", "+", "-", "@"))
     ]
+
+
+def test_a_negative_whole_number_stays_a_number_in_a_file():
+    assert [download.guarded(each) for each in ("-300", "300", "0")] == ["-300", "300", "0"]
+    for each in ("-3+4", "--300", "-", "+300", "-3.5", "-A1"):
+        assert download.guarded(each) == f"'{each}"
 
 
 def test_every_column_of_incidents_costs_the_same_for_one_and_for_many(desk, queries):

@@ -14,7 +14,7 @@ from isthmus.web.lists.asked import Asked
 
 ROWS_MAX: Final = 5_000
 """Rows of one file. A list that is longer is cut there, and the file's name says so."""
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet compute a cell instead of showing it."""
 
 
@@ -28,7 +28,12 @@ class Taken:
 
 
 def guarded(text: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula: an apostrophe goes before what begins like one."""
+    """Return a cell that no spreadsheet takes for a formula: an apostrophe goes before what begins like one.
+
+    A negative whole number computes nothing and stays a number.
+    """
+    if text.removeprefix("-").isdecimal():
+        return text
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
