@@ -160,9 +160,10 @@ def _seen(
     own = own_key(incident, config)
     if not own:
         return _observation(incident, what, at, actor, connection, config)
-    if incident.status not in LOOKED_AFTER:
+    since = _since(incident, what, at)
+    if incident.status not in LOOKED_AFTER or since is None:
         return None
-    event_id = _event_id(incident, what, at)
+    event_id = _event_id(incident, incident.status, since)
     who = incident.acknowledgements[-1].acknowledger if incident.acknowledgements else actor
     return Observation(
         kind="acknowledgement",
@@ -171,9 +172,17 @@ def _seen(
             "notification": own, "action": "acknowledge", "comment": f"{incident.status.capitalize()} in PagerDuty.",
         },
         event_id=event_id,
-        occurred_at=at,
+        occurred_at=since,
         partner_actor=_said(who),
     )  # fmt: skip
+
+
+def _since(incident: Incident, what: str, at: Instant | None) -> Instant | None:
+    """Return since when an incident has its status, None if nobody says: what happens to it later (its priority
+    changes) is not acknowledged anew. Webhooks tell no such time, so of them only the change itself counts."""
+    if incident.last_status_change_at is not None:
+        return moment(incident.last_status_change_at)
+    return at if what == incident.status else None
 
 
 def _event_id(incident: Incident, what: str, at: Instant | None) -> str:

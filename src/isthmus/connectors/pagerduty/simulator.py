@@ -146,7 +146,8 @@ class PagerDutySimulator(Simulator):
         self.turn(key, "acknowledged")
 
     def _tell(self, incident: dict[str, Any], status: str, who: str) -> None:
-        number, now = self.shelf("log").next_number(), _now()
+        # One moment for the incident, its log and the webhook.
+        number, now = self.shelf("log").next_number(), incident["last_status_change_at"]
         agent = {"id": "PUSR001", "type": "user_reference", "summary": who}
         self.shelf("log").put(
             f"R{number:06d}",

@@ -1,5 +1,6 @@
 """What the hub raises: once whatever is lost, proven where REST may look, ended with what it is about, and no alert."""
 
+import datetime as dt
 import json
 
 import pytest
@@ -247,6 +248,27 @@ def test_ours_comes_back_as_somebody_who_looks_after_it_and_never_as_an_alert(ke
     assert (found[0].partner_actor, told[0].partner_actor) == ("Ada", "Ada")
     held = found[0].values["notification"]
     assert held == KEY if keys else held.startswith("#")
+
+
+def test_what_happens_to_ours_after_its_acknowledgement_acknowledges_it_not_anew():
+    async def act(simulator, client):
+        _, watermark = await polled(client)
+        await raised(client)
+        simulator.turn("PI000001", "acknowledged", "Ada")
+        await simulator.settled()
+        event = simulator.outbox.sent[-1].payload["event"]
+        acknowledged, _ = await polled(client, watermark)
+        later = (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=30)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        _, entry = list(simulator.shelf("log").all())[-1]
+        change = {"id": "R999999", "type": "priority_change_log_entry", "created_at": later}
+        simulator.shelf("log").put("R999999", {**entry, **change})
+        changed, _ = await polled(client, watermark)
+        return acknowledged, changed, event
+
+    (acknowledged,), (changed,), event = played(act)
+    assert (changed.event_id, changed.occurred_at) == (acknowledged.event_id, acknowledged.occurred_at)
+    event |= {"event_type": "incident.priority_updated", "occurred_at": "2999-01-01T00:00:00Z"}
+    assert SOURCE.parse(json.dumps({"event": event}).encode(), {}, context()) == []
 
 
 def test_a_window_with_more_than_pagerduty_pages_to_is_halved(monkeypatch):
