@@ -96,6 +96,16 @@ def test_a_fault_that_only_a_person_can_mend_is_not_asked_again_every_few_second
     assert poll(hub) == 1
 
 
+def test_a_fault_that_only_a_person_can_mend_does_not_hold_up_what_came_before_it(hub, poller):
+    refusal = NeedsOperator("The token may not see the clocks.", remedy="Grant it.")
+    poller.TinyPoller.pages += [poller.seen_by("web", ["a"], "w1"), refusal]
+    assert poll(hub) == 1
+    assert health.state_of(hub.book.organisation, "web").last_error_remedy == "Grant it."
+    wait(hub, 400)
+    assert poll(hub) == 1
+    assert poller.TinyPoller.asked == ["", "w1"]
+
+
 def test_a_paused_connection_is_not_asked(hub, poller):
     hub.book.perform(lambda work: health.pause(work, hub.book.organisation, "web", "Maintenance."))
     poll(hub)

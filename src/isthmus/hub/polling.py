@@ -46,7 +46,8 @@ KEEP_SECONDS = 10.0
 POLL_SECONDS_MAX = 240.0
 AT_ONCE_MAX = 8
 OPERATOR_SECONDS = 600
-"""How long to wait after a fault that only a person can mend."""
+"""How long to wait after a fault that only a person can mend, if nothing came before it: a permission that is missing
+for a part must not hold up the rest."""
 
 Key = tuple[str, str]
 _running: set[Key] = set()
@@ -56,9 +57,11 @@ _again: set[Key] = set()
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What one poll found. `again`: somebody wanted it once more while it ran."""
+    """What one poll found. `kept`: so many of its pages are durable. `again`: somebody wanted it once more while it
+    ran."""
 
     observations: int
+    kept: int = 0
     error: Exception | None = None
     again: bool = False
 
@@ -192,19 +195,20 @@ async def _poll(log: IntakeLog, connection: Connection, kind: str) -> Result:
     shared = await terms_of(connection)
     pacing.pace(shared.turn)
     watermark = await _in_thread(lambda: _state(connection, kind).watermark)
-    found = 0
+    found = kept = 0
     try:
         async with asyncio.timeout(POLL_SECONDS_MAX):
             # The contract suite holds every connector to its manifest: what declares a read can be asked.
             async for page in cast("Poller", client).changed_since(kind, watermark):
                 await _in_thread(partial(_keep, log, connection, kind, page))
                 found += len(page.observations) + len(page.messages)
+                kept += 1
     except Exception as fault:  # noqa: BLE001 - told to health, and to the next interval
         shared.hold(getattr(fault, "after_seconds", None))
-        return Result(observations=found, error=fault)
+        return Result(observations=found, kept=kept, error=fault)
     finally:
         await client.close()
-    return Result(observations=found)
+    return Result(observations=found, kept=kept)
 
 
 async def terms_of(connection: Connection) -> terms.Terms:
@@ -246,7 +250,8 @@ def _settle(connection: Connection, row: Due, result: Result) -> None:
     now = source.now()
     state = _state(connection, row.key)
     interval = _interval(connection, state, result)
-    wait = max(interval, OPERATOR_SECONDS * SECOND) if isinstance(result.error, NeedsOperator) else interval
+    blocked = isinstance(result.error, NeedsOperator) and not result.kept
+    wait = max(interval, OPERATOR_SECONDS * SECOND) if blocked else interval
     wait = max(wait, int((getattr(result.error, "after_seconds", None) or 0) * SECOND))
     wait = 0 if result.again and result.error is None else wait
 
