@@ -75,11 +75,14 @@ class ServiceLevels:
         return list(parents), f"{'*' if first else ''}{time},{key}"
 
     async def of(self, keys: Sequence[str]) -> dict[str, tuple[ObservedSlaClock, ...]]:
-        """Return the clocks of some incidents by their sys_id: of each promise the one that counts now."""
+        """Return the clocks of some incidents by their sys_id: of each promise the one that counts now.
+
+        The newest come first: what lies behind the last page that is read has long ended.
+        """
         found: dict[str, list[Row]] = {key: [] for key in keys}
         for start in range(0, len(keys), PARENTS_PER_QUERY):
             ids = ",".join(keys[start : start + PARENTS_PER_QUERY])
-            query, offset = f"taskIN{ids}^ORDERBYstart_time^ORDERBYsys_id", 0
+            query, offset = f"taskIN{ids}^ORDERBYDESCstart_time^ORDERBYDESCsys_id", 0
             while offset < PAGES_MAX * self._size:
                 page = await self._page(query, offset=offset)
                 for row in page.rows:

@@ -172,6 +172,21 @@ def test_more_clocks_than_one_poll_takes_are_gone_through_by_the_next_ones(monke
     assert [len(each) for each in rounds[:3]] == [10, 10, 3], "all of one second, none twice, none left out"
 
 
+def test_of_more_clocks_than_are_read_the_newest_speak(monkeypatch):
+    monkeypatch.setattr("isthmus.connectors.servicenow.service_levels.PAGES_MAX", 1)
+
+    async def act(client, simulator, clock):
+        key = simulator.seed("incident", 1)[0]
+        for number in range(7):
+            simulator.sla.define(f"Promise {number}", EIGHT_HOURS)
+            clock.forward(hours=1)
+            move(simulator, key, "2", short_description=f"Changed {number} times")
+        return key, await ServiceLevels(client._client, 5).of([key])
+
+    key, found = played(act)
+    assert [each.name for each in found[key]] == [f"Promise {number}" for number in range(2, 7)]
+
+
 def test_a_table_that_may_not_be_read_is_told_after_the_incidents_and_by_the_probe():
     async def act(client, simulator, clock):
         simulator.sla.define("P5 resolution", EIGHT_HOURS)
