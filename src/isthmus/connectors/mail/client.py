@@ -23,8 +23,7 @@ from isthmus.connectors.kit.ports import Context, Fetched, Page, Probe
 from isthmus.connectors.mail import mailbox
 from isthmus.connectors.mail.config import MailConfig
 from isthmus.connectors.mail.mailbox import Envelope, Mark
-from isthmus.connectors.mail.message import read
-from isthmus.connectors.mail.trust import refusal
+from isthmus.connectors.mail.trust import refused
 from isthmus.kernel.errors import IsthmusError, NeedsOperator, Rejected
 
 if TYPE_CHECKING:
@@ -139,7 +138,7 @@ class MailClient:
 
     def _refusal(self, text: bytes) -> str:
         try:
-            found = refusal(read(text), self._config)
+            found = refused(text, self._config)
         except Rejected:
             return "shape"
         return "" if found is None else found.reason

@@ -21,6 +21,7 @@ REFERENCES_MAX = 50
 HOPS_MAX = 50
 """A mail that went through more servers goes round in a circle."""
 _PARTS_MAX = 200
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
 _ID = re.compile(r"<([^<>\s]{1,250})>")
 
 
@@ -78,13 +79,19 @@ def read(raw: bytes, *, cut: bool = False) -> Mail:
             text=_text(message)[:TEXT_CHARACTERS_MAX],
             sent_at=_date(message),
             attachments=_attachments(message),
-            automatic=_automatic(message),
+            automatic=_automatic(message, sender),
             results=tuple(str(each) for each in message.get_all("authentication-results", []))[:20],
             cut=cut,
         )
     except (MessageError, UnicodeError, LookupError, ValueError, AttributeError, RecursionError) as cause:
         problem = Problem(path="", message="is no mail that can be read")
         raise Rejected("The body is no mail that can be read.", problems=(problem,)) from cause
+
+
+def head(raw: bytes) -> bytes:
+    """Return a mail without its body, never less of its head than `read` reads: it too ends at the first empty line."""
+    found = _EMPTY_LINE.search(raw)
+    return raw[: found.end()] if found else raw
 
 
 def _header(message: EmailMessage, name: str) -> str:
@@ -120,7 +127,7 @@ def _date(message: EmailMessage) -> dt.datetime | None:
     return found if found.tzinfo is not None else None
 
 
-def _automatic(message: EmailMessage) -> str:
+def _automatic(message: EmailMessage, sender: str) -> str:
     """Return why a mail was not written by a person for us, "" if it was.
 
     RFC 3834 (Auto-Submitted), RFC 2919 and 2369 (lists), RFC 3464 and 8098 (reports), common practice, ourselves.
@@ -133,12 +140,12 @@ def _automatic(message: EmailMessage) -> str:
         return f"Precedence: {precedence}"
     if _header(message, "return-path").strip() == "<>":
         return "it has no return path, as bounces have"
-    for name in {each.lower() for each in message}:
+    for name in sorted({each.lower() for each in message}):
         if name.startswith("list-") or name in {"x-autoreply", "x-autorespond"}:
             return f"it has {name[:40]}"
     if message.get_content_type() in {"multipart/report", "message/delivery-status"}:
         return "it is a report of a mail server"
-    if _header(message, "from").lower().find("mailer-daemon@") >= 0:
+    if sender.rpartition("@")[0] == "mailer-daemon":
         return "a mail server wrote it"
     if is_own(_header(message, "message-id").strip()):
         return "a hub wrote it"

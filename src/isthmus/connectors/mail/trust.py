@@ -10,10 +10,15 @@ import re
 
 from isthmus.connectors.kit.ports import Refused
 from isthmus.connectors.mail.config import MailConfig
-from isthmus.connectors.mail.message import Mail
+from isthmus.connectors.mail.message import Mail, head, read
 
 _RESULT = re.compile(r"\b(dmarc|dkim)\s*=\s*([a-z]+)([^;]*)", re.IGNORECASE)
 _DOMAIN = re.compile(r"header\.(?:from|d|i)\s*=\s*@?([A-Za-z0-9.-]+)")
+
+
+def refused(raw: bytes, config: MailConfig) -> Refused | None:
+    """Return why the sender of a mail is not heard, by its head alone; raise `Rejected` if that is no mail's."""
+    return refusal(read(head(raw)), config)
 
 
 def refusal(mail: Mail, config: MailConfig) -> Refused | None:

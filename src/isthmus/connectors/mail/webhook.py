@@ -16,7 +16,7 @@ from isthmus.connectors.kit.webhook import WebhookSource
 from isthmus.connectors.mail.config import MailConfig
 from isthmus.connectors.mail.mapping import INCIDENT, is_reply, observation, reading, reply, unsure
 from isthmus.connectors.mail.message import Mail, read
-from isthmus.connectors.mail.trust import refusal
+from isthmus.connectors.mail.trust import refused
 from isthmus.kernel.errors import Rejected
 from isthmus.kernel.instant import Instant
 from isthmus.kernel.observation import Observation
@@ -30,9 +30,9 @@ class MailSource(WebhookSource):
         self, headers: Mapping[str, str], body: bytes, context: Context, now: Instant
     ) -> Refused | None:
         """Judge the mail server by its token, then the sender by the policy."""
-        refused = super().authenticate(headers, body, context, now)
-        if refused is not None:
-            return refused
+        unknown = super().authenticate(headers, body, context, now)
+        if unknown is not None:
+            return unknown
         try:
             return self.judge(body, context)
         except Rejected:
@@ -93,8 +93,8 @@ class MailSource(WebhookSource):
         return all(same)
 
     def judge(self, body: bytes, context: Context) -> Refused | None:
-        """Judge who wrote a mail; raise `Rejected` if it is none."""
-        return refusal(read(body), _config(context))
+        """Judge who wrote a mail by its head; raise `Rejected` if it has none."""
+        return refused(body, _config(context))
 
     def _told(self, mail: Mail, context: Context, given: Mapping[str, Json]) -> list[Observation]:
         config = _config(context)

@@ -10,6 +10,7 @@ from isthmus.connectors.kit import registry
 from isthmus.connectors.kit.completing import Completable
 from isthmus.connectors.kit.conformance.world import NOW
 from isthmus.connectors.kit.mailing import CUT_HEADER, Relay, own_id
+from isthmus.connectors.mail.message import head, read
 from isthmus.connectors.mail.simulator import OURS
 from isthmus.kernel.errors import Rejected
 
@@ -141,6 +142,33 @@ def test_what_we_send_ourselves_opens_nothing_when_it_comes_back_even_without_it
     assert parse(sent.as_bytes()) == []
     del sent["Message-ID"]
     assert parse(sent.as_bytes()), "without either it is like any mail"
+
+
+@pytest.mark.parametrize(
+    ("sender", "reason"),
+    [
+        ("Mailer-Daemon@example.test", "a mail server wrote it"),
+        ('"mailer-daemon@example.test" <ada@example.test>', ""),
+        ("not-mailer-daemon@example.test", ""),
+    ],
+)
+def test_a_mail_server_is_known_by_its_address_and_not_by_words_in_from(sender, reason):
+    assert read(mail("x", From=sender)).automatic == reason
+
+
+def test_a_mail_that_is_automatic_twice_over_says_the_same_reason_every_time():
+    assert read(mail("x", X_Autoreply="yes", List_Id="<x.example.test>")).automatic == "it has list-id"
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_who_wrote_is_judged_by_the_head_whatever_the_body_is(end):
+    raw = mail("Straße").replace(b'charset="utf-8"', b'charset="unheard-of"').replace(b"\n", end)
+    assert raw.startswith(head(raw))
+    assert head(raw).endswith(end * 2)
+    with pytest.raises(Rejected):
+        read(raw)
+    assert SOURCE.judge(raw, context()) is None
+    assert SOURCE.judge(raw, context(senders=["@elsewhere.test"])).reason == "sender"
 
 
 def test_a_report_of_a_mail_server_opens_nothing():
