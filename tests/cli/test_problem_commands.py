@@ -56,6 +56,20 @@ def test_a_problem_is_raised_analysed_and_closed(run):
     run("problems", "raise", code=2)
 
 
+def test_an_edit_empties_a_list_and_leaves_what_is_not_given(run):
+    number = run("known-errors", "write", "--title", "Pool", "--class", "database", "--class", "server")[
+        "number"
+    ]
+    assert run("known-errors", "edit", number, "--fix", "Larger")["classes"] == ["database", "server"]
+    emptied = run("known-errors", "edit", number, "--class", "")
+    assert (emptied["classes"], emptied["fix"], emptied["title"]) == ([], "Larger", "Pool")
+    problem = run("problems", "raise", "--title", "Pools run dry")["number"]
+    edited = run("problems", "edit", problem, "--cause-code", "capacity", "--root-cause", "Too small")
+    assert (edited["cause_code"], edited["root_cause"]) == ("capacity", "Too small")
+    assert run("problems", "edit", problem, "--ci", "")["cis"] == []
+    run("problems", "edit", problem, code=2)
+
+
 def test_a_known_error_is_written_tried_published_and_judged(run, book):
     from isthmus.practices.incident import service as incidents
 

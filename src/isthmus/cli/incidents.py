@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from isthmus.cli import acting
 from isthmus.cli.client import Hub
 from isthmus.cli.output import JSON, Exit, console, emit_json, fail, table
 
@@ -99,7 +100,7 @@ def incidents_tell(
 ) -> None:
     """Tell those concerned by a major incident how it stands."""
     body = {"text": text, "next_in": next_in}
-    _said("POST", f"/incidents/{incident}/procedure/updates", body, "They are told.", as_json=as_json)
+    acting.post(f"/incidents/{incident}/procedure/updates", body, "They are told.", as_json=as_json)
 
 
 @incidents.command("escalate")
@@ -112,8 +113,7 @@ def incidents_escalate(
     """Take one step along the escalation path."""
     if kind not in {"functional", "hierarchical"}:
         fail("It is functional or hierarchical.", code=Exit.USAGE, as_json=as_json)
-    _said(
-        "POST",
+    acting.post(
         f"/incidents/{incident}/escalate",
         {"kind": kind, "reason": reason},
         "Escalated.",
@@ -164,7 +164,7 @@ def incidents_split(
 ) -> None:
     """Take alerts and comments into an incident of their own."""
     body = {"title": title, "alerts": alert, "comments": comment, "reason": reason}
-    _said("POST", f"/incidents/{incident}/split", body, "Split off.", as_json=as_json)
+    acting.post(f"/incidents/{incident}/split", body, "Split off.", as_json=as_json)
 
 
 @incidents.command("undo")
@@ -175,17 +175,7 @@ def incidents_undo(
     as_json: bool = JSON,
 ) -> None:
     """Take a merge or a split back."""
-    _said(
-        "POST", f"/incidents/{incident}/merges/{merge}/undo", {"reason": reason}, "Undone.", as_json=as_json
-    )
-
-
-def _said(method: str, path: str, body: object, said: str, *, as_json: bool) -> None:
-    found = Hub(as_json=as_json).call(method, path, body)
-    if as_json:
-        emit_json(found)
-    else:
-        console.print(said)
+    acting.post(f"/incidents/{incident}/merges/{merge}/undo", {"reason": reason}, "Undone.", as_json=as_json)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -71,10 +71,7 @@ def known_errors_write(
             "cis": ci, "classes": ci_class, "services": service, "condition": condition}  # fmt: skip
     given: dict[str, Any] = {name: value for name, value in body.items() if value}
     found = Hub(as_json=as_json).call("POST", "/known-errors", given)
-    if as_json:
-        emit_json(found)
-    else:
-        console.print(f"{found['number']} is written as a draft.", markup=False)
+    acting.say(found, f"{found['number']} is written as a draft.", as_json=as_json)
 
 
 @known_errors.command("edit")
@@ -85,23 +82,18 @@ def known_errors_edit(
     fix: str = typer.Option(None, "--fix", help="The permanent fix, in words."),
     link: str = typer.Option(None, "--link", help="Where the fix is followed."),
     problem: str = typer.Option(None, "--problem", help="Of which problem."),
-    ci: list[str] = typer.Option([], "--ci", help="The items on which it fits; all of them."),
-    ci_class: list[str] = typer.Option([], "--class", help="The classes of items on which it fits; all of them."),
-    service: list[str] = typer.Option([], "--service", help="The services that are hit; all of them."),
+    ci: list[str] = typer.Option([], "--ci", help="The items on which it fits, all of them; '' for none."),
+    ci_class: list[str] = typer.Option([], "--class", help="The classes of items on which it fits, all of them; '' for none."),
+    service: list[str] = typer.Option([], "--service", help="The services that are hit, all of them; '' for none."),
     condition: str = typer.Option(None, "--condition", help="The condition (CEL)."),
     as_json: bool = JSON,
 ) -> None:  # fmt: skip
     """Change a known error: only what is given. Of a published one it counts for the incidents to come."""
-    body = {"title": title, "workaround": workaround, "fix": fix, "link": link, "problem": problem, "cis": ci or None,
-            "classes": ci_class or None, "services": service or None, "condition": condition}  # fmt: skip
-    given = {name: value for name, value in body.items() if value is not None}
-    if not given:
-        fail("Say what to change.", code=Exit.USAGE, as_json=as_json)
+    body = {"title": title, "workaround": workaround, "fix": fix, "link": link, "problem": problem, "cis": acting.whole(ci),
+            "classes": acting.whole(ci_class), "services": acting.whole(service), "condition": condition}  # fmt: skip
+    given = acting.changes(body, as_json=as_json)
     found = Hub(as_json=as_json).call("PATCH", f"/known-errors/{known_error}", given)
-    if as_json:
-        emit_json(found)
-    else:
-        console.print(f"{found['number']} is changed.", markup=False)
+    acting.say(found, f"{found['number']} is changed.", as_json=as_json)
 
 
 @known_errors.command("try")
@@ -111,10 +103,7 @@ def known_errors_try(
     """Say whether it would fit an incident; nothing is changed. Exit code 1 if it would not."""
     hub = Hub(as_json=as_json)
     found = hub.call("GET", f"/known-errors/{known_error}/trial", query={"incident": incident})
-    if as_json:
-        emit_json(found)
-    else:
-        console.print(found["reason"] or "It would not fit.", markup=False, soft_wrap=True)
+    acting.say(found, found["reason"] or "It would not fit.", as_json=as_json)
     if not found["fits"]:
         raise typer.Exit(int(Exit.FAILED))
 
@@ -168,10 +157,7 @@ def known_errors_judge(
     meant = next((each["match"] for each in held if match in {each["match"], each["number"]}), match)
     body = {"verdict": verdict, "reason": reason, "comment": comment}
     found = hub.call("POST", f"/incidents/{incident}/known-errors/{meant}", body)
-    if as_json:
-        emit_json(found)
-    else:
-        console.print(f"Noted: {verdict}.", markup=False)
+    acting.say(found, f"Noted: {verdict}.", as_json=as_json)
 
 
 def add_to(app: typer.Typer) -> None:

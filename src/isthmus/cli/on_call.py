@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from isthmus.cli import acting
 from isthmus.cli.client import Hub
 from isthmus.cli.output import JSON, Exit, console, emit_json, fail, table
 
@@ -66,7 +67,7 @@ def override(
         found: Any = {**body, "dry_run": True}
     else:
         found = Hub(as_json=as_json).call("POST", "/on-call/overrides", body)
-    _said(
+    acting.say(
         found, f"{person} {'would be' if dry_run else 'is'} on duty in {rota} until {until}.", as_json=as_json
     )
 
@@ -75,7 +76,7 @@ def override(
 def cancel(override: str = typer.Argument(help="The override's id."), as_json: bool = JSON) -> None:
     """Take an override back."""
     found = Hub(as_json=as_json).call("POST", f"/on-call/overrides/{override}/cancel")
-    _said(found, "The rota counts again.", as_json=as_json)
+    acting.say(found, "The rota counts again.", as_json=as_json)
 
 
 @oncall.command("list")
@@ -128,7 +129,7 @@ def acknowledge(
 ) -> None:
     """Say that you look after it: every ladder about the same subject stops."""
     found = Hub(as_json=as_json).call("POST", f"/escalations/{escalation}/acknowledge", {"comment": comment})
-    _said(found, "Acknowledged: nobody else is told.", as_json=as_json)
+    acting.say(found, "Acknowledged: nobody else is told.", as_json=as_json)
 
 
 @oncall.command("page")
@@ -141,7 +142,7 @@ def page(
     """Page somebody about an incident by hand."""
     body = {"ladder": ladder, "incident": incident, "comment": comment}
     found = Hub(as_json=as_json).call("POST", "/escalations", body)
-    _said(found, f"Ladder {ladder} has begun ({found['id']}).", as_json=as_json)
+    acting.say(found, f"Ladder {ladder} has begun ({found['id']}).", as_json=as_json)
 
 
 @notify.command("test")
@@ -193,13 +194,6 @@ def _duties(title: str, items: list[dict[str, Any]], *, as_json: bool, empty: st
         return
     rows = [{**each, "name": each["name"] or "NOBODY", "gap": "gap" if each["gap"] else ""} for each in items]
     table(title, _DUTY, rows, empty=empty)
-
-
-def _said(found: Any, said: str, *, as_json: bool) -> None:
-    if as_json:
-        emit_json(found)
-    else:
-        console.print(said, markup=False, soft_wrap=True)
 
 
 def add_to(app: typer.Typer) -> None:

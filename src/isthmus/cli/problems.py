@@ -81,10 +81,7 @@ def problems_raise(
             "service": service, "cis": ci, "assignment_group": group}  # fmt: skip
     given: dict[str, Any] = {name: value for name, value in body.items() if value}
     found = Hub(as_json=as_json).call("POST", "/problems", given)
-    if as_json:
-        emit_json(found)
-    else:
-        console.print(f"{found['number']} is raised.", markup=False)
+    acting.say(found, f"{found['number']} is raised.", as_json=as_json)
 
 
 @problems.command("edit")
@@ -94,22 +91,19 @@ def problems_edit(
     description: str = typer.Option(None, "--description", help="What is known about it."),
     priority: str = typer.Option(None, "--priority", help="1 (highest) to 4."),
     service: str = typer.Option(None, "--service", help="The service that it hits, by name or key."),
-    ci: list[str] = typer.Option([], "--ci", help="The items that it is on; all of them."),
+    ci: list[str] = typer.Option([], "--ci", help="The items that it is on, all of them; '' for none."),
     group: str = typer.Option(None, "--group", help="The group that analyses it."),
     owner: str = typer.Option(None, "--owner", help="Who owns it (a person's id)."),
+    cause_code: str = typer.Option(None, "--cause-code", help="Of which sort the cause is."),
+    root_cause: str = typer.Option(None, "--root-cause", help="What causes it."),
     as_json: bool = JSON,
 ) -> None:
     """Change what is said of a problem: only what is given."""
     body = {"title": title, "description": description, "priority": priority, "service": service,
-            "cis": ci or None, "assignment_group": group, "owner": owner}  # fmt: skip
-    given = {name: value for name, value in body.items() if value is not None}
-    if not given:
-        fail("Say what to change.", code=Exit.USAGE, as_json=as_json)
+            "cis": acting.whole(ci), "assignment_group": group, "owner": owner, "cause_code": cause_code, "root_cause": root_cause}  # fmt: skip
+    given = acting.changes(body, as_json=as_json)
     found = Hub(as_json=as_json).call("PATCH", f"/problems/{problem}", given)
-    if as_json:
-        emit_json(found)
-    else:
-        console.print(f"{found['number']} is changed.", markup=False)
+    acting.say(found, f"{found['number']} is changed.", as_json=as_json)
 
 
 @problems.command("move")
@@ -169,11 +163,8 @@ def problems_link(
         body = {"incident": incident}
         acting.post(f"/problems/{problem}/incidents", body, "The incident names it.", as_json=as_json)
         return
-    found = Hub(as_json=as_json).call("DELETE", f"/problems/{problem}/incidents/{incident}")
-    if as_json:
-        emit_json(found)
-    else:
-        console.print("The incident names it no more.")
+    path = f"/problems/{problem}/incidents/{incident}"
+    acting.send("DELETE", path, None, "The incident names it no more.", as_json=as_json)
 
 
 def add_to(app: typer.Typer) -> None:

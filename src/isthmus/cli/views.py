@@ -8,8 +8,9 @@ from typing import Any
 
 import typer
 
+from isthmus.cli import acting
 from isthmus.cli.client import Hub
-from isthmus.cli.output import JSON, Exit, console, emit_json, fail, table
+from isthmus.cli.output import JSON, Exit, emit_json, fail, table
 
 ROWS_DEFAULT = 100
 app = typer.Typer(help="Lists with chosen columns, and the views kept of them.", no_args_is_help=True)
@@ -101,7 +102,7 @@ def keep(
         "organisation": organisation,
     }
     made = Hub(as_json=as_json).call("POST", "/views", body)
-    _said(made, f"{made['name']} is kept: {made['href']}", as_json=as_json)
+    acting.say(made, f"{made['name']} is kept: {made['href']}", as_json=as_json)
 
 
 @app.command("change")
@@ -117,17 +118,10 @@ def change(
 ) -> None:
     """Rename a view, replace its filter, share it or take it back."""
     given = {"name": new_name or None, "query": query, "shared": shared}
-    body = {key: value for key, value in given.items() if value is not None}
-    if not body:
-        fail(
-            "Nothing is to change.",
-            remedy="Give --name, --query or --share.",
-            code=Exit.USAGE,
-            as_json=as_json,
-        )
+    body = acting.changes(given, as_json=as_json)
     hub = Hub(as_json=as_json)
     made = hub.call("PATCH", f"/views/{_id(hub, name, of, as_json=as_json)}", body)
-    _said(made, f"{made['name']} is changed.", as_json=as_json)
+    acting.say(made, f"{made['name']} is changed.", as_json=as_json)
 
 
 @app.command("delete")
@@ -136,7 +130,7 @@ def delete(name: str = NAME, of: str = OF, as_json: bool = JSON) -> None:
     hub = Hub(as_json=as_json)
     made = hub.call("DELETE", f"/views/{_id(hub, name, of, as_json=as_json)}")
     whom = " for everybody" if made["shared"] else ""
-    _said(
+    acting.say(
         made,
         f"{made['name']} is deleted{whom}. `isthmus views restore {made['id']}` brings it back.",
         as_json=as_json,
@@ -148,7 +142,7 @@ def restore(name: str = NAME, of: str = OF, as_json: bool = JSON) -> None:
     """Bring a deleted view back."""
     hub = Hub(as_json=as_json)
     made = hub.call("POST", f"/views/{_id(hub, name, of, as_json=as_json, deleted=True)}/restore", {})
-    _said(made, f"{made['name']} is back.", as_json=as_json)
+    acting.say(made, f"{made['name']} is back.", as_json=as_json)
 
 
 @app.command("choose")
@@ -169,14 +163,7 @@ def choose(
         body["view"] = _id(hub, first, of, as_json=as_json) if first else ""
     found = hub.call("PUT", path, body) if body else hub.call("GET", path)
     said = f"Columns: {', '.join(found['columns']) or 'the usual'}. Opens with: {found['view'] or 'no view'}."
-    _said(found, said, as_json=as_json)
-
-
-def _said(made: Any, text: str, *, as_json: bool) -> None:
-    if as_json:
-        emit_json(made)
-    else:
-        console.print(text, markup=False, soft_wrap=True)
+    acting.say(found, said, as_json=as_json)
 
 
 def _pairs(given: list[str], *, as_json: bool) -> dict[str, str]:
