@@ -13,6 +13,8 @@ from isthmus.cli.main import app
 from isthmus.identity import list_views
 from isthmus.identity.models import ListView
 from isthmus.ledger import reading, scope
+from isthmus.practices.incident import service as incidents
+from isthmus.web.lists import download
 
 
 def keep(client, name="Urgent", query="state=any&priority=1", **more):
@@ -297,6 +299,13 @@ def test_the_commands_say_what_the_pages_say(desk, monkeypatch):
     assert "Number" in isthmus("rows", "incidents").stdout
     taken = isthmus("rows", "incidents", "--view", "Open ones", "--csv").stdout.splitlines()
     assert taken == ["Number,Affects", f"{desk.incident.number},db1 shop"]
+    assert "longer" not in isthmus("rows", "incidents", "--csv").stderr
+    monkeypatch.setattr(download.taken, "__kwdefaults__", {"cursor": "", "rows_max": 1})
+    values = {"title": "Slow", "impact": "3", "urgency": "3"}
+    desk.book.perform(lambda work: incidents.create(work, desk.book.organisation, values))
+    cut = isthmus("rows", "incidents", "--csv")
+    assert "these are its first 1 rows" in cut.stderr
+    assert len(cut.stdout.splitlines()) == 2
     assert json.loads(isthmus("rows", "incidents", "--filter", "state=closed", "--json").stdout) == []
     assert isthmus("rows", "incidents", "--filter", "state=opne").exit_code == 1
     assert isthmus("rows", "incidents", "--filter", "closed").exit_code == 2

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import urllib.parse
+from collections.abc import Mapping
 from typing import Any
 
 import typer
 
 from isthmus.cli import acting
 from isthmus.cli.client import Hub
-from isthmus.cli.output import JSON, Exit, emit_json, fail, table
+from isthmus.cli.output import JSON, Exit, emit_json, errors, fail, table
 
 ROWS_DEFAULT = 100
 app = typer.Typer(help="Lists with chosen columns, and the views kept of them.", no_args_is_help=True)
@@ -66,6 +67,7 @@ def rows(
     if as_csv:
         answer = hub.answer("GET", f"/lists/{_quoted(of)}", query={**query, "format": "csv"})
         sys.stdout.write(answer.body.decode())
+        _cut(answer.headers)
         return
     found = hub.pages(f"/lists/{_quoted(of)}", query=query, limit=limit)
     if as_json:
@@ -164,6 +166,14 @@ def choose(
     found = hub.call("PUT", path, body) if body else hub.call("GET", path)
     said = f"Columns: {', '.join(found['columns']) or 'the usual'}. Opens with: {found['view'] or 'no view'}."
     acting.say(found, said, as_json=as_json)
+
+
+def _cut(headers: Mapping[str, str]) -> None:
+    """Say beside the file that it is not the whole list, where the hub says so."""
+    told = {name.lower(): value for name, value in headers.items()}
+    if told.get("isthmus-next"):
+        text = f"The list is longer: these are its first {told.get('isthmus-rows', '')} rows. Narrow it by --filter."
+        errors.print(text, markup=False, soft_wrap=True)
 
 
 def _pairs(given: list[str], *, as_json: bool) -> dict[str, str]:
