@@ -120,6 +120,8 @@ def test_an_edit_keeps_what_was_typed_when_it_is_refused(desk):
     assert Problem.objects.get().title == "Slow checkout"
     agent.post(f"/problems/{problem.id}/edit", {"title": "Typed", "version": str(problem.version)})
     assert Problem.objects.get().title == "Typed"
+    agent.post("/known-errors/new", {"title": "Pool", "classes": "server\n rack, cooled \n\n"})
+    assert KnownError.objects.get().classes == ["rack, cooled", "server"]
     wrong = agent.post("/known-errors/new", {"title": "Kept", "condition": "labels."})
     assert wrong.status_code == 422
     assert "Kept" in text(wrong)

@@ -201,10 +201,10 @@ def _unchanged(request: HttpRequest, record: Any) -> None:
 
 
 def _values(request: HttpRequest, texts: tuple[str, ...], lists: tuple[str, ...]) -> dict[str, Any]:
-    """Return what the form says; names of items are resolved by the service, one per line or comma."""
+    """Return what the form says; names of items are resolved by the service, one per line (a name may hold a comma)."""
     values: dict[str, Any] = {name: request.POST.get(name, "").strip() for name in texts}
     for name in lists:
-        lines = request.POST.get(name, "").replace(",", "\n").splitlines()
+        lines = request.POST.get(name, "").splitlines()
         values[name] = [each.strip() for each in lines if each.strip()]
     return values
 
