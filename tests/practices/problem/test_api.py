@@ -134,6 +134,8 @@ def test_a_problem_goes_its_way_and_does_not_close_without_its_analysis(shop: An
     call("PATCH", path, {"title": "x"}, status=409)
     assert call("GET", "/problems?open=true")["items"] == []
     assert len(call("GET", "/problems?state=closed,new")["items"]) == 1
+    wrong = call("GET", "/problems?state=closed,bogus", status=422)
+    assert [each["pointer"] for each in wrong["errors"]] == ["/query/state"]
 
 
 def test_incidents_are_linked_and_unlinked(shop: Any, ask: Any) -> None:

@@ -11,7 +11,9 @@ from ninja import Query, Router, Schema
 from isthmus.hub.http import actor as callers
 from isthmus.hub.http import etag, idempotency, paging
 from isthmus.identity import permissions
-from isthmus.kernel.errors import NotFound
+from isthmus.kernel.errors import NotFound, Rejected
+from isthmus.kernel.errors import Problem as Fault
+from isthmus.kernel.kinds.problem import PROBLEM_STATES
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import service as incidents
 from isthmus.practices.incident.shapes import incident_out
@@ -36,7 +38,8 @@ MOVES: dict[str, tuple[Callable[..., Problem], tuple[str, ...]]] = {
 
 
 class ProblemFilter(Schema):
-    """Every given value narrows the list; `open=true` means new, assessed or root cause known."""
+    """Every given value narrows the list; `state` is one state, or several with commas between; `open=true` means new,
+    assessed or root cause known."""
 
     state: str = ""
     priority: str = ""
@@ -121,10 +124,20 @@ def list_problems(
         if value := getattr(filters, name):
             rows = rows.filter(**{name: value})
     if filters.state:
-        rows = rows.filter(state__in=filters.state.split(","))
+        rows = rows.filter(state__in=_states(filters.state))
     if filters.open is not None:
         rows = rows.filter(state__in=states.OPEN) if filters.open else rows.exclude(state__in=states.OPEN)
     return paging.listed(request, response, rows, out=problem_out, cursor=filters.cursor, limit=filters.limit)
+
+
+def _states(given: str) -> list[str]:
+    """Return the states that a filter names; one that there is not would find nothing in silence."""
+    found = given.split(",")
+    if wrong := [each[:40] for each in found if each not in PROBLEM_STATES]:
+        said = f"no state {', '.join(map(repr, wrong))}"
+        problem = Fault(path="/query/state", message=said, remedy=f"One of {', '.join(PROBLEM_STATES)}.")
+        raise Rejected("Problems cannot be listed like this.", problems=(problem,))
+    return found
 
 
 @router.post("/problems", summary="Raise a problem")
