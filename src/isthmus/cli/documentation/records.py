@@ -77,7 +77,7 @@ def lists() -> str:
         ]
     return page(
         "Lists",
-        "Every list of the console with what may stand in its address; `/api/v1/lists/{table}` and `isthmus views rows` "
+        "The lists of the console with what may stand in their addresses; `/api/v1/lists/{table}` and `isthmus views rows` "
         "take the same. [How to use them](../how-to/lists-and-views.md).",
         *parts,
     )

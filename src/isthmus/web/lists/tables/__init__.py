@@ -1,4 +1,4 @@
-"""Every list of the console, by the name that URLs, views and the API use."""
+"""The lists of the console, by the name that URLs, views and the API use."""
 
 from __future__ import annotations
 
