@@ -11,15 +11,13 @@ from django.views.decorators.http import require_POST
 
 from isthmus.hub.http import actor as callers
 from isthmus.kernel.errors import Conflict, IsthmusError, Rejected
-from isthmus.kernel.instant import MINUTE
 from isthmus.ledger.door import perform
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
 from isthmus.practices.monitoring import acts, telling
 from isthmus.web import records
-from isthmus.web.console.screen import back, page, refused, screen
+from isthmus.web.console.screen import back, page, recent, refused, screen
 
-UNDO_MINUTES: Final = 10
 _UNDO: Final = "bulk_alerts"
 CHOICES: Final = {
     "acknowledge": "Take", "unacknowledge": "Put back", "silence": "Silence", "annotate": "Leave a note", "resolve": "Close at the source",
@@ -81,10 +79,8 @@ def undo(request: HttpRequest) -> HttpResponse:
 
 def undoable(request: HttpRequest) -> dict[str, Any] | None:
     """Return the last action of this session on many alerts while it can be undone."""
-    last = request.session.get(_UNDO)
-    if not last or last["at"] < source.now() - UNDO_MINUTES * MINUTE:
-        return None
-    return {**last, "words": CHOICES[last["action"]].lower()}
+    last = recent(request, _UNDO)
+    return last and {**last, "words": CHOICES[last["action"]].lower()}
 
 
 def _name(request: HttpRequest) -> str:

@@ -8,19 +8,17 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from isthmus.kernel.errors import Conflict
-from isthmus.kernel.instant import MINUTE
 from isthmus.kernel.kinds.incident import INCIDENT_STATES, LEVELS
 from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
 from isthmus.practices.incident import service
 from isthmus.web import records
 from isthmus.web.console import attachments, desks_view, incident_view, listing
-from isthmus.web.console.screen import act, back, found, me, page, refused, screen
+from isthmus.web.console.screen import act, back, found, me, page, recent, refused, screen
 from isthmus.web.lists.asked import Asked
 from isthmus.web.lists.tables import INCIDENTS
 
 SELECTED_MAX: Final = 200
-UNDO_MINUTES: Final = 10
 _UNDO: Final = "bulk_assignment"
 
 
@@ -188,10 +186,8 @@ def undo(request: HttpRequest) -> HttpResponse:
 
 def _undoable(request: HttpRequest) -> dict[str, Any] | None:
     """Return the last bulk assignment of this session while it can be undone."""
-    last = request.session.get(_UNDO)
-    if not last or not last["before"] or last["at"] < source.now() - UNDO_MINUTES * MINUTE:
-        return None
-    return dict(last)
+    last = recent(request, _UNDO)
+    return last if last is not None and last["before"] else None
 
 
 def _fresh(incident_id: str) -> Any:

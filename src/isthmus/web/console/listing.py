@@ -13,17 +13,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from isthmus.hub.http import actor as callers
 from isthmus.identity import list_views, permissions
 from isthmus.identity.list_models import ListView
-from isthmus.kernel.instant import MINUTE
-from isthmus.ledger.ids import source
 from isthmus.web import records
-from isthmus.web.console.screen import me, page
+from isthmus.web.console.screen import me, page, recent
 from isthmus.web.lists import choosing, download, shelf, showing
 from isthmus.web.lists.asked import Asked
 from isthmus.web.lists.shelf import Shelf
 from isthmus.web.lists.showing import Row
 from isthmus.web.lists.table import Slice, Table
 
-UNDO_MINUTES: Final = 10
 UNDO: Final = "deleted_view"
 ARRANGE: Final = "arrange"
 More = Callable[[Asked, Slice, list[Row]], dict[str, Any]]
@@ -64,10 +61,8 @@ def show(
 
 def undoable(request: HttpRequest, table: Table) -> dict[str, Any] | None:
     """Return the view of this list that was deleted in this session, while that can be undone."""
-    last = request.session.get(UNDO)
-    if not last or last["table"] != table.key or last["at"] < source.now() - UNDO_MINUTES * MINUTE:
-        return None
-    return dict(last)
+    last = recent(request, UNDO)
+    return last if last is not None and last["table"] == table.key else None
 
 
 def _arranged(request: HttpRequest, table: Table) -> HttpResponse:

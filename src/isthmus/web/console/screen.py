@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -18,11 +18,15 @@ from isthmus.hub.http.problems import status_of
 from isthmus.identity import permissions
 from isthmus.kernel.actor import Actor
 from isthmus.kernel.errors import IsthmusError, Problem
+from isthmus.kernel.instant import MINUTE
 from isthmus.ledger.door import perform
+from isthmus.ledger.ids import source
 from isthmus.ledger.work import Work
 
 P = ParamSpec("P")
 T = TypeVar("T")
+UNDO_MINUTES: Final = 10
+"""How long a page offers to take back what was last done in a session."""
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
@@ -97,6 +101,12 @@ def back(request: HttpRequest, fallback: str) -> HttpResponse:
         wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
     return HttpResponseRedirect(wanted if wanted and safe else fallback, status=303)
+
+
+def recent(request: HttpRequest, key: str) -> dict[str, Any] | None:
+    """Return what this session noted under `key` as done (with `at`), while it can be undone."""
+    last = request.session.get(key)
+    return dict(last) if last and last["at"] >= source.now() - UNDO_MINUTES * MINUTE else None
 
 
 def page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
