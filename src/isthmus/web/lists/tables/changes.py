@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
-from isthmus.kernel.actor import Actor
 from isthmus.kernel.kinds.change import CHANGE_STATES, CHANGE_TYPES
 from isthmus.practices.change.rules import states
 from isthmus.web import records
@@ -28,15 +26,15 @@ from isthmus.web.lists.cell import (
 from isthmus.web.lists.showing import stored
 from isthmus.web.lists.table import Column, Filter, Slice, Table
 from isthmus.web.lists.tables.loading import (
+    first_items,
+    items,
     labels,
     organisation,
     organisations,
     person,
-    readable,
     titles,
 )
 
-ITEMS_SHOWN: Final = 3
 DECISIONS: Final = ("allow", "deny", "wait")
 
 
@@ -51,18 +49,6 @@ def _changes(asked: Asked, cursor: str, limit: int) -> Slice:
         if value := asked.get(name):
             rows = rows.filter(**{field: value})
     return stored(rows, asked, cursor, limit)
-
-
-def _touched(rows: Sequence[Any], reader: Actor) -> dict[str, str]:
-    touched = [ci for each in rows for ci in (each.cis or ())[:ITEMS_SHOWN]]
-    return records.titles("ci", touched, "name") if readable("ci", reader) else {}
-
-
-def _touches(row: Any, beside: Beside) -> Cell:
-    held = list(row.cis or ())
-    shown = [words(beside.name("cis", each, each)) for each in held[:ITEMS_SHOWN]]
-    more = words(f"{len(held) - ITEMS_SHOWN} more") if len(held) > ITEMS_SHOWN else None
-    return together(*shown, more, by=", ") if held else EMPTY
 
 
 def _window(row: Any, beside: Beside) -> Cell:
@@ -89,7 +75,7 @@ CHANGES: Final = Table(
         Filter(name="group", linked=True),
     ),
     loaders={
-        "cis": _touched,
+        "cis": first_items("cis"),
         "people": labels("requester"),
         "incidents": titles("incident", "number", "incident"),
         "organisations": organisations,
@@ -104,7 +90,8 @@ CHANGES: Final = Table(
                cell=lambda row, _: state(row.authorisation)),
         Column(key="risk", heading="Risk", cell=lambda row, _: humane(row.risk)),
         Column(key="window", heading="Window", look="small", order="window_start", cell=_window),
-        Column(key="touches", heading="Touches", look="small wrap", needs=("cis",), cell=_touches),
+        Column(key="touches", heading="Touches", look="small wrap", needs=("cis",),
+               cell=lambda row, beside: items(row.cis, beside)),
         Column(key="group", heading="Group", shown=False, order="assignment_group",
                cell=lambda row, _: words(row.assignment_group)),
         Column(key="requester", heading="Requested by", shown=False, needs=("people",),

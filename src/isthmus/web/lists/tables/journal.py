@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from django.http import HttpRequest
 
-from isthmus.identity import people
-from isthmus.kernel.actor import Actor
 from isthmus.ledger import reading
 from isthmus.web import journal_reading
 from isthmus.web.lists.asked import Asked
@@ -27,7 +24,7 @@ from isthmus.web.lists.cell import (
     yes,
 )
 from isthmus.web.lists.table import Column, Filter, Slice, Table
-from isthmus.web.lists.tables.loading import organisation, organisations
+from isthmus.web.lists.tables.loading import labels, organisation, organisations
 
 _LINKED: Final = ("connection", "trace")
 
@@ -42,10 +39,6 @@ def _told(request: HttpRequest, asked: Asked) -> None:
         journal_reading.note(request, "audit.exported", "The journal was taken as a file.")
     elif asked.values:
         journal_reading.note(request, "audit.read", "The journal was read with filters.")
-
-
-def _actors(rows: Sequence[Any], _: Actor) -> dict[str, str]:
-    return people.labels({each.actor for each in rows})
 
 
 def _record(row: Any, _: Beside) -> Cell:
@@ -71,7 +64,7 @@ JOURNAL: Final = Table(
     order="-seq",
     told=_told,
     filters=(*(Filter(name=each, linked=each in _LINKED) for each in journal_reading.FILTERS), Filter(name="since"), Filter(name="until")),
-    loaders={"people": _actors, "organisations": organisations},
+    loaders={"people": labels("actor"), "organisations": organisations},
     columns=(
         Column(key="recorded", heading="Recorded", cell=lambda row, beside: instant(row.recorded_at, beside)),
         Column(key="record", heading="Record", cell=_record),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import Count
 
 from isthmus.identity import people, permissions
 from isthmus.kernel.actor import Actor
 from isthmus.web import records
-from isthmus.web.lists.cell import EMPTY, Beside, Cell, link, words
+from isthmus.web.lists.cell import EMPTY, Beside, Cell, link, together, words
 from isthmus.web.lists.table import Column, Loader
+
+ITEMS_SHOWN: Final = 3
+"""Items of a set that a cell names."""
 
 
 def readable(kind: str, reader: Actor) -> bool:
@@ -32,6 +35,17 @@ def titles(kind: str, field: str, *names: str) -> Loader:
 def labels(*names: str) -> Loader:
     """Load the names of the people whose ids stand in the rows' fields `names`."""
     return lambda rows, _: people.labels(getattr(row, name) for row in rows for name in names)
+
+
+def first_items(*names: str) -> Loader:
+    """Load the names of the items that stand in sets (the first ones) and in single fields of the rows."""
+
+    def load(rows: Sequence[Any], reader: Actor) -> dict[str, str]:
+        held = [getattr(row, name) or () for row in rows for name in names]
+        ids = [ci for each in held for ci in ([each] if isinstance(each, str) else each[:ITEMS_SHOWN])]
+        return records.titles("ci", ids, "name") if readable("ci", reader) else {}
+
+    return load
 
 
 def whole(kind: str, name: str) -> Loader:
@@ -58,6 +72,14 @@ def counted(kind: str, field: str) -> Loader:
 def item(ci: str, beside: Beside) -> Cell:
     """A configuration item as a link to its map."""
     return link(beside.name("cis", ci, "?"), f"/map/{ci}") if ci else EMPTY
+
+
+def items(ids: Sequence[str] | None, beside: Beside) -> Cell:
+    """The first of several items by their names (`first_items`), and how many there are more."""
+    held = list(ids or ())
+    shown = [words(beside.name("cis", each, "?")) for each in held[:ITEMS_SHOWN]]
+    more = words(f"{len(held) - ITEMS_SHOWN} more") if len(held) > ITEMS_SHOWN else None
+    return together(*shown, more, by=", ") if held else EMPTY
 
 
 def person(who: str, beside: Beside) -> Cell:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
-from isthmus.kernel.actor import Actor
 from isthmus.kernel.kinds.on_call import ESCALATION_STATES, NOTIFICATION_STATES
 from isthmus.web import records
 from isthmus.web.lists.asked import Asked
@@ -26,14 +24,10 @@ from isthmus.web.lists.cell import (
 )
 from isthmus.web.lists.showing import stored
 from isthmus.web.lists.table import Column, Filter, Slice, Table
-from isthmus.web.lists.tables.loading import labels, organisation, organisations, person, readable
+from isthmus.web.lists.tables.loading import labels, organisation, organisations, person, titles
 
 TITLE_CHARACTERS: Final = 300
-
-
-def _numbers(rows: Sequence[Any], reader: Actor) -> dict[str, str]:
-    subjects = [each.subject for each in rows if each.subject_kind == "incident"]
-    return records.titles("incident", subjects, "number") if readable("incident", reader) else {}
+_NUMBERS: Final = titles("incident", "number", "subject")
 
 
 def _escalations(asked: Asked, cursor: str, limit: int) -> Slice:
@@ -60,7 +54,7 @@ ESCALATIONS: Final = Table(
         Filter(name="policy", linked=True),
         Filter(name="subject", linked=True),
     ),
-    loaders={"numbers": _numbers, "people": labels("acknowledged_by"), "organisations": organisations},
+    loaders={"numbers": _NUMBERS, "people": labels("acknowledged_by"), "organisations": organisations},
     columns=(
         Column(key="about", heading="About", needs=("numbers",), cell=_about),
         Column(key="policy", heading="Policy", order="policy",
@@ -126,7 +120,7 @@ NOTIFICATIONS: Final = Table(
         Filter(name="connection"),
         Filter(name="subject", linked=True),
     ),
-    loaders={"people": labels("person"), "numbers": _numbers, "organisations": organisations},
+    loaders={"people": labels("person"), "numbers": _NUMBERS, "organisations": organisations},
     columns=(
         Column(key="who", heading="Who", needs=("people",), cell=_whom),
         Column(key="what", heading="What", look="wrap small",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
-from isthmus.kernel.actor import Actor
 from isthmus.kernel.kinds.incident import LEVELS
 from isthmus.kernel.kinds.problem import KNOWN_ERROR_STATES, PROBLEM_STATES
 from isthmus.practices.problem.rules import states
@@ -22,23 +20,22 @@ from isthmus.web.lists.cell import (
     number,
     quiet,
     state,
-    together,
     words,
 )
 from isthmus.web.lists.showing import stored
 from isthmus.web.lists.table import Column, Filter, Slice, Table
 from isthmus.web.lists.tables.loading import (
+    ITEMS_SHOWN,
     counted,
+    first_items,
     item,
+    items,
     labels,
     organisation,
     organisations,
     person,
-    readable,
     titles,
 )
-
-ITEMS_SHOWN: Final = 3
 
 
 def _problems(asked: Asked, cursor: str, limit: int) -> Slice:
@@ -54,24 +51,6 @@ def _problems(asked: Asked, cursor: str, limit: int) -> Slice:
         if value := asked.get(name):
             rows = rows.filter(**{field: value})
     return stored(rows, asked, cursor, limit)
-
-
-def _named(*fields: str) -> Any:
-    """Load the names of the items that stand in sets (the first ones) and in single fields of the rows."""
-
-    def load(rows: Sequence[Any], reader: Actor) -> dict[str, str]:
-        held = [getattr(row, name) or () for row in rows for name in fields]
-        ids = [ci for each in held for ci in ([each] if isinstance(each, str) else each[:ITEMS_SHOWN])]
-        return records.titles("ci", ids, "name") if readable("ci", reader) else {}
-
-    return load
-
-
-def _items(ids: Any, beside: Beside) -> Cell:
-    held = list(ids or ())
-    shown = [words(beside.name("cis", each, "?")) for each in held[:ITEMS_SHOWN]]
-    more = words(f"{len(held) - ITEMS_SHOWN} more") if len(held) > ITEMS_SHOWN else None
-    return together(*shown, more, by=", ") if held else EMPTY
 
 
 def _who(row: Any, beside: Beside) -> Cell:
@@ -99,7 +78,7 @@ PROBLEMS: Final = Table(
         Filter(name="owner", linked=True),
     ),
     loaders={
-        "cis": _named("cis", "service"),
+        "cis": first_items("cis", "service"),
         "people": labels("owner"),
         "incidents": counted("incident", "problem"),
         "organisations": organisations,
@@ -113,7 +92,7 @@ PROBLEMS: Final = Table(
         Column(key="service", heading="Service", look="wrap", needs=("cis",),
                cell=lambda row, beside: item(row.service, beside)),
         Column(key="items", heading="Items", look="small wrap", needs=("cis",),
-               cell=lambda row, beside: _items(row.cis, beside)),
+               cell=lambda row, beside: items(row.cis, beside)),
         Column(key="who", heading="Who", look="wrap", needs=("people",), cell=_who),
         Column(key="incidents", heading="Incidents", number=True, needs=("incidents",),
                cell=lambda row, beside: number(beside.loaded["incidents"].get(row.id, 0))),
@@ -143,10 +122,10 @@ def _known_errors(asked: Asked, cursor: str, limit: int) -> Slice:
 
 def _fits(row: Any, beside: Beside) -> Cell:
     """What it names, in the words of its page."""
-    items = [beside.name("cis", each, "?") for each in list(row.cis or ())[:ITEMS_SHOWN]]
+    on = [beside.name("cis", each, "?") for each in list(row.cis or ())[:ITEMS_SHOWN]]
     services = [beside.name("cis", each, "?") for each in list(row.services or ())[:ITEMS_SHOWN]]
     said = [
-        f"on {', '.join(items)}" if items else "",
+        f"on {', '.join(on)}" if on else "",
         f"of class {', '.join(row.classes)}" if row.classes else "",
     ]
     parts = [
@@ -175,7 +154,7 @@ KNOWN_ERRORS: Final = Table(
         Filter(name="problem", linked=True),
     ),
     loaders={
-        "cis": _named("cis", "services"),
+        "cis": first_items("cis", "services"),
         "problems": titles("problem", "number", "problem"),
         "matches": counted("known_error_match", "known_error"),
         "organisations": organisations,
