@@ -63,10 +63,19 @@ class Job(msgspec.Struct, kw_only=True):
     rules: list[dict[str, Any]] = []
 
 
+class Head(msgspec.Struct, kw_only=True):
+    """What tells how a kept back-test stands; its result, which may be large, is not decoded for it."""
+
+    id: str
+    state: str
+    told_at: int
+    expires_at: int
+
+
 def ready(wanted: Wanted, actor: Actor) -> Job:
     """Return a back-test that may begin; one at a time, so that trying never starves deciding."""
     now = source.now()
-    if any(_judged(each, now).state == "running" for each in _held()):
+    if any(each is not None and _runs(each, now) for each in map(_head, _folder().glob("*.json"))):
         raise Conflict(
             "A back-test is running already.", remedy="Wait until it is done: a few minutes at most."
         )
@@ -149,23 +158,24 @@ def _run(job: Job, wanted: Wanted) -> None:
         _threads.pop(job.id, None)
 
 
+def _runs(job: Job | Head, now: Instant) -> bool:
+    """Return whether it is under way: whoever runs it says so every few seconds."""
+    return job.state == "running" and job.told_at >= now - LOST_AFTER
+
+
 def _judged(job: Job, now: Instant) -> Job:
-    if job.state == "running" and job.told_at < now - LOST_AFTER:
+    if job.state == "running" and not _runs(job, now):
         job.state, job.problem, job.remedy = "failed", "The process that ran it has ended.", "Start it again."
     return job
-
-
-def _held() -> list[Job]:
-    return [job for path in _folder().glob("*.json") if (job := _read(path)) is not None]
 
 
 def _forget(now: Instant) -> None:
     """Remove what is expired or too much, and what a process that was killed has left."""
     kept, size = 0, 0
     for path in sorted(_folder().glob("*.json"), reverse=True):
-        job = _read(path)
+        job = _head(path)
         kept, size = kept + 1, size + path.stat().st_size
-        if job is not None and job.state == "running" and _judged(job, now).state == "failed":
+        if job is not None and job.state == "running" and not _runs(job, now):
             shutil.rmtree(running.folder_of(job.id), ignore_errors=True)
         if job is None or job.expires_at <= now or kept >= KEPT_MAX or size > KEPT_BYTES_MAX:
             for each in _folder().glob(f"{path.stem}.*"):
@@ -176,6 +186,13 @@ def _folder() -> Path:
     folder = django_settings.ISTHMUS.data_dir / "backtests"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def _head(path: Path) -> Head | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Head)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def _read(path: Path) -> Job | None:
