@@ -8,6 +8,7 @@ import pytest
 
 from isthmus.hub.lanes.limits import Bucket
 from isthmus.hub.lanes.terms import Terms
+from isthmus.kernel.errors import Retryable
 from isthmus.ledger import ids
 
 
@@ -51,3 +52,12 @@ def test_a_poll_that_is_under_way_waits_out_what_the_partner_told_the_lane(slept
     terms.hold(30)
     asyncio.run(terms.turn())
     assert sum(slept) == pytest.approx(30, abs=1)
+
+
+def test_under_a_long_hold_a_poll_ends_and_says_when_to_come_back(slept):
+    terms = Terms(bucket=Bucket(per_minute=20))
+    terms.hold(600)
+    with pytest.raises(Retryable) as fault:
+        asyncio.run(terms.turn())
+    assert fault.value.after_seconds == pytest.approx(600, abs=1)
+    assert slept == []

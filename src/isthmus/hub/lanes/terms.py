@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 from isthmus.hub.connections import Connection
 from isthmus.hub.lanes.limits import CALLS_MAX, Breaker, Bucket
 from isthmus.hub.models import ConnectionState
+from isthmus.kernel.errors import Retryable
 from isthmus.kernel.instant import SECOND, Instant
 from isthmus.ledger.ids import source
+
+HELD_SECONDS_MAX = 60.0
 
 
 @dataclass
@@ -49,13 +52,16 @@ class Terms:
         return Instant(max(int(now), self.hold_until))
 
     async def turn(self) -> None:
-        """Wait for a turn: before each request of a poll. A poll that reads much must not starve deliveries."""
+        """Wait for a turn: before each request of a poll. A poll that reads much must not starve deliveries. Under a long
+        hold it ends (`Retryable`) and begins again after it, instead of waiting in the way of others."""
         for bucket in (self.share, self.bucket):
             now = source.now()
             seconds = (bucket.reserve(now) - now) / SECOND
             if seconds > 0:
                 await asyncio.sleep(seconds)
-        while (left := (self.hold_until - source.now()) / SECOND) > 0:  # noqa: ASYNC110 - it may be put off meanwhile
+        while (left := (self.hold_until - source.now()) / SECOND) > 0:
+            if left > HELD_SECONDS_MAX:
+                raise Retryable("The partner asked to be left alone.", after_seconds=left)
             await asyncio.sleep(left)
 
 
