@@ -8,14 +8,10 @@ import urllib.request
 
 import pytest
 from console_hub import PASSWORD, sign_in, until
+from reading import done
 from ruamel.yaml import YAML
 
 pytestmark = pytest.mark.browser
-
-
-def done(page):
-    assert page.locator(".flash-error").count() == 0, page.locator(".flash-error").all_inner_texts()
-    page.wait_for_selector(".flash-success")
 
 
 def test_a_wrong_password_says_so_and_the_right_one_opens_the_page_that_was_asked_for(chromium, hub):

@@ -6,13 +6,9 @@ import datetime as dt
 
 import pytest
 from console_hub import ARTEFACT, until
+from reading import done
 
 pytestmark = pytest.mark.browser
-
-
-def done(page):
-    assert page.locator(".flash-error").count() == 0, page.locator(".flash-error").all_inner_texts()
-    page.wait_for_selector(".flash-success")
 
 
 def local(moment):

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import pytest
 from console_hub import until
+from reading import done
 
 from isthmus.connectors.kit.faults import Fault
 
 pytestmark = pytest.mark.browser
-
-
-def done(page):
-    assert page.locator(".flash-error").count() == 0, page.locator(".flash-error").all_inner_texts()
-    page.wait_for_selector(".flash-success")
 
 
 def test_a_dead_delivery_is_retried_when_the_fault_is_gone(hub, browser):

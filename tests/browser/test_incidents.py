@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from console_hub import SYSTEMS, until
+from reading import done
 
 pytestmark = pytest.mark.browser
 
@@ -11,11 +12,6 @@ pytestmark = pytest.mark.browser
 def opened(page, name):
     """Open a disclosure by its summary."""
     page.locator("summary", has_text=name).first.click()
-
-
-def done(page):
-    assert page.locator(".flash-error").count() == 0, page.locator(".flash-error").all_inner_texts()
-    page.wait_for_selector(".flash-success")
 
 
 def test_a_comment_on_the_page_is_written_in_every_system(hub, browser):
