@@ -11,8 +11,8 @@ THUMB = 44
 
 def done(page):
     """The act was done: the page says so, and no error."""
+    page.wait_for_selector(".flash-success, .flash-error")
     assert page.locator(".flash-error").count() == 0, page.locator(".flash-error").all_inner_texts()
-    page.wait_for_selector(".flash-success")
 
 
 def for_everybody(page):

@@ -8,6 +8,7 @@ import urllib.request
 
 import pytest
 from console_hub import PASSWORD, sign_in, until
+from playwright.sync_api import expect
 from reading import done
 from ruamel.yaml import YAML
 
@@ -22,7 +23,7 @@ def test_a_wrong_password_says_so_and_the_right_one_opens_the_page_that_was_aske
     page.fill("#id_login", "olga")
     page.fill("#id_password", "wrong")
     page.click("main button.main")
-    assert page.get_by_role("alert").count() == 1
+    expect(page.get_by_role("alert")).to_have_count(1)
     page.fill("#id_password", PASSWORD)
     page.click("main button.main")
     page.wait_for_url("**/deliveries")
@@ -41,7 +42,7 @@ def test_a_blueprint_is_planned_applied_and_rolled_back(hub, browser):
     YAML().dump(wanted, out)
     page.fill("#text", out.getvalue())
     page.click("button:has-text('Plan')")
-    assert page.locator("tr", has_text="/incident/default_group").count() == 1
+    expect(page.locator("tr", has_text="/incident/default_group")).to_have_count(1)
     page.click("button:has-text('Apply this plan')")
     done(page)
     made = until("the new default group", lambda: _opened_with(hub, "Front office"))
@@ -61,7 +62,7 @@ def test_a_blueprint_with_an_error_is_refused_with_the_place(hub, browser):
     page = browser.open("ada", "/configuration")
     page.fill("#text", "incident: {default_grop: x}")
     page.click("button:has-text('Plan')")
-    assert page.locator(".card-bad", has_text="default_grop").count() == 1
+    expect(page.locator(".card-bad", has_text="default_grop")).to_have_count(1)
 
 
 def test_the_book_is_verified_and_the_pack_downloaded(hub, browser):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -135,7 +136,7 @@ def test_without_javascript_the_same_form_works(hub, chromium, browser):
     page.locator("#columns > summary").click()
     page.locator("input[name=column][value=group]").check()
     page.locator("button[value='down:title']").click()
+    expect(page.locator("#columns[open]")).to_have_count(1)
     assert "columns=number,type,title" in page.url
-    assert page.locator("#columns[open]").count() == 1
     assert "state=any" in page.url
     assert "Group" in heads(page)

@@ -7,6 +7,7 @@ import re
 
 import pytest
 from console_hub import until
+from playwright.sync_api import expect
 from reading import THUMB, done, for_everybody
 
 from isthmus.kernel.instant import to_datetime
@@ -41,7 +42,7 @@ def test_somebody_stands_in_on_the_calendar_and_steps_back(hub, browser, phone, 
     row = page.locator("tr[data-row]", has_text="The night is hers")
     assert "whoever it is" in row.inner_text()
     page.get_by_role("link", name="Week").click()
-    assert page.locator("td.today .entry-warn", has_text="Grace").count() == 1
+    expect(page.locator("td.today .entry-warn", has_text="Grace")).to_have_count(1)
     for_everybody(page)
     row.get_by_role("button", name="Take back").click()
     done(page)
