@@ -5,15 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import re
+from copy import copy
+from dataclasses import replace
 
 import pytest
 from django.http import QueryDict
+from tests.web.two_organisations import founded
 
 from isthmus.hub.http import paging
+from isthmus.identity.roles import ROLES
 from isthmus.kernel.actor import Actor, ActorKind
 from isthmus.kernel.errors import Rejected
+from isthmus.ledger import scope
 from isthmus.practices.incident import service as incidents
-from isthmus.web.lists import choosing, download
+from isthmus.web.lists import choosing, download, showing
 from isthmus.web.lists.asked import canonical, read
 from isthmus.web.lists.tables import INCIDENTS, TABLES
 
@@ -256,6 +261,26 @@ def test_every_column_of_incidents_costs_the_same_for_one_and_for_many(desk, que
     few = cost()
     many(desk, 12, assignee=desk.people["agent"], ci=desk.cis["db1"])
     assert cost() == few
+
+
+def test_the_cells_of_every_list_cost_the_same_for_one_row_and_for_many(desk, queries):
+    world, empty = founded(desk), set()
+    reader = replace(desk.book.actor(organisation=world.a.organisation), roles=frozenset(ROLES))
+    with scope.within([world.a.organisation]):
+        for table in TABLES.values():
+            text = "&".join(f"{each.name}=any" for each in table.filters if "any" in each.keywords)
+            everything = ",".join(each.key for each in table.columns)
+            found = read(table, reader, QueryDict(f"{text}&columns={everything}"))
+            held, counted = list(showing.fetched(found, "", 1).items), []
+            if not held:
+                empty.add(table.key)
+                continue
+            for count in (1, 1, 7):
+                with queries() as asked_for:
+                    showing.rows(found, [copy(held[0]) for _ in range(count)])
+                counted.append(len(asked_for))
+            assert counted[2] == counted[1], table.key
+    assert empty == {"drafts"}, "the seeded alert was opened, not drafted"
 
 
 def test_only_what_the_chosen_columns_need_is_asked_for(desk, queries):
