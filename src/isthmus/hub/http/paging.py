@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
@@ -28,11 +28,11 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slice(Generic[M]):
+class Slice(Generic[T]):
     """One page of rows; `next` is the cursor of the following page ("" at the end)."""
 
-    items: list[M]
-    next: str
+    items: Sequence[T]
+    next: str = ""
 
 
 def encode(value: int | str | None, row_id: int | str) -> str:

@@ -39,8 +39,7 @@ class Head:
 
 def stored(rows: Any, asked: Asked, cursor: str, limit: int) -> Slice:
     """Return one page of a queryset in the order that is asked for."""
-    found = paging.cut(rows, cursor=cursor, limit=limit, order=asked.stored_order)
-    return Slice(items=found.items, next=found.next)
+    return paging.cut(rows, cursor=cursor, limit=limit, order=asked.stored_order)
 
 
 def fetched(asked: Asked, cursor: str, limit: int | str | None) -> Slice:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from isthmus.web.lists.asked import Asked
 
 
+Slice = paging.Slice[Any]
 Loader = Callable[[Sequence[Any], Actor], Any]
 """Loads something for all rows of a page at once, as far as the reader may see it."""
 
@@ -70,14 +71,6 @@ class Filter:
             return []
         given = value.split(",") if self.many else [value]
         return [each for each in given if each not in self.possible]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slice:
-    """Some rows and the cursor of the next ones ("" at the end)."""
-
-    items: Sequence[Any]
-    next: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
