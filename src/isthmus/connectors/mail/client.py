@@ -35,9 +35,10 @@ ENVELOPES_MAX = 500
 UID_HEADER = "x-isthmus-uid"
 """Where a mail lies, for whoever looks for it: folder, UIDVALIDITY and UID."""
 CHANGE = "change the folder"
+TARGET = "find the folder of imap_move_to"
 
 
-class MailClient:
+class MailboxClient:
     """A `Poller` and `Streamer` over one mailbox."""
 
     def __init__(self, context: Context) -> None:
@@ -61,18 +62,25 @@ class MailClient:
             product, spoken = await box.call("to say what it is", lambda each: each.product())
             await box.call("to open the folder", lambda each: each.select(writing=False))
             idle = box.held.can("IDLE")
-            missing = () if await self._may_change(box) else (CHANGE,)
+            missing = await self._missing(box)
         notes = () if idle else ("It has no IDLE: set streaming: false, the polls go on.",)
         return Probe(product=product, version=spoken, missing_scopes=missing, notes=notes)
 
-    async def _may_change(self, box: _Box) -> bool:
-        if self._config.imap_after == "leave":
-            return True
-        try:
-            await box.call("to open the folder for changes", lambda each: each.select(writing=True))
-        except NeedsOperator:
-            return False
-        return True
+    async def _missing(self, box: _Box) -> tuple[str, ...]:
+        """Return what the account may not do, changing nothing."""
+        after, target = self._config.imap_after, self._config.imap_move_to
+        looks: dict[str, Callable[[Any], object]] = {}
+        if after != "leave":
+            looks[CHANGE] = lambda each: each.select(writing=True)
+        if after == "move":
+            looks[TARGET] = lambda each: each.look_at(target)
+        missing = []
+        for wanted, look in looks.items():
+            try:
+                await box.call(f"to {wanted}", look)
+            except NeedsOperator:
+                missing.append(wanted)
+        return tuple(missing)
 
     # Polls --------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isthmus.connectors.kit.ports import Connector
 from isthmus.connectors.kit.simulator import Simulator
-from isthmus.connectors.mail.client import MailClient
+from isthmus.connectors.mail.client import MailboxClient
 from isthmus.connectors.mail.config import MailConfig
 from isthmus.connectors.mail.mapping import INCIDENT
 from isthmus.connectors.mail.webhook import MailSource
@@ -19,7 +19,7 @@ def _simulator() -> Simulator:
 CONNECTOR = Connector(
     config=MailConfig,
     source=MailSource(),
-    open=MailClient,
+    open=MailboxClient,
     mappings={"incident": INCIDENT},
     simulator=_simulator,
 )

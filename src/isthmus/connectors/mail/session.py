@@ -118,6 +118,10 @@ class Session:
             )
         return validity
 
+    def look_at(self, folder: str) -> None:
+        """Raise unless another folder exists and may be seen."""
+        self._held().folder_status(folder, ["UIDVALIDITY"])
+
     def newer(self, read: int, since: dt.date) -> list[int]:
         """Return the UIDs above `read`, ascending; of a folder that was never read, only what arrived `since`."""
         criteria: list[Any] = ["UID", f"{read + 1}:*"] if read else ["SINCE", since]

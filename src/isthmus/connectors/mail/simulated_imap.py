@@ -28,7 +28,7 @@ _CODES = {
 }
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|\(([^)]*)\)|(\S+)')
 _PARTIAL = re.compile(r"BODY\.PEEK\[\]<0\.(\d+)>")
-_READ = frozenset({"LOGIN", "SELECT", "EXAMINE", "SEARCH", "FETCH", "IDLE"})
+_READ = frozenset({"LOGIN", "SELECT", "EXAMINE", "SEARCH", "FETCH", "IDLE", "STATUS"})
 
 
 @dataclass
@@ -175,7 +175,7 @@ class ImapServer:
         counted = {
             "LOGIN": self._login, "SELECT": self._select, "EXAMINE": self._examine, "SEARCH": self._search,
             "FETCH": self._fetch, "STORE": self._store, "MOVE": self._move, "COPY": self._copy,
-            "EXPUNGE": self._expunge, "IDLE": self._idle,
+            "EXPUNGE": self._expunge, "IDLE": self._idle, "STATUS": self._status,
         }  # fmt: skip
         if verb not in counted:
             await talk.say(f"{tag} BAD unknown")
@@ -248,6 +248,13 @@ class ImapServer:
             f"* OK [UIDVALIDITY {place.validity}] valid", f"* OK [UIDNEXT {place.next_uid}] next",
             f"{tag} OK [{'READ-WRITE' if writing else 'READ-ONLY'}] opened",
         )  # fmt: skip
+
+    async def _status(self, talk: Talk, tag: str, words: list[str]) -> None:
+        place = self.folders.get(words[0])
+        if place is None:
+            await talk.say(f"{tag} NO [NONEXISTENT] no such folder")
+            return
+        await talk.say(f'* STATUS "{words[0]}" (UIDVALIDITY {place.validity})', f"{tag} OK done")
 
     async def _search(self, talk: Talk, tag: str, words: list[str]) -> None:
         place, found = _folder(talk), list(_folder(talk).mails)
