@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass, field
 
-from tests.hub.intake import certificates
 from tests.real_monitoring.systems import System, free_port, until
+
+from isthmus.connectors.kit.conformance import certificates
 
 CONFIGURATION = """
 base_dir = {home}/run

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 import uvloop
-from tests.hub.intake import certificates
 
 from isthmus import django_settings
+from isthmus.connectors.kit.conformance import certificates
 from isthmus.connectors.mail.simulator import OURS, MailSimulator
 from isthmus.hub.intake.appender import Appender
 from isthmus.hub.intake.current_entrances import CurrentEntrances

@@ -8,9 +8,9 @@ import ssl
 from dataclasses import replace
 
 import pytest
-from tests.hub.intake import certificates
 
 from isthmus import django_settings
+from isthmus.connectors.kit.conformance import certificates
 from isthmus.hub.intake.appender import Appender
 from isthmus.hub.intake.current_entrances import CurrentEntrances
 from isthmus.hub.intake.log import LogUnavailable

@@ -3,10 +3,12 @@
 import asyncio
 import ssl
 from contextlib import aclosing
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from isthmus.connectors.kit.conformance import certificates
 from isthmus.connectors.kit.faults import Fault
 from isthmus.connectors.mail.tests.mailboxes import INSTALLED, World, played
 from isthmus.kernel.errors import NeedsOperator, Retryable
@@ -120,6 +122,18 @@ def test_a_folder_that_may_only_be_read_is_named_as_a_missing_permission():
     played(act)
 
 
+def test_a_folder_to_move_to_that_is_not_there_is_named_by_the_probe():
+    async def act(here):
+        there = here.simulator.imap.folders
+        done = there.pop("Done")
+        moving = {"imap_after": "move", "imap_move_to": "Done"}
+        assert (await here.client(**moving).probe()).missing_scopes == ("find the folder of imap_move_to",)
+        there["Done"] = done
+        assert (await here.client(**moving).probe()).missing_scopes == ()
+
+    played(act)
+
+
 def test_no_password_goes_over_a_connection_where_the_server_wants_none():
     async def act(here):
         here.simulator.imap.capabilities = ("IMAP4rev1", "LOGINDISABLED")
@@ -139,8 +153,9 @@ def test_a_private_address_is_refused_where_they_are_ruled_out():
     played(act)
 
 
-def test_a_server_with_a_certificate_of_its_own_authority(tmp_path, own_certificate):
-    certificate, key = own_certificate
+def test_a_server_with_a_certificate_of_its_own_authority(tmp_path):
+    certificate, key = certificates.written(tmp_path, "server", certificates.made("localhost"))
+    authority = Path(certificate).read_text()
 
     async def act():
         simulator = INSTALLED.connector.simulator()
@@ -150,7 +165,7 @@ def test_a_server_with_a_certificate_of_its_own_authority(tmp_path, own_certific
         here = World(simulator, url)
         try:
             seeded = simulator.seed("incident", 1)
-            settings = {"imap_security": "tls", "imap_ca": certificate.read_text()}
+            settings = {"imap_security": "tls", "imap_ca": authority}
             assert (await here.poll(**settings))[0] == seeded
             with pytest.raises(NeedsOperator, match="certificate"):
                 await here.poll(imap_security="tls")

@@ -1,7 +1,5 @@
 """The shipped script: what it tells, what it shows, what it passes on, and what it refuses."""
 
-import datetime as dt
-import ipaddress
 import json
 import os
 import socket
@@ -16,11 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from isthmus.connectors.kit.conformance import certificates
 from isthmus.connectors.nagios import isthmus_nagios as agent
 
 FOLDER = Path(__file__).parents[1]
@@ -193,31 +188,19 @@ def test_the_agent_shows_and_passes_on_and_refuses_over_http(served):
 
 
 def test_who_connects_and_says_nothing_holds_up_nobody(served, tmp_path):
-    certificate(tmp_path)
+    certificate, key = certificates.written(tmp_path, "agent", certificates.made("agent"))
     tls = agent.serve(
         {
             "secret_file": str(tmp_path / "secret"), "status_file": str(tmp_path / "status.dat"), "listen": "127.0.0.1:0",
-            "certificate": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem"),
+            "certificate": certificate, "key": key,
         }
     )  # fmt: skip
     threading.Thread(target=tls.serve_forever, daemon=True).start()
-    trust = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    trust = ssl.create_default_context(cafile=certificate)
     with socket.create_connection(tls.server_address):
         assert asked(f"https://127.0.0.1:{tls.server_address[1]}", "/v1/status", {}, trust=trust)[0] == 200
     tls.shutdown()
     tls.server_close()
-
-
-def certificate(directory):
-    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "agent")])
-    made = x509.CertificateBuilder(
-        name, name, key.public_key(), 1, now - dt.timedelta(1), now + dt.timedelta(1)
-    )
-    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    pem = made.add_extension(here, critical=False).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
-    (directory / "cert.pem").write_bytes(pem)
-    (directory / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 def run(directory, hub, *macros, environment=None):

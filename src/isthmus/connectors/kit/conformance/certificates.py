@@ -1,17 +1,20 @@
-"""Certificates for the listeners' tests: an authority and whom it signs for."""
+"""Certificates for tests, good for two days: an authority and whom it signs for."""
 
 from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+Pair = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
-def made(name, signer=None):
+
+def made(name: str, signer: Pair | None = None) -> Pair:
     """Return a certificate and its key, of a signer (such a pair), or of an authority of its own."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -37,7 +40,7 @@ def made(name, signer=None):
     return signed, key
 
 
-def written(directory, name, pair):
+def written(directory: Path, name: str, pair: Pair) -> tuple[str, str]:
     """Write a certificate and its key; return the paths."""
     certificate, key = directory / f"{name}.pem", directory / f"{name}.key"
     certificate.write_bytes(pair[0].public_bytes(serialization.Encoding.PEM))
