@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -63,7 +64,7 @@ def decide(request: HttpRequest, conflict_id: str) -> HttpResponse:
     return back(request, "/conflicts")
 
 
-def _with_places(conflicts: list[Any]) -> list[tuple[Any, str, str, str]]:
+def _with_places(conflicts: Sequence[Any]) -> list[tuple[Any, str, str, str]]:
     """Return (conflict, system, record's name, record's page)."""
     links = records.by_ids("link", [each.link for each in conflicts])
     names: dict[str, str] = {}

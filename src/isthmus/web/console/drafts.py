@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from django.contrib import messages
@@ -90,7 +91,7 @@ def judged(request: HttpRequest) -> HttpResponse:
     return page(request, "console/accuracy.html", context)
 
 
-def _with_alerts(samples: list[Any]) -> list[tuple[Any, Any]]:
+def _with_alerts(samples: Sequence[Any]) -> list[tuple[Any, Any]]:
     alerts = records.by_ids("alert", [each.alert for each in samples])
     return [(each, alerts[each.alert]) for each in samples if each.alert in alerts]
 
