@@ -188,9 +188,7 @@ def test_what_is_known_around_an_alert(monitor: Any, world: Any) -> None:
     known_error = incidents.KnownError(
         id="1", number="KE-1", title="Leak", workaround="Restart", why="same item"
     )
+    monitor.monkeypatch.setattr(enrichment, "_providers", [*enrichment._providers])
     enrichment.register_known_errors(lambda alert: [known_error] if alert.ci else [])
-    try:
-        assert enrichment.of(known, monitor.book.clock.now()).known_errors == (known_error,)
-        assert enrichment.of(unknown, monitor.book.clock.now()).known_errors == ()
-    finally:
-        enrichment._providers.clear()
+    assert enrichment.of(known, monitor.book.clock.now()).known_errors == (known_error,)
+    assert enrichment.of(unknown, monitor.book.clock.now()).known_errors == ()
