@@ -35,7 +35,7 @@ FaultClass = Literal["retryable", "unknown", "operator", "rejected", "stale", "g
 @dataclass(frozen=True, kw_only=True)
 class Turn:
     """One thing to do at the partner for one due row. `epoch`: of the link's working row when it was planned;
-    `start`: the tick at which a read counts as begun."""
+    `start`: the tick at which a read counts as begun. `kind`: of the record that this is about."""
 
     due_id: str
     due_epoch: int

@@ -40,9 +40,9 @@ def follow(kind: str, hear: Follower) -> None:
 
 def heard(work: Work, delivery_id: str, result: Result) -> bool:
     """Tell whoever follows an effect what came of it; return whether it is given up."""
-    delivery = Delivery.objects.filter(id=delivery_id).first() if _followers else None
-    hear = _followers.get(delivery.record_kind) if delivery is not None else None
-    return delivery is not None and hear is not None and hear(work, delivery, result)
+    hear = _followers.get(result.turn.kind)
+    delivery = Delivery.objects.filter(id=delivery_id).first() if hear is not None else None
+    return hear is not None and delivery is not None and hear(work, delivery, result)
 
 
 def once(

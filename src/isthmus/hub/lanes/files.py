@@ -50,7 +50,7 @@ def begin(work: Work, row: Due, delivery: Delivery, payload: Any) -> Turn | None
     )
     return Turn(
         due_id=row.id, due_epoch=row.epoch, subject=link.id, organisation=link.organisation, do="once", ref=ref,
-        verb=delivery.verb, payload=payload, key=delivery.key, attempts=row.attempts,
+        kind=delivery.record_kind, verb=delivery.verb, payload=payload, key=delivery.key, attempts=row.attempts,
     )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def begin(work: Work, row: Due) -> list[Turn]:
 def _turn(_work: Work, row: Due, delivery: Delivery, payload: Any) -> Turn | None:
     return Turn(
         due_id=row.id, due_epoch=row.epoch, subject=delivery.subject, organisation=delivery.organisation, do="once",
-        verb=delivery.verb, payload=payload, key=delivery.key, attempts=row.attempts,
+        kind=delivery.record_kind, verb=delivery.verb, payload=payload, key=delivery.key, attempts=row.attempts,
         # Left behind in the middle of a call, or answered by nothing: it may have happened.
         doubtful=delivery.state == "sending" or delivery.fault == "unknown",
     )  # fmt: skip
