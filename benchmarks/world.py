@@ -171,11 +171,13 @@ def _import_map(organisation: str, cis: int) -> None:
 def _settle() -> None:
     """Seal and index what was just imported, and notice the blueprint: a hub that has run for a minute has done so."""
     from isthmus import blueprint
+    from isthmus.hub.serve.process import holder
     from isthmus.ledger import upkeep
     from isthmus.ledger.ids import source
 
     blueprint.current(fresh=True)
-    while (kept := upkeep.tick(source.now())).sealed or kept.indexed:
+    # Under the name of the hub: it would wait a quarter of a minute for a stranger's lease, and seal nothing.
+    while (kept := upkeep.tick(source.now(), holder=holder())).sealed or kept.indexed:
         pass
 
 
