@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any, TypeVar
 
-import psutil
-
 from isthmus.blueprint import service
 from isthmus.blueprint.source import Source, read_text
 from isthmus.cli.demo.hub_process import HubProcess
@@ -160,7 +158,7 @@ class Installation:
 
     def kill_something(self, rng: random.Random) -> str:
         """`kill -9` of the whole group, or of one process; return which. The hub runs again afterwards."""
-        victim = rng.choice(("all", "all", "front", "work"))
+        victim = rng.choice(("all", "all", "front", "pump", "lanes", "keeper"))
         if victim == "all":
             self.hub.kill()
             self.hub.start()
@@ -168,23 +166,19 @@ class Installation:
             self._kill_one(victim)
         return victim
 
-    def pid_of_work(self) -> int:
-        """Return the process that pumps and delivers."""
-        note = json.loads((self.hub.data_dir / "run" / "endpoint.json").read_text())
-        return next(each.pid for each in psutil.Process(note["pid"]).children() if each.pid != note["front"])
+    def pids(self) -> dict[str, int]:
+        """Return the processes of the hub by their role."""
+        found: dict[str, int] = json.loads((self.hub.data_dir / "run" / "processes.json").read_text())
+        return found
 
     def _kill_one(self, role: str) -> None:
-        note = json.loads((self.hub.data_dir / "run" / "endpoint.json").read_text())
-        children = {each.pid for each in psutil.Process(note["pid"]).children()}
-        victim = note["front"] if role == "front" else next(iter(children - {note["front"]}), 0)
-        if not victim:
-            return
+        victim = self.pids()[role]
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
         until = time.monotonic() + 60
         while time.monotonic() < until:
             with suppress(*UNREACHABLE):
-                if self.hub.healthy() and len(psutil.Process(note["pid"]).children()) == 2:
+                if self.pids()[role] not in {victim, 0} and self.hub.healthy():
                     return
             time.sleep(0.1)
         raise RuntimeError(f"The supervisor did not bring {role} back.")

@@ -42,7 +42,7 @@ def test_the_intent_is_on_the_disk_before_the_first_request_leaves(
             "-o",
             str(trace),
             "-p",
-            str(town.pid_of_work()),
+            str(town.pids()["lanes"]),
         ],
         stderr=subprocess.PIPE,
     )

@@ -1,15 +1,20 @@
 """What the engine counts, for `/metrics`. Each process has its own registry; names never overlap.
 
-`front` answers scrapes: it shows its own registry and the text that `work` last left beside the readiness
-file (`work` does not listen on any port).
+`front` answers scrapes: it shows its own registry and the text that the others last left beside the readiness file
+(they do not listen on any port).
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 FRONT = CollectorRegistry()
-WORK = CollectorRegistry()
+PUMP = CollectorRegistry()
+LANES = CollectorRegistry()
+KEEPER = CollectorRegistry()
+REGISTRIES: Final = {"front": FRONT, "pump": PUMP, "lanes": LANES, "keeper": KEEPER}
 
 ACCEPTED = Gauge("isthmus_intake_accepted", "Messages made durable since the start.", registry=FRONT)
 GROUPS = Gauge("isthmus_intake_commits", "Group commits of the intake log since the start.", registry=FRONT)
@@ -31,38 +36,43 @@ MAIL_MESSAGES = Counter(
 STREAMS = Gauge("isthmus_live_streams", "Open live streams.", registry=FRONT)
 GATES = Gauge("isthmus_gate_waits", "Gate checks waiting for a decision.", registry=FRONT)
 
-MESSAGES = Counter("isthmus_pump_messages", "Messages taken from the log.", ["connection"], registry=WORK)
+MESSAGES = Counter("isthmus_pump_messages", "Messages taken from the log.", ["connection"], registry=PUMP)
 BATCHES_FAILED = Counter(
-    "isthmus_pump_batches_failed", "Batches taken again message by message.", ["connection"], registry=WORK
+    "isthmus_pump_batches_failed", "Batches taken again message by message.", ["connection"], registry=PUMP
 )
-PARKED = Counter("isthmus_pump_parked", "Observations parked.", ["connection"], registry=WORK)
+PARKED = Counter("isthmus_pump_parked", "Observations parked.", ["connection"], registry=PUMP)
 LAG = Gauge(
-    "isthmus_pump_lag_seconds", "Age of the oldest message not yet taken.", ["connection"], registry=WORK
+    "isthmus_pump_lag_seconds", "Age of the oldest message not yet taken.", ["connection"], registry=KEEPER
 )
 TURNSTILE = Histogram(
     "isthmus_pump_turnstile_seconds",
     "How long a batch held the right to write.",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5),
-    registry=WORK,
+    registry=PUMP,
 )
 PRUNED = Counter(
-    "isthmus_pruned_rows", "Settled rows removed after their retention.", ["what"], registry=WORK
+    "isthmus_pruned_rows", "Settled rows removed after their retention.", ["what"], registry=KEEPER
 )
-DUE = Counter("isthmus_due_handled", "Waits that ended.", ["what", "result"], registry=WORK)
-POLLS = Counter("isthmus_polls", "Polls of partners.", ["connection", "result"], registry=WORK)
+DUE = Counter("isthmus_due_handled", "Waits that ended.", ["what", "result"], registry=PUMP)
+POLLS = Counter("isthmus_polls", "Polls of partners.", ["connection", "result"], registry=LANES)
 POLL_REFUSED = Counter(
     "isthmus_poll_refused",
     "Messages that polls read and that may not enter.",
     ["connection", "reason"],
-    registry=WORK,
+    registry=LANES,
 )
 STREAMS_OPEN = Gauge(
-    "isthmus_streams_open", "Whether a partner's event stream is open.", ["connection"], registry=WORK
+    "isthmus_streams_open", "Whether a partner's event stream is open.", ["connection"], registry=LANES
 )
 STREAMED = Counter(
-    "isthmus_streamed_observations", "Observations that streams brought.", ["connection"], registry=WORK
+    "isthmus_streamed_observations", "Observations that streams brought.", ["connection"], registry=LANES
 )
 STREAM_BREAKS = Counter(
-    "isthmus_stream_breaks", "Event streams that broke or could not be opened.", ["connection"], registry=WORK
+    "isthmus_stream_breaks",
+    "Event streams that broke or could not be opened.",
+    ["connection"],
+    registry=LANES,
 )
-UNSEALED = Gauge("isthmus_unsealed_age_seconds", "Age of the oldest entry that is not sealed.", registry=WORK)
+UNSEALED = Gauge(
+    "isthmus_unsealed_age_seconds", "Age of the oldest entry that is not sealed.", registry=KEEPER
+)

@@ -45,6 +45,7 @@ CLAIM_SECONDS = 30
 KEEP_SECONDS = 10.0
 POLL_SECONDS_MAX = 240.0
 AT_ONCE_MAX = 8
+REST_SECONDS = 1.0
 OPERATOR_SECONDS = 600
 """How long to wait after a fault that only a person can mend, if nothing came before it: a permission that is missing
 for a part must not hold up the rest."""
@@ -130,10 +131,61 @@ def _bring_forward(connection: Connection, kind: str) -> None:
 
 
 async def run_due(log: IntakeLog, now: Instant) -> int:
-    """Run every poll that is due, several partners at once; return how many ran."""
-    rows = await _in_thread(lambda: due.claim(now, seconds=CLAIM_SECONDS, lane=LANE, limit=AT_ONCE_MAX))
+    """Run every poll that is due, several partners at once, until all have ended; return how many ran."""
+    rows = await _claim(now, AT_ONCE_MAX)
     await asyncio.gather(*(_run(log, row) for row in rows))
     return len(rows)
+
+
+class Polls:
+    """The polls of this process, up to `AT_ONCE_MAX` at a time: a slow partner holds up nobody but itself. `bell` is rung
+    when one has ended."""
+
+    def __init__(self, log: IntakeLog, *, bell: Callable[[], object] = lambda: None) -> None:
+        self._log, self._bell = log, bell
+        self._under_way = 0
+        self._ended = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Begin what is due whenever there is room, until `stop`; then wait for what is under way."""
+        async with asyncio.TaskGroup() as group:
+            while not stop.is_set():
+                self._ended.clear()
+                try:
+                    await self._begin(group, source.now())
+                except Exception:  # noqa: BLE001 - polls live as long as the process
+                    _log.exception("polls_failed")
+                await self._rest(stop)
+
+    async def _begin(self, group: asyncio.TaskGroup, now: Instant) -> None:
+        await _in_thread(lambda: ensure_scheduled(now))
+        if room := AT_ONCE_MAX - self._under_way:
+            for row in await _claim(now, room):
+                self._under_way += 1
+                group.create_task(self._one(row))
+
+    async def _one(self, row: Due) -> None:
+        try:
+            await _run(self._log, row)
+        except Exception:  # noqa: BLE001 - what became of one must not end the others
+            _log.exception("poll_not_settled", connection=row.subject, kind=row.key)
+        finally:
+            self._under_way -= 1
+            self._ended.set()
+            self._bell()
+
+    async def _rest(self, stop: asyncio.Event) -> None:
+        """Wait for a second, or until there is room again: a poll that was wanted once more is due at its end."""
+        waits = [asyncio.create_task(each.wait()) for each in (stop, self._ended)]
+        try:
+            await asyncio.wait(waits, timeout=REST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+
+
+async def _claim(now: Instant, limit: int) -> list[Due]:
+    return await _in_thread(lambda: due.claim(now, seconds=CLAIM_SECONDS, lane=LANE, limit=limit))
 
 
 async def _run(log: IntakeLog, row: Due) -> None:

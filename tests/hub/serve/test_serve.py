@@ -1,4 +1,4 @@
-"""The hub as it is run: two real processes on a real port, killed, stopped and watched."""
+"""The hub as it is run: real processes on a real port, killed, stopped and watched."""
 
 from __future__ import annotations
 
@@ -101,6 +101,10 @@ class Served:
             time.sleep(0.05)
         raise AssertionError(f"The pump did not take {messages} messages.")
 
+    def pids(self) -> dict[str, int]:
+        found: dict[str, int] = json.loads((self.directory / "run" / "processes.json").read_text())
+        return found
+
     def children(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
@@ -171,19 +175,37 @@ def test_everything_acknowledged_before_a_kill_is_there_after_the_restart_with_o
     assert hub.effects() == dict.fromkeys(sent, 1)
 
 
-@pytest.mark.parametrize("role", ["front", "work"])
+@pytest.mark.parametrize("role", ["front", "pump", "lanes", "keeper"])
 def test_a_process_that_is_killed_comes_back_by_itself(hub, served, role):
-    front = json.loads((served.directory / "run" / "endpoint.json").read_text())["front"]
-    victim = front if role == "front" else next(each.pid for each in served.children() if each.pid != front)
-    os.kill(victim, signal.SIGKILL)
-    assert gone([each for each in psutil.process_iter() if each.pid == victim])
-    served.await_ready()
+    before = served.pids()
+    os.kill(before[role], signal.SIGKILL)
+    assert gone([each for each in psutil.process_iter() if each.pid == before[role]])
     until = time.monotonic() + 20
-    while time.monotonic() < until and len(served.children()) < 2:
+    while time.monotonic() < until and served.pids()[role] == before[role]:
         time.sleep(0.1)
+    served.await_ready()
+    assert {name for name, pid in served.pids().items() if pid != before[name]} == {role}
     assert served.post(body({"key": "after"})) == 202
     served.await_taken(1)
     assert hub.effects() == {"after": 1}
+
+
+def test_processes_of_the_engine_that_hang_are_named(served):
+    hung = [psutil.Process(served.pids()[role]) for role in ("pump", "keeper")]
+    for each in hung:
+        each.suspend()
+    try:
+        until = time.monotonic() + 45
+        while time.monotonic() < until:
+            status, said = served.http("GET", "/healthz")
+            if status == 503 and len(json.loads(said)["late"]) == 2:
+                break
+            time.sleep(0.5)
+    finally:
+        for each in hung:
+            each.resume()
+    assert json.loads(said)["late"] == ["pump", "keeper"]
+    served.await_ready()
 
 
 def test_a_second_hub_on_the_same_directory_is_refused_and_the_first_goes_on(served):
@@ -198,7 +220,8 @@ def test_it_stops_cleanly_when_asked(served):
     served.process.terminate()
     assert served.process.wait(30) == 0
     assert gone(children)
-    assert not (served.directory / "run" / "endpoint.json").exists()
+    left = {each.name for each in (served.directory / "run").iterdir()}
+    assert left <= {"front.lock", "work.lock"}
 
 
 def test_idle_it_needs_less_than_240_megabytes(served):
@@ -211,7 +234,7 @@ def test_idle_it_needs_less_than_240_megabytes(served):
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed: apt-get install strace")
 def test_the_log_is_synced_between_reading_a_message_and_saying_202(hub, served, tmp_path):
-    front = json.loads((served.directory / "run" / "endpoint.json").read_text())["front"]
+    front = served.pids()["front"]
     trace = tmp_path / "trace"
     calls = "trace=fdatasync,fsync,write,writev,sendto,sendmsg,read,recvfrom,openat"
     watching = subprocess.Popen(

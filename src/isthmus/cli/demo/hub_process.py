@@ -53,7 +53,7 @@ class HubProcess:
         raise RuntimeError(f"The hub did not start:\n{tail}")
 
     def kill(self) -> None:
-        """`kill -9` of the whole process group: supervisor, front and work at once."""
+        """`kill -9` of the whole process group: the supervisor and its processes at once."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(timeout=10)

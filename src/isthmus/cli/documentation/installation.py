@@ -72,7 +72,7 @@ def command_line() -> str:
 
 def metrics() -> str:
     """Return the page of metrics."""
-    from isthmus.hub.metrics import FRONT, WORK
+    from isthmus.hub.metrics import REGISTRIES
 
     rows = [
         (
@@ -82,12 +82,12 @@ def metrics() -> str:
             ", ".join(f"`{label}`" for label in labels) or "none",
             family.documentation,
         )
-        for process, registry in (("front", FRONT), ("work", WORK))
+        for process, registry in REGISTRIES.items()
         for family, labels in sorted(_families(registry), key=lambda each: each[0].name)
     ]
     return page(
         "Metrics",
-        "`GET /metrics` in the text format of Prometheus. `front` answers; it adds what `work` last wrote. "
+        "`GET /metrics` in the text format of Prometheus. `front` answers; it adds what the processes of the engine last wrote. "
         "Values count from the start of their process. Histograms come as `_bucket`, `_sum` and `_count`.",
         table(("metric", "type", "process", "labels", "meaning"), rows),
     )

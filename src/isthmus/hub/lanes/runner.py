@@ -12,7 +12,7 @@ import structlog
 from django.db import connections as databases
 
 from isthmus import django_settings
-from isthmus.hub import connections
+from isthmus.hub import connections, due
 from isthmus.hub.lanes import levels
 from isthmus.hub.lanes.lane import Lane
 from isthmus.hub.sync import comparing
@@ -71,6 +71,14 @@ class Lanes:
             await self._end(name)
         await self.close()
 
+    async def look(self) -> None:
+        """Wake the lanes that have something due."""
+        names = [name for name, (lane, _, _) in self._running.items() if not lane.wake.is_set()]
+        waiting = await self.store(lambda: [each for each in names if _anything_due(each)])
+        for name in waiting:
+            if name in self._running:
+                self._running[name][0].wake.set()
+
     async def close(self) -> None:
         """Release the store's connection and the thread."""
         await asyncio.get_running_loop().run_in_executor(self._thread, databases.close_all)
@@ -113,7 +121,12 @@ def writes(connection: connections.Connection) -> bool:
     return any(connection.manifest.can(verb) for verb in OUTWARD)
 
 
-async def run(stop: asyncio.Event) -> None:
-    """Run the lanes of this process until `stop`. On PostgreSQL other processes may run the same lanes: each is
-    driven by one of them at a time. On SQLite the lock of the data directory says that there is no other."""
-    await Lanes(lease.me() if django_settings.ISTHMUS.database_url else "").run(stop)
+def _anything_due(lane: str) -> bool:
+    at = due.next_at(lane)
+    return at is not None and at <= source.now()
+
+
+def lanes() -> Lanes:
+    """Return the lanes of this process. On PostgreSQL other processes may run the same lanes: each is driven by one of
+    them at a time. On SQLite the lock of the data directory says that there is no other."""
+    return Lanes(lease.me() if django_settings.ISTHMUS.database_url else "")

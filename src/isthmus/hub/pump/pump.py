@@ -142,15 +142,6 @@ class Pump:
         fails = self._failing.get(name, (0, 0.0))[0] + 1
         self._failing[name] = fails, time.monotonic() + min(0.5 * 2**fails, HOLD_BACK_SECONDS_MAX)
 
-    def lag(self, connection: Connection) -> tuple[int, int]:
-        """Return (messages, microseconds) that the pump is behind the log of a connection."""
-        partition = self._partition(connection)
-        waiting = self._intake.durable(connection.name) - partition.position
-        if waiting <= 0:
-            return 0, 0
-        oldest = self._intake.read(connection.name, partition.position, messages_max=1)
-        return waiting, max(0, source.now() - oldest[0].received_at) if oldest else 0
-
     def _partition(self, connection: Connection) -> Partition:
         held = self._partitions.get(connection.name)
         if held is None or held.connection is not connection:

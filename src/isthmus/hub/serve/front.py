@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import threading
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,9 @@ from isthmus.hub.intake.mails import Mails
 from isthmus.hub.intake.refusals import FLUSH_SECONDS, Refusals
 from isthmus.hub.intake.streams import Streams
 from isthmus.hub.live import Live
+from isthmus.hub.serve.process import announce_errands
 from isthmus.hub.serve.refusal_journal import flush
+from isthmus.hub.serve.shared import ENGINE, figures_of
 from isthmus.hub.tail import Tail
 from isthmus.ledger import scope as book_scope
 from isthmus.ledger.ids import source
@@ -50,7 +53,7 @@ _log = structlog.get_logger(__name__)
 
 WSGI_THREADS = 16
 REFRESH_SECONDS = 0.5
-WORK_LATE_SECONDS = 30.0
+ENGINE_LATE_SECONDS = 30.0
 
 
 class Front:
@@ -101,14 +104,17 @@ class Front:
         await loop.run_in_executor(None, self._refresh)
         log = await loop.run_in_executor(None, shared_log.log)
         self._appender = Appender(
-            log, queue_max=django_settings.ISTHMUS.intake_queue_max, loop=loop, notify=self._shared.bell.ring
+            log,
+            queue_max=django_settings.ISTHMUS.intake_queue_max,
+            loop=loop,
+            notify=self._shared.messages.ring,
         )
         self._appender.start()
         await self._streams.start(django_settings.ISTHMUS)
         await self._mails.start(django_settings.ISTHMUS)
         self._tail.start(loop)
         self._keeper.start()
-        note = {"pid": os.getppid(), "url": self._url, "front": os.getpid()}
+        note = {"pid": os.getppid(), "url": self._url}
         (self._run_dir / "endpoint.json").write_text(json.dumps(note))
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -148,13 +154,15 @@ class Front:
             flush(self._refusals, source.now())
 
     async def _healthz(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """200 while the hub works; 503 if `work` has not come round for half a minute."""
+        """200 while the hub works; 503 if a process of the engine has not come round for half a minute."""
         del scope, receive
-        age = self._shared.heartbeat.age_seconds()
-        late = not self._alone and (age is None or age > WORK_LATE_SECONDS)
+        ages = self._shared.heartbeats.ages()
+        late = [role for role, age in ages.items() if age is None or age > ENGINE_LATE_SECONDS]
+        late = [] if self._alone else late
         said = {
             "status": "late" if late else "ok",
-            "work_seconds_ago": None if age is None else round(age, 1),
+            "late": late,
+            "seconds_ago": {role: None if age is None else round(age, 1) for role, age in ages.items()},
             "intake_waiting": self._appender.waiting if self._appender else 0,
             "streams": self._streams.address is not None,
             "mail": self._mails.address is not None,
@@ -162,13 +170,13 @@ class Front:
         await answer(send, 503 if late else 200, json.dumps(said).encode(), [(b"cache-control", b"no-store")])
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Prometheus text of this process, and of `work` as it last left it."""
+        """Prometheus text of this process, and of the engine's as they last left it."""
         del scope, receive
         self._count()
         body = generate_latest(metrics.FRONT)
-        left = self._run_dir / "work.prom"
-        if left.exists():
-            body += left.read_bytes()
+        for role in ENGINE:
+            with suppress(FileNotFoundError):
+                body += figures_of(self._run_dir, role).read_bytes()
         headers = [
             (b"content-type", b"text/plain; version=0.0.4; charset=utf-8"),
             (b"content-length", str(len(body)).encode()),
@@ -200,6 +208,7 @@ def preload() -> Any:
 
 def main(listening: socket.socket, shared: Shared, run_dir: Path, url: str, *, alone: bool) -> None:
     """Serve until SIGTERM."""
+    announce_errands(shared.errands)
     app = Front(preload(), shared, run_dir, url, alone=alone)
     config = uvicorn.Config(
         app,

@@ -1,4 +1,4 @@
-"""The supervisor: loads everything once, forks `front` and `work`, restarts what falls, stops cleanly.
+"""The supervisor: loads everything once, forks the processes of its roles, restarts what falls, stops cleanly.
 
 It holds the data directory's lock: one hub per directory. Its children hold on to it by a pipe and end when
 it ends, even by `kill -9`.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import gc
+import json
 import os
 import signal
 import socket
@@ -22,12 +23,14 @@ from typing import Literal
 
 import structlog
 
-from isthmus.hub.serve.shared import Shared
+from isthmus.hub.serve.shared import ENGINE, EngineRole, Shared, figures_of
 from isthmus.kernel.errors import IsthmusError, NeedsOperator
 
 _log = structlog.get_logger(__name__)
 
 Role = Literal["front", "work"]
+"""What a machine does: it answers, or it works. `work` are the processes of the engine."""
+PROCESSES = "processes.json"
 BACKOFF_SECONDS_FIRST = 0.5
 BACKOFF_SECONDS_MAX = 30.0
 HEALTHY_SECONDS = 60.0
@@ -38,7 +41,7 @@ STOP_SECONDS_MAX = 20.0
 class Child:
     """One supervised process. `fails` counts falls since it last stayed up for a minute."""
 
-    role: Role
+    role: Literal["front"] | EngineRole
     main: Callable[[], None]
     pid: int = 0
     started: float = 0.0
@@ -61,7 +64,7 @@ def _run(bind: str, port: int, role: str) -> int:
 
     django.setup()
     from isthmus import django_settings, logs
-    from isthmus.hub.serve import front, work
+    from isthmus.hub.serve import delivering, front, keeping, pumping
 
     settings = django_settings.ISTHMUS
     logs.configure(settings.log_level)
@@ -82,17 +85,23 @@ def _run(bind: str, port: int, role: str) -> int:
         front.preload()
         children.append(Child("front", lambda: front.main(serving, shared, run_dir, url, alone=alone)))
     if "work" in roles:
-        work.preload()
-        children.append(Child("work", lambda: work.main(shared, run_dir)))
+        _load_connectors()
+        children.append(Child("pump", lambda: pumping.main(shared, run_dir)))
+        children.append(Child("lanes", lambda: delivering.main(shared, run_dir)))
+        children.append(Child("keeper", lambda: keeping.main(shared, run_dir)))
     _close_database()
     # What is loaded now is shared between the processes; frozen, the collector never touches (copies) it.
     gc.collect()
     gc.freeze()
     try:
-        _supervise(children, shared)
+        _supervise(children, shared, run_dir / PROCESSES)
     finally:
-        for note in ("endpoint.json", "work.prom"):
-            (run_dir / note).unlink(missing_ok=True)
+        for note in (
+            run_dir / "endpoint.json",
+            run_dir / PROCESSES,
+            *(figures_of(run_dir, each) for each in ENGINE),
+        ):
+            note.unlink(missing_ok=True)
         if listening is not None:
             listening.close()
         for each in locks:
@@ -100,7 +109,7 @@ def _run(bind: str, port: int, role: str) -> int:
     return 0
 
 
-def _supervise(children: list[Child], shared: Shared) -> None:
+def _supervise(children: list[Child], shared: Shared, note: Path) -> None:
     stopping = False
 
     def stop(signum: int, frame: FrameType | None) -> None:
@@ -112,12 +121,21 @@ def _supervise(children: list[Child], shared: Shared) -> None:
     signal.signal(signal.SIGINT, stop)
     while not stopping:
         now = time.monotonic()
-        for child in children:
-            if child.pid == 0 and now >= child.restart_at:
-                _start(child, shared)
+        due = [child for child in children if child.pid == 0 and now >= child.restart_at]
+        for child in due:
+            _start(child, shared)
+        if due:
+            _write(note, {child.role: child.pid for child in children})
         _reap(children)
         time.sleep(0.1)
     _stop(children)
+
+
+def _write(note: Path, pids: dict[str, int]) -> None:
+    """Say which process is which: for people, and for whoever watches them."""
+    half = note.with_suffix(".new")
+    half.write_text(json.dumps(pids))
+    half.replace(note)
 
 
 def _start(child: Child, shared: Shared) -> None:
@@ -250,6 +268,14 @@ def _check_ready_to_serve() -> None:
             remedy="Run that release, or restore the backup made before.",
         )
     organisations.root()
+
+
+def _load_connectors() -> None:
+    """Load what the engine needs, before the fork."""
+    from isthmus.hub import inventory
+
+    for each in inventory.everything().values():
+        _ = each.connector
 
 
 def _close_database() -> None:
