@@ -21,7 +21,8 @@ LEASE = "pump"
 LEASE_FOR = 15 * SECOND
 REST_SECONDS = 0.25
 GATHER_BELOW, GATHER_SECONDS = 200, 0.03
-"""After a round of fewer messages than this the pump lets others gather for a moment that nobody feels."""
+"""After a round of fewer messages than this, with no batch waiting, the pump lets others gather for a moment that nobody
+feels."""
 
 
 class Pumping:
@@ -47,7 +48,7 @@ class Pumping:
         self._pump.lease = leases.take(LEASE, now=now, holder=self._holder, held_for=LEASE_FOR)
         taken = self._pump.round() if self._pump.lease is not None else 0
         self._shared.behind.say(yes=self._pump.busy)
-        if 0 < taken < GATHER_BELOW:
+        if 0 < taken < GATHER_BELOW and not self._pump.busy:
             # A batch has a price whatever it holds: the next one is worth it when more has come together.
             self._process.wait(GATHER_SECONDS)
         return taken > 0
