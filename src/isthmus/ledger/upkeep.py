@@ -24,7 +24,7 @@ class Kept:
 
 
 def tick(now: Instant, *, holder: str = "", index: bool = True) -> Kept:
-    """Do one round; call it a few times a second from one thread of the `work` role.
+    """Do one round; call it a few times a second from one thread of the `keeper`.
 
     Any number of processes may call it: only the holder of the sealer's lease does the work. `holder` names
     the caller across its restarts, so that a successor need not wait for a dead one's lease. `index` false

@@ -4,7 +4,7 @@
     <log>/<connection>/mark                          how far the log is durable (see `mark.py`)
     <log>/<connection>/00000000000000000001.seg …    sealed frames (see `frames.py`)
 
-Several processes may append (webhooks in `front`, poll pages in `work`): each append holds the lock, takes
+Several processes may append (webhooks in `front`, poll pages in `lanes`): each append holds the lock, takes
 over whatever another process wrote, writes, syncs and only then publishes the mark. A writer killed at any
 instant leaves a tail that the next one cuts back to whole frames; every acknowledged frame is whole.
 """

@@ -1,1 +1,1 @@
-"""`isthmus serve`: two processes, `front` and `work`, under one supervisor."""
+"""`isthmus serve`: `front`, and the processes of the engine (`pump`, `lanes`, `keeper`), under one supervisor."""

@@ -1,4 +1,4 @@
-"""The loops of `work`: each in its own thread, each surviving its own faults."""
+"""The loops of the engine: each in its own thread, each surviving its own faults."""
 
 from __future__ import annotations
 
