@@ -62,7 +62,10 @@ def init(
 def serve(
     bind: str = typer.Option("", help="Address to listen on (default: ISTHMUS_BIND)."),
     port: int = typer.Option(0, help="Port to listen on (default: ISTHMUS_PORT)."),
-    role: str = typer.Option("both", help="both, front or work (pump, lanes and keeper): the same processes, on one machine or many."),
+    role: str = typer.Option(
+        "both",
+        help="both, front or work (pump, lanes and keeper): the same processes, on one machine or many.",
+    ),
 ) -> None:
     """Run the hub until stopped: intake, pages and API in one process, the engine in three others."""
     if role not in {"both", "front", "work"}:
