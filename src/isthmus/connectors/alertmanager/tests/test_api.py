@@ -1,14 +1,13 @@
 """What the API is asked and told: how alerts stand, what ended unseen, silences both ways."""
 
-import asyncio
 import time
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from isthmus.connectors.alertmanager.simulator import AlertmanagerSimulator
 from isthmus.connectors.kit import registry
+from isthmus.connectors.kit.conformance.playing import Play, poll
 from isthmus.connectors.kit.faults import Fault
 from isthmus.kernel.errors import NotFound, Rejected, UnknownOutcome
 from isthmus.kernel.instant import HOUR, SECOND
@@ -18,38 +17,8 @@ LABELS = {"alertname": "QueueDepth", "instance": "web-01.example.test", "severit
 OTHER = {**LABELS, "instance": "web-02.example.test"}
 
 
-@asynccontextmanager
-async def running(**config):
-    simulator = AlertmanagerSimulator()
-    url = await simulator.start()
-    context = INSTALLED.context(
-        "prometheus",
-        {**simulator.config(url), **config},
-        secrets=simulator.secrets(),
-        allow_private_addresses=True,
-    )
-    client = INSTALLED.connector.open(context)
-    try:
-        yield simulator, client
-    finally:
-        await client.close()
-        await simulator.stop()
-
-
-def play(act, **config):
-    async def run():
-        async with running(**config) as (simulator, client):
-            return await act(simulator, client)
-
-    return asyncio.run(run())
-
-
-async def poll(client, watermark="", kind="alert"):
-    found = []
-    async for page in client.changed_since(kind, watermark):
-        found += page.observations
-        watermark = page.watermark
-    return found, watermark
+PLAY = Play(INSTALLED, "prometheus")
+running, play = PLAY.running, PLAY.play
 
 
 def silence(client, **more):

@@ -1,6 +1,5 @@
 """What users rely on: the shipped payload is the one that is read, groups keep their key, effects happen once."""
 
-import asyncio
 import json
 import re
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from isthmus.connectors.datadog.config import TRANSITIONS
 from isthmus.connectors.datadog.mapping import Notification, key_of
 from isthmus.connectors.kit import registry
+from isthmus.connectors.kit.conformance.playing import Play, poll
 from isthmus.connectors.kit.conformance.world import NOW
 from isthmus.kernel.errors import NeedsOperator, Rejected
 from isthmus.kernel.instant import HOUR
@@ -20,36 +20,8 @@ SOURCE = INSTALLED.connector.source
 EQUAL = [{"label": "host", "op": "=", "value": "web-01"}, {"label": "env", "op": "!=", "value": "test"}]
 
 
-def context(url="http://192.0.2.1:9", simulator=None, **config):
-    simulator = simulator or INSTALLED.connector.simulator()
-    return INSTALLED.context(
-        "datadog-eu",
-        {**simulator.config(url), **config},
-        secrets=simulator.secrets(),
-        allow_private_addresses=True,
-    )
-
-
-def played(act, **config):
-    async def run():
-        simulator = INSTALLED.connector.simulator()
-        url = await simulator.start()
-        client = INSTALLED.connector.open(context(url, simulator, **config))
-        try:
-            return await act(simulator, client)
-        finally:
-            await client.close()
-            await simulator.stop()
-
-    return asyncio.run(run())
-
-
-async def polled(client, watermark=""):
-    found = []
-    async for page in client.changed_since("alert", watermark):
-        found += page.observations
-        watermark = page.watermark
-    return found, watermark
+PLAY = Play(INSTALLED, "datadog-eu")
+context, play = PLAY.context, PLAY.play
 
 
 def parse(name="monitor_triggered", config=None, **changed):
@@ -113,14 +85,14 @@ def test_the_priority_goes_before_the_status_and_an_unknown_one_before_nothing()
 def test_a_poll_confirms_tells_the_end_once_and_says_who_is_muted():
     async def act(simulator, client):
         key = simulator.trigger("Load is high")
-        first, watermark = await polled(client)
-        again, watermark = await polled(client, watermark)
+        first, watermark = await poll(client)
+        again, watermark = await poll(client, watermark)
         simulator.recover(key)
-        ended, watermark = await polled(client, watermark)
-        nothing, _ = await polled(client, watermark)
+        ended, watermark = await poll(client, watermark)
+        nothing, _ = await poll(client, watermark)
         return first, again, ended, nothing
 
-    first, again, ended, nothing = played(act)
+    first, again, ended, nothing = play(act)
     assert first[0].external.key == "1001:host:web-01"
     assert first[0].values["silenced"] is False
     assert [each.event_id for each in again] == [each.event_id for each in first]
@@ -137,7 +109,7 @@ def test_a_downtime_is_scheduled_once_for_a_group_of_a_monitor_and_cancelled():
             await client.unsilence(silence=other.ref.key, by="Alice", comment="", idempotency_key="u")
         return first, again, other, held, len(simulator.shelf("downtime"))
 
-    first, again, other, held, left = played(act)
+    first, again, other, held, left = play(act)
     assert first.ref == again.ref != other.ref
     assert left == 1
     attributes = held["attributes"]
@@ -156,7 +128,7 @@ def test_labels_become_a_scope_and_what_a_scope_cannot_hold_is_refused():
                 await muted(client, key="k-2", alert="", matchers=wrong)
         return held, len(simulator.shelf("downtime"))
 
-    held, count = played(act)
+    held, count = play(act)
     assert held["attributes"]["scope"] == "host:web-01 AND NOT env:test"
     assert count == 1
 
@@ -169,7 +141,7 @@ def test_a_note_is_left_once_per_key():
             )
         return [each for _, each in simulator.shelf("event").all()]
 
-    notes = played(act)
+    notes = play(act)
     assert len(notes) == 2
     assert {"monitor:4242", "host:web-01"} <= set(notes[0]["tags"])
 

@@ -1,15 +1,14 @@
 """What is Grafana's own: four ways to prove a webhook, what it adds to an alert, permissions, what ended unseen."""
 
-import asyncio
 import json
 import time
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from isthmus.connectors.grafana.simulator import GrafanaSimulator
 from isthmus.connectors.kit import registry
+from isthmus.connectors.kit.conformance.playing import Play, poll
 from isthmus.connectors.kit.conformance.world import NOW
 from isthmus.kernel.errors import NeedsOperator
 from isthmus.kernel.instant import HOUR, MINUTE, Instant
@@ -28,38 +27,8 @@ def context(secret="s3cret-of-the-contact-point", **config):
     )
 
 
-@asynccontextmanager
-async def running(**config):
-    simulator = GrafanaSimulator()
-    url = await simulator.start()
-    here = INSTALLED.context(
-        "grafana",
-        {**simulator.config(url), **config},
-        secrets=simulator.secrets(),
-        allow_private_addresses=True,
-    )
-    client = INSTALLED.connector.open(here)
-    try:
-        yield simulator, client
-    finally:
-        await client.close()
-        await simulator.stop()
-
-
-def play(act, **config):
-    async def run():
-        async with running(**config) as (simulator, client):
-            return await act(simulator, client)
-
-    return asyncio.run(run())
-
-
-async def poll(client, watermark="", kind="alert"):
-    found = []
-    async for page in client.changed_since(kind, watermark):
-        found += page.observations
-        watermark = page.watermark
-    return found, watermark
+PLAY = Play(INSTALLED, "grafana")
+running, play = PLAY.running, PLAY.play
 
 
 @pytest.mark.parametrize("way", ["hmac", "hmac_timestamp", "bearer", "basic"])

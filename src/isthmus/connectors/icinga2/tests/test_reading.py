@@ -4,7 +4,8 @@ from contextlib import aclosing
 
 import pytest
 
-from isthmus.connectors.icinga2.tests.played import HOST, QUEUE, play, poll, states, told
+from isthmus.connectors.icinga2.tests.played import HOST, QUEUE, play, states, told
+from isthmus.connectors.kit.conformance.playing import poll
 from isthmus.connectors.kit.faults import Fault
 from isthmus.kernel.errors import NotFound, Retryable
 

@@ -1,11 +1,11 @@
 """What users rely on: the count of LogQL is exactly that of the window, borders included."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from isthmus.connectors.kit import registry
+from isthmus.connectors.kit.conformance.playing import Play, poll
 from isthmus.connectors.kit.log_queries import Window
 from isthmus.connectors.loki.client import LokiClient
 from isthmus.kernel.errors import NeedsOperator, Rejected
@@ -18,29 +18,8 @@ QUERY = {
 
 
 def played(act, *queries, now=1_000_020.0):
-    async def run():
-        simulator = INSTALLED.connector.simulator()
-        url = await simulator.start()
-        config = {**simulator.config(url), "queries": list(queries)}
-        context = INSTALLED.context(
-            "loki-eu", config, secrets=simulator.secrets(), allow_private_addresses=True
-        )
-        client = LokiClient(context, clock=lambda: now)
-        try:
-            return await act(simulator, client)
-        finally:
-            await client.close()
-            await simulator.stop()
-
-    return asyncio.run(run())
-
-
-async def polled(client, watermark="", found=None):
-    found = [] if found is None else found
-    async for page in client.changed_since("alert", watermark):
-        found += page.observations
-        watermark = page.watermark
-    return found, watermark
+    play = Play(INSTALLED, "loki-eu", lambda context: LokiClient(context, clock=lambda: now))
+    return play.play(act, queries=list(queries))
 
 
 def test_a_line_at_the_border_belongs_to_the_window_that_it_begins():
@@ -61,7 +40,7 @@ def test_filters_labels_and_groups_are_lokis():
         simulator.write(999_970, "error: x", 2, app="checkout", pod="a")
         simulator.write(999_970, "error: x", 2, app="search", pod="a")
         simulator.write(999_970, "all is well", 2, app="checkout", pod="b")
-        return (await polled(client))[0]
+        return (await poll(client))[0]
 
     found = played(act, {**QUERY, "group_by": ["pod"]})
     assert [each.external.key for each in found] == ["log/Errors/pod=a"]
@@ -71,7 +50,7 @@ def test_filters_labels_and_groups_are_lokis():
 def test_what_loki_refuses_names_the_query():
     async def act(simulator, client):
         with pytest.raises(NeedsOperator) as caught:
-            await polled(client)
+            await poll(client)
         return caught.value
 
     assert "'Errors'" in played(act, {**QUERY, "query": "{app=~}} |"}).text

@@ -1,16 +1,14 @@
 """Nagios both ways: one alert whatever the way, commands whose effect is looked for, what nobody notifies of."""
 
-import asyncio
 import json
 import time
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from isthmus.connectors.kit import registry
+from isthmus.connectors.kit.conformance.playing import Play, poll
 from isthmus.connectors.kit.faults import Fault
-from isthmus.connectors.nagios.simulator import NagiosSimulator
 from isthmus.kernel.errors import NeedsOperator, NotFound, Rejected, UnknownOutcome
 from isthmus.kernel.instant import HOUR, SECOND
 
@@ -20,38 +18,8 @@ SOURCE = INSTALLED.connector.source
 QUEUE = "web-01.example.test;Queue depth"
 
 
-@asynccontextmanager
-async def running(**config):
-    simulator = NagiosSimulator()
-    url = await simulator.start()
-    context = INSTALLED.context(
-        "nagios",
-        {**simulator.config(url), **config},
-        secrets=simulator.secrets(),
-        allow_private_addresses=True,
-    )
-    client = INSTALLED.connector.open(context)
-    try:
-        yield simulator, client
-    finally:
-        await client.close()
-        await simulator.stop()
-
-
-def play(act, **config):
-    async def run():
-        async with running(**config) as (simulator, client):
-            return await act(simulator, client)
-
-    return asyncio.run(run())
-
-
-async def poll(client, watermark="", kind="alert"):
-    found = []
-    async for page in client.changed_since(kind, watermark):
-        found += page.observations
-        watermark = page.watermark
-    return found, watermark
+PLAY = Play(INSTALLED, "nagios")
+running, play = PLAY.running, PLAY.play
 
 
 def parsed(told):

@@ -1,11 +1,11 @@
 """What users rely on: windows without gaps, early firing, clearing only by whole answers. The clock is ours."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from isthmus.connectors.kit import registry
+from isthmus.connectors.kit.conformance.playing import Play, poll
 from isthmus.connectors.opensearch.client import OpenSearchClient
 from isthmus.kernel.errors import NeedsOperator, Rejected, Retryable
 
@@ -27,10 +27,7 @@ class Log:
         self.simulator.write(self.now[0] - before, count, **{"level": "error", **fields})
 
     async def poll(self):
-        found = []
-        async for page in self.client.changed_since("alert", self.watermark):
-            found += page.observations
-            self.watermark = page.watermark
+        found, self.watermark = await poll(self.client, self.watermark)
         return found
 
     async def after(self, seconds):
@@ -39,19 +36,11 @@ class Log:
 
 
 def played(act, *queries):
-    async def run():
-        simulator, now = INSTALLED.connector.simulator(), [START]
-        url = await simulator.start()
-        config = {**simulator.config(url), "queries": list(queries or [QUERY])}
-        context = INSTALLED.context("logs", config, secrets=simulator.secrets(), allow_private_addresses=True)
-        client = OpenSearchClient(context, clock=lambda: now[0])
-        try:
-            return await act(Log(simulator, client, now))
-        finally:
-            await client.close()
-            await simulator.stop()
-
-    return asyncio.run(run())
+    now = [START]
+    play = Play(INSTALLED, "logs", lambda context: OpenSearchClient(context, clock=lambda: now[0]))
+    return play.play(
+        lambda simulator, client: act(Log(simulator, client, now)), queries=list(queries or [QUERY])
+    )
 
 
 def states(found):

@@ -1,12 +1,12 @@
 """What users rely on: rotation, the hub's own incidents, effects that happen once, a poll without gaps."""
 
-import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
 from isthmus.connectors.kit import registry
+from isthmus.connectors.kit.conformance.playing import NOWHERE, Play, poll
 from isthmus.connectors.kit.conformance.world import NOW
 from isthmus.kernel.errors import NeedsOperator, NotFound, Rejected
 
@@ -15,40 +15,12 @@ INSTALLED = registry.at(FOLDER)
 SOURCE = INSTALLED.connector.source
 
 
-def context(at="http://192.0.2.1:9", simulator=None, secrets=None, **config):
-    simulator = simulator or INSTALLED.connector.simulator()
-    return INSTALLED.context(
-        "pagerduty-eu",
-        {**simulator.config(at), **config},
-        secrets=simulator.secrets() if secrets is None else secrets,
-        allow_private_addresses=True,
-    )
-
-
-def played(act, **config):
-    async def run():
-        simulator = INSTALLED.connector.simulator()
-        url = await simulator.start()
-        client = INSTALLED.connector.open(context(url, simulator, **config))
-        try:
-            return await act(simulator, client)
-        finally:
-            await client.close()
-            await simulator.stop()
-
-    return asyncio.run(run())
+PLAY = Play(INSTALLED, "pagerduty-eu")
+context, play = PLAY.context, PLAY.play
 
 
 def body(name):
     return (FOLDER / "fixtures" / "accepted" / f"{name}.json").read_bytes()
-
-
-async def polled(client, watermark=""):
-    found = []
-    async for page in client.changed_since("alert", watermark):
-        found += page.observations
-        watermark = page.watermark
-    return found, watermark
 
 
 def effect(client, verb, alert, key="k-1", **more):
@@ -59,7 +31,7 @@ def effect(client, verb, alert, key="k-1", **more):
 
 def test_any_of_the_signatures_of_a_rotation_lets_in_and_none_of_them_does_not():
     simulator = INSTALLED.connector.simulator()
-    here, sent = context(simulator=simulator), body("incident_triggered")
+    here, sent = context(NOWHERE, simulator), body("incident_triggered")
     headers = {name.lower(): value for name, value in simulator.sign(sent).items()}
     assert headers["x-pagerduty-signature"].count("v1=") == 2
     assert SOURCE.authenticate(headers, sent, here, NOW) is None
@@ -101,17 +73,17 @@ def test_a_priority_in_the_table_goes_before_the_urgency():
 
 def test_webhook_and_poll_name_the_same_event():
     async def act(simulator, client):
-        _, watermark = await polled(client)
+        _, watermark = await poll(client)
         name = simulator.trigger("Checkout is slow")
         simulator.turn(name, "acknowledged", "Alice")
-        found, watermark = await polled(client, watermark)
+        found, watermark = await poll(client, watermark)
         sent = [json.dumps(each.payload).encode() for each in simulator.outbox.pending]
         told = [SOURCE.parse(each, {}, context())[0] for each in sent]
         simulator.turn(name, "resolved", "Alice")
-        ended, _ = await polled(client, watermark)
+        ended, _ = await poll(client, watermark)
         return told, found, ended
 
-    told, found, ended = played(act)
+    told, found, ended = play(act)
     assert [each.event_id for each in found] == [told[-1].event_id]
     assert found[0].values["acknowledged_by"] == "Alice"
     assert ended[-1].values["state"] == "resolved"
@@ -125,7 +97,7 @@ def test_an_effect_happens_once_in_the_name_of_the_configured_user(verb, status)
             written = await effect(client, verb, name)
         return simulator, written
 
-    simulator, written = played(act)
+    simulator, written = play(act)
     writes = [(each.method, each.path.rpartition("/")[2]) for each in simulator.writes()]
     assert writes == [("PUT", "PI000001"), ("POST", "notes")]
     assert all(each.headers["from"] == "hub@example.test" for each in simulator.writes())
@@ -140,7 +112,7 @@ def test_acknowledging_what_is_resolved_changes_nothing():
         await effect(client, "acknowledge", name, comment="")
         return simulator.writes()
 
-    assert played(act) == []
+    assert play(act) == []
 
 
 def test_an_acknowledgement_is_not_taken_back_by_paging_somebody():
@@ -152,7 +124,7 @@ def test_an_acknowledgement_is_not_taken_back_by_paging_somebody():
             await effect(client, "unacknowledge", name)
         return caught.value, simulator.writes()
 
-    refusal, writes = played(act)
+    refusal, writes = play(act)
     assert "Reassign" in refusal.remedy
     assert writes == []
 
@@ -164,7 +136,7 @@ def test_two_notes_with_one_key_are_one_and_with_two_keys_are_two():
             await client.annotate(alert=name, labels={}, by="Alice", text="Looking", idempotency_key=key)
         return [each["content"] for _, each in simulator.shelf("note").all()]
 
-    notes = played(act)
+    notes = play(act)
     assert len(notes) == 2
     assert all(each.startswith("Alice: Looking\n[isthmus:") for each in notes)
 
@@ -180,17 +152,17 @@ def test_without_a_user_nothing_is_written_and_a_strange_key_is_not_put_into_a_p
             await effect(client, "acknowledge", "PNOBODY")
         return caught.value, simulator.writes()
 
-    refusal, writes = played(act, **{"from": ""})
+    refusal, writes = play(act, **{"from": ""})
     assert "from" in refusal.remedy
     assert writes == []
 
 
 def test_polls_look_only_at_the_named_services():
     async def act(simulator, client):
-        _, watermark = await polled(client)
+        _, watermark = await poll(client)
         simulator.trigger("Checkout is slow")
-        found, _ = await polled(client, watermark)
+        found, _ = await poll(client, watermark)
         return found
 
-    assert played(act, services=["POTHER"]) == []
-    assert len(played(act, services=["PSVC001"])) == 1
+    assert play(act, services=["POTHER"]) == []
+    assert len(play(act, services=["PSVC001"])) == 1

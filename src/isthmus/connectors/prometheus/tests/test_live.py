@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from isthmus.connectors.kit import registry
+from isthmus.connectors.kit.conformance.playing import poll
 from isthmus.kernel.errors import Retryable
 
 PROGRAM = shutil.which("prometheus")
@@ -34,14 +35,6 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-async def polled(client, watermark=""):
-    found = []
-    async for page in client.changed_since("alert", watermark):
-        found += page.observations
-        watermark = page.watermark
-    return found, watermark
-
-
 async def play(directory: Path):
     (directory / "prometheus.yml").write_text(CONFIG)
     (directory / "rules.yml").write_text(RULES)
@@ -62,9 +55,9 @@ async def play(directory: Path):
         while len(found) < 2 and time.monotonic() < until:
             with contextlib.suppress(Retryable):  # It does not listen yet.
                 probe = await client.probe()
-                found, watermark = await polled(client)
+                found, watermark = await poll(client)
             await asyncio.sleep(0.2)
-        again, _ = await polled(client, watermark)
+        again, _ = await poll(client, watermark)
         return probe, found, again
     finally:
         await client.close()

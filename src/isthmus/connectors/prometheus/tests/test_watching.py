@@ -1,11 +1,11 @@
 """What users rely on: alerts that end, numbers with a threshold, and nothing that ends because it was not answered."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from isthmus.connectors.kit import registry
+from isthmus.connectors.kit.conformance.playing import Play, poll
 from isthmus.connectors.kit.faults import Fault
 from isthmus.connectors.prometheus.simulator import LATENCY
 from isthmus.kernel.errors import NeedsOperator, Rejected, Retryable
@@ -14,32 +14,8 @@ INSTALLED = registry.at(Path(__file__).parents[1])
 DOWN = {"alertname": "TargetDown", "instance": "web-01", "severity": "critical"}
 
 
-def played(act, **config):
-    async def run():
-        simulator = INSTALLED.connector.simulator()
-        url = await simulator.start()
-        context = INSTALLED.context(
-            "prometheus-eu",
-            {**simulator.config(url), **config},
-            secrets=simulator.secrets(),
-            allow_private_addresses=True,
-        )
-        client = INSTALLED.connector.open(context)
-        try:
-            return await act(simulator, client)
-        finally:
-            await client.close()
-            await simulator.stop()
-
-    return asyncio.run(run())
-
-
-async def polled(client, watermark="", found=None):
-    found = [] if found is None else found
-    async for page in client.changed_since("alert", watermark):
-        found += page.observations
-        watermark = page.watermark
-    return found, watermark
+PLAY = Play(INSTALLED, "prometheus-eu")
+play = PLAY.play
 
 
 def told(found):
@@ -49,14 +25,14 @@ def told(found):
 def test_an_alert_fires_goes_on_and_is_over_once():
     async def act(simulator, client):
         key = simulator.fire(DOWN)
-        first, watermark = await polled(client)
-        again, watermark = await polled(client, watermark)
+        first, watermark = await poll(client)
+        again, watermark = await poll(client, watermark)
         simulator.resolve(key)
-        ended, watermark = await polled(client, watermark)
-        nothing, _ = await polled(client, watermark)
+        ended, watermark = await poll(client, watermark)
+        nothing, _ = await poll(client, watermark)
         return first, again, ended, nothing
 
-    first, again, ended, nothing = played(act)
+    first, again, ended, nothing = play(act)
     assert told(first) == [("TargetDown", "firing")]
     assert again[0].event_id == first[0].event_id
     assert ended[0].external == first[0].external
@@ -68,18 +44,18 @@ def test_an_alert_fires_goes_on_and_is_over_once():
 def test_what_waits_inside_prometheus_is_no_alert_yet():
     async def act(simulator, client):
         simulator.fire(DOWN, state="pending")
-        return (await polled(client))[0]
+        return (await poll(client))[0]
 
-    assert played(act) == []
+    assert play(act) == []
 
 
 def test_where_an_alertmanager_tells_of_alerts_they_are_not_taken_twice():
     async def act(simulator, client):
         simulator.fire(DOWN)
-        return (await polled(client))[0]
+        return (await poll(client))[0]
 
-    assert played(act, alerts=False) == []
-    assert len(played(act)) == 1
+    assert play(act, alerts=False) == []
+    assert len(play(act)) == 1
 
 
 def test_a_number_fires_stays_between_the_thresholds_and_is_over_below():
@@ -87,12 +63,12 @@ def test_a_number_fires_stays_between_the_thresholds_and_is_over_below():
         watermark, states, ids = "", [], []
         for value in ("0.2", "0.6", "0.9", "0.4", "NaN", "0.31", "0.3", "0.4", "+Inf"):
             simulator.series[LATENCY] = [({"service": "checkout"}, value)]
-            found, watermark = await polled(client, watermark)
+            found, watermark = await poll(client, watermark)
             states.append([each.values["state"] for each in found])
             ids += [each.event_id for each in found]
         return states, ids
 
-    states, ids = played(act)
+    states, ids = play(act)
     assert states == [[], ["firing"], ["firing"], [], [], [], ["resolved"], [], ["firing"]]
     assert ids[0] == ids[1], "the same episode is the same event"
     assert len({ids[0], ids[2], ids[3]}) == 3, "its end and the next episode are others"
@@ -101,12 +77,12 @@ def test_a_number_fires_stays_between_the_thresholds_and_is_over_below():
 def test_every_series_is_an_alert_of_its_own_with_its_labels_and_ours():
     async def act(simulator, client):
         simulator.series[LATENCY] = [({"service": "checkout"}, "1"), ({"service": "search"}, "2")]
-        first, watermark = await polled(client)
+        first, watermark = await poll(client)
         simulator.series[LATENCY].pop()
-        second, _ = await polled(client, watermark)
+        second, _ = await poll(client, watermark)
         return first, second
 
-    first, second = played(act)
+    first, second = play(act)
     assert [each.values["labels"]["service"] for each in first] == ["checkout", "search"]
     assert {each.values["labels"]["alertname"] for each in first} == {"CheckoutLatency"}
     assert [each.values["severity"] for each in first] == ["error", "error"]
@@ -120,12 +96,12 @@ def test_an_absent_series_stays_open_where_the_query_says_so():
 
     async def act(simulator, client):
         simulator.series[LATENCY] = [({"service": "checkout"}, "1"), ({"service": "search"}, "1")]
-        _, watermark = await polled(client)
+        _, watermark = await poll(client)
         simulator.series[LATENCY] = [({"service": "search"}, "0")]
-        second, _ = await polled(client, watermark)
+        second, _ = await poll(client, watermark)
         return second
 
-    second = played(act, queries=[query])
+    second = play(act, queries=[query])
     assert [(each.values["labels"]["service"], each.values["state"]) for each in second] == [
         ("search", "resolved")
     ]
@@ -134,15 +110,15 @@ def test_an_absent_series_stays_open_where_the_query_says_so():
 def test_nothing_ends_because_an_answer_was_not_whole():
     async def act(simulator, client):
         key = simulator.fire(DOWN)
-        _, watermark = await polled(client)
+        _, watermark = await poll(client)
         simulator.resolve(key)
         simulator.warnings = ["a store is away"]
-        partial, watermark = await polled(client, watermark)
+        partial, watermark = await poll(client, watermark)
         simulator.warnings = []
-        whole, _ = await polled(client, watermark)
+        whole, _ = await poll(client, watermark)
         return partial, whole
 
-    partial, whole = played(act)
+    partial, whole = play(act)
     assert partial == []
     assert whole[0].values["state"] == "resolved"
 
@@ -150,30 +126,30 @@ def test_nothing_ends_because_an_answer_was_not_whole():
 def test_a_poll_that_breaks_off_ends_nothing_and_stores_nothing():
     async def act(simulator, client):
         key = simulator.fire(DOWN)
-        _, watermark = await polled(client)
+        _, watermark = await poll(client)
         simulator.resolve(key)
         simulator.faults.plan(Fault.STATUS, status=503, path="/api/v1/rules")
         found = []
         with pytest.raises(Retryable):
-            await polled(client, watermark, found)
+            await poll(client, watermark, found=found)
         return found
 
-    assert played(act) == []
+    assert play(act) == []
 
 
 def test_a_rule_that_cannot_be_evaluated_is_an_alert_until_it_can():
     async def act(simulator, client):
         simulator.failing["HighQueueDepth"] = "many-to-many matching not allowed"
-        first, watermark = await polled(client)
+        first, watermark = await poll(client)
         simulator.failing.clear()
-        second, _ = await polled(client, watermark)
+        second, _ = await poll(client, watermark)
         return first, second
 
-    first, second = played(act)
+    first, second = play(act)
     assert first[0].values["labels"]["rule"] == "HighQueueDepth"
     assert first[0].values["annotations"]["error"] == "many-to-many matching not allowed"
     assert second[0].values["state"] == "resolved"
-    assert played(act, rule_health=False) == ([], [])
+    assert play(act, rule_health=False) == ([], [])
 
 
 def test_a_query_that_is_refused_leaves_the_others_and_its_own_alerts():
@@ -184,10 +160,10 @@ def test_a_query_that_is_refused_leaves_the_others_and_its_own_alerts():
         simulator.series["up"] = [({"instance": "a"}, "0")]
         found = []
         with pytest.raises(NeedsOperator) as caught:
-            await polled(client, found=found)
+            await poll(client, found=found)
         return found, caught.value
 
-    found, fault = played(act, queries=[wrong, right])
+    found, fault = play(act, queries=[wrong, right])
     assert told(found) == [("Right", "firing")]
     assert "'Wrong'" in fault.text
 
@@ -198,10 +174,10 @@ def test_too_many_series_are_a_fault_of_the_query():
     async def act(simulator, client):
         simulator.series["up"] = [({"instance": "a"}, "1"), ({"instance": "b"}, "1")]
         with pytest.raises(NeedsOperator) as caught:
-            await polled(client)
+            await poll(client)
         return caught.value
 
-    assert "series_max" in played(act, queries=[query]).remedy
+    assert "series_max" in play(act, queries=[query]).remedy
 
 
 @pytest.mark.parametrize(
