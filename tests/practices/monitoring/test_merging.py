@@ -9,7 +9,7 @@ import pytest
 from isthmus.kernel.errors import Conflict, NotFound, Rejected
 from isthmus.ledger import audit, reading, sealer
 from isthmus.practices.incident import merging, service
-from isthmus.practices.incident.models import Incident, IncidentMerge
+from isthmus.practices.incident.models import Incident, IncidentMerge, Suspect
 
 
 def again(incident: Any) -> Incident:
@@ -106,6 +106,29 @@ def test_a_merge_is_taken_back_whole(monitor):
     assert (duplicate.state, duplicate.merged_into) == ("in_progress", "")
     with pytest.raises(Conflict, match="undone already"):
         undone(monitor, held)
+
+
+def suspected(monitor: Any, incident: Incident, change: str, verdict: str = "proposed") -> None:
+    values = {"incident": incident.id, "change": change, "hops": 1, "reason": "Near.", "verdict": verdict}
+    monitor.book.perform(
+        lambda work: work.create(Suspect, organisation=incident.organisation, values=values, why=[])
+    )
+
+
+def verdicts(incident: Incident) -> dict[str, str]:
+    return {each.change: each.verdict for each in Suspect.objects.filter(incident=incident.id)}
+
+
+def test_suspects_that_followed_go_with_the_merge_unless_somebody_has_judged_them_since(monitor):
+    first, second = pair(monitor)
+    for name, verdict in (("a", "proposed"), ("b", "confirmed"), ("c", "cleared"), ("d", "proposed")):
+        suspected(monitor, second, name, verdict)
+    held = merged(monitor, first, second)
+    judged = Suspect.objects.get(incident=first.id, change="d")
+    monitor.book.perform(lambda work: service.judge_suspect(work, judged, "confirmed"))
+    undone(monitor, held)
+    assert verdicts(first) == {"a": "cleared", "b": "cleared", "c": "cleared", "d": "confirmed"}
+    assert verdicts(second) == {"a": "proposed", "b": "confirmed", "c": "cleared", "d": "proposed"}
 
 
 def test_what_cannot_be_merged_says_why(monitor):

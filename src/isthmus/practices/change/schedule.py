@@ -6,17 +6,15 @@ entries: a row whose entries tell otherwise opens no maintenance window and supp
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import connection
 from django.db.models import Q
 
 from isthmus.kernel.instant import DAY, HOUR, Instant
 from isthmus.ledger import scope
+from isthmus.ledger.held import Held
 from isthmus.practices.change.models import CalendarRevision, Change
 from isthmus.practices.change.proof import proven
 from isthmus.practices.configuration import service as configuration
@@ -24,7 +22,6 @@ from isthmus.practices.configuration import service as configuration
 KEPT_DAYS = 400
 """How far back finished changes stay in memory."""
 CHANGES_MAX = 20_000
-HOLDERS_MAX = 64
 _ACTIVE = ("scheduled", "implementation", "review")
 
 
@@ -191,28 +188,18 @@ def _age(moment: Instant, now: Instant) -> str:
     return f"{hours} h ago" if hours < 48 else f"{hours // 24} days ago"
 
 
-_lock = threading.Lock()
-_held: OrderedDict[tuple[str, str], tuple[int, Schedule]] = OrderedDict()
+_held: Held[Schedule] = Held()
 
 
 def current(organisation: str, now: Instant) -> Schedule:
     """Return the schedule of one organisation."""
-    revision = (
-        CalendarRevision.objects.filter(organisation=organisation).values_list("revision", flat=True).first()
-        or 0
+    counted = CalendarRevision.objects.filter(organisation=organisation)
+    revision = counted.values_list("revision", flat=True).first() or 0
+    return _held.as_of(
+        revision,
+        organisation,
+        lambda: Schedule(organisation=organisation, planned=_read(organisation, now)),
     )
-    key = (str(connection.settings_dict["NAME"]), organisation)
-    with _lock:
-        known = _held.get(key)
-        if known is not None and known[0] == revision:
-            _held.move_to_end(key)
-            return known[1]
-    found = Schedule(organisation=organisation, planned=_read(organisation, now))
-    with _lock:
-        _held[key] = (revision, found)
-        if len(_held) > HOLDERS_MAX:
-            _held.popitem(last=False)
-    return found
 
 
 def _read(organisation: str, now: Instant) -> tuple[Planned, ...]:
@@ -253,5 +240,4 @@ def _planned(row: tuple[Any, ...]) -> Planned:
 
 def forget() -> None:
     """Drop what is held: between tests, and after a restore."""
-    with _lock:
-        _held.clear()
+    _held.forget()

@@ -6,25 +6,19 @@ Alerts bind and impact is walked without further queries.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from django.db import connection
-
 from isthmus import blueprint
 from isthmus.kernel.graph import Edge, Graph
 from isthmus.ledger import scope
+from isthmus.ledger.held import Held
 from isthmus.practices.configuration import binding
 from isthmus.practices.configuration.binding import Binding, CiFacts, Index
 from isthmus.practices.configuration.models import Ci, MapRevision, Relation
 from isthmus.practices.configuration.rules import Schema
-
-SNAPSHOTS_MAX = 64
-"""How many organisations' maps one process holds; the one unused for longest is dropped."""
 
 _COLUMNS = (
     "id", "organisation", "name", "ci_class", "external_key", "aliases", "addresses", "environment",
@@ -100,34 +94,17 @@ class Snapshot:
         return self._services[ci]
 
 
-class _Cache:
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._held: OrderedDict[frozenset[str] | None, tuple[tuple[Any, ...], Snapshot]] = OrderedDict()
-
-    def get(self, organisations: frozenset[str] | None) -> Snapshot:
-        revision = _revision(organisations)
-        running = blueprint.current()
-        # The name of the store belongs to the mark: a restored or swapped book starts from nothing.
-        mark = (revision, running.generation, str(connection.settings_dict["NAME"]))
-        with self._lock:
-            held = self._held.get(organisations)
-            if held is not None and held[0] == mark:
-                self._held.move_to_end(organisations)
-                return held[1]
-        found = _read(organisations, revision, Schema(running.section("configuration")))
-        with self._lock:
-            self._held[organisations] = (mark, found)
-            if len(self._held) > SNAPSHOTS_MAX:
-                self._held.popitem(last=False)
-        return found
-
-    def forget(self) -> None:
-        with self._lock:
-            self._held.clear()
+_held: Held[Snapshot] = Held()
 
 
-_cache = _Cache()
+def _as_of_now(organisations: frozenset[str] | None) -> Snapshot:
+    revision = _revision(organisations)
+    running = blueprint.current()
+    return _held.as_of(
+        (revision, running.generation),
+        organisations,
+        lambda: _read(organisations, revision, Schema(running.section("configuration"))),
+    )
 
 
 def _revision(organisations: frozenset[str] | None) -> tuple[tuple[str, int], ...]:
@@ -142,7 +119,6 @@ def _revision(organisations: frozenset[str] | None) -> tuple[tuple[str, int], ..
 def _read(
     organisations: frozenset[str] | None, revision: tuple[tuple[str, int], ...], schema: Schema
 ) -> Snapshot:
-    # The counter was read first: rows newer than it cost one more refresh, older ones cannot be missed.
     with scope.everywhere("the map") if organisations is None else scope.within(organisations):
         cis = {row[0]: _facts(row) for row in Ci.objects.values_list(*_COLUMNS).iterator(2000)}
         relations = {
@@ -173,10 +149,10 @@ def current(organisation: str = "") -> Snapshot:
             return Snapshot(
                 revision=(), cis={}, relations={}, schema=Schema(blueprint.current().section("configuration"))
             )
-        return _cache.get(frozenset({organisation}))
-    return _cache.get(visible)
+        return _as_of_now(frozenset({organisation}))
+    return _as_of_now(visible)
 
 
 def forget() -> None:
     """Drop what is held: between tests, and after a restore."""
-    _cache.forget()
+    _held.forget()

@@ -276,7 +276,9 @@ def _unmerge(
     for child in loading.many(work, Incident, moved.get("children", ())).values():
         if child.parent == survivor.id:
             work.change(child, {"parent": duplicate.id}, why=why)
-    for each in Suspect.objects.filter(id__in=moved.get("suspects", ()), verdict="proposed"):
+    # What came confirmed goes as well; only a verdict at the survivor itself has made a second version.
+    copies = Suspect.objects.filter(id__in=moved.get("suspects", ()), version=1)
+    for each in copies.exclude(verdict="cleared"):
         work.change(each, {"verdict": "cleared"}, why=why)
     work.change(duplicate, {"merged_into": ""}, why=why)
     if duplicate.state == "resolved" and moved.get("state") in states.OPEN:

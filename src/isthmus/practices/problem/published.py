@@ -6,14 +6,11 @@ known errors pays. Workarounds and titles stay sealed in the store: a condition 
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-
 import structlog
-from django.db import connection
 
 from isthmus.kernel.errors import Rejected
 from isthmus.ledger import scope
+from isthmus.ledger.held import Held
 from isthmus.ledger.work import Work
 from isthmus.practices.problem.models import KnownError, KnownErrorRevision
 from isthmus.practices.problem.rules import matching
@@ -24,12 +21,10 @@ PUBLISHED_MAX = 5_000
 OPEN_ENDED_MAX = 100
 """Most published known errors of one organisation that are asked about every incident, because they name no item,
 class or service and require no label: measured, 25 µs each for a pattern on the title."""
-HOLDERS_MAX = 64
 _COLUMNS = ("id", "number", "version", "cis", "classes", "services", "condition")
 
 _log = structlog.get_logger(__name__)
-_lock = threading.Lock()
-_held: OrderedDict[tuple[str, str], tuple[int, Published]] = OrderedDict()
+_held: Held[Published] = Held()
 _NONE = Published(())
 
 
@@ -39,23 +34,10 @@ def current(organisation: str) -> Published:
     revision = rows.values_list("revision", flat=True).first()
     if revision is None:
         return _NONE
-    # The name of the store belongs to the key: a restored or swapped book starts from nothing.
-    key = (str(connection.settings_dict["NAME"]), organisation)
-    with _lock:
-        known = _held.get(key)
-        if known is not None and known[0] == revision:
-            _held.move_to_end(key)
-            return known[1]
-    found = _read(organisation)
-    with _lock:
-        _held[key] = (revision, found)
-        if len(_held) > HOLDERS_MAX:
-            _held.popitem(last=False)
-    return found
+    return _held.as_of(revision, organisation, lambda: _read(organisation))
 
 
 def _read(organisation: str) -> Published:
-    # The counter was read first: rows newer than it cost one more refresh, older ones cannot be missed.
     with scope.within([organisation]):
         rows = KnownError.objects.filter(organisation=organisation, state="published").order_by("-id")
         columns = list(rows.values_list(*_COLUMNS)[:PUBLISHED_MAX])
@@ -96,5 +78,4 @@ def count_on(work: Work) -> None:
 
 def forget() -> None:
     """Drop what is held: between tests."""
-    with _lock:
-        _held.clear()
+    _held.forget()
