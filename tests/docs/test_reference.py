@@ -101,10 +101,10 @@ def test_exactly_the_metrics_that_exist_are_documented(reference):
     from prometheus_client import generate_latest
     from prometheus_client.parser import text_string_to_metric_families
 
-    from isthmus.hub.metrics import FRONT, WORK
+    from isthmus.hub.metrics import REGISTRIES
 
     shown = set()
-    for registry in (FRONT, WORK):
+    for registry in REGISTRIES.values():
         for family in text_string_to_metric_families(generate_latest(registry).decode()):
             shown.add(f"{family.name}_total" if family.type == "counter" else family.name)
     names = documented(reference["metrics.md"], r"^\| `(isthmus_\w+)` \| .+ \| \S.*\|$")
