@@ -45,6 +45,25 @@ def plain(value: Any, depth: int = 0) -> Json:
         return value  # type: ignore[no-any-return]
     if depth > DEPTH_MAX:
         raise NotPlain(f"A value is nested deeper than {DEPTH_MAX} levels.")
+    # Most of what enters the book is text in exact lists and dicts: a call for each text would be the dearest part.
+    if kind is dict:
+        return {
+            key if type(key) is str else _key(key): each if type(each) in _SCALARS else plain(each, depth + 1)
+            for key, each in value.items()
+        }
+    if kind is list or kind is tuple:
+        return [each if type(each) in _SCALARS else plain(each, depth + 1) for each in value]
+    return _plain_form(value, depth)
+
+
+def _key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise NotPlain(f"An object key is a {type(key).__name__}, not text.")
+    return str.__str__(key)
+
+
+def _plain_form(value: Any, depth: int) -> Json:
+    """Return the plain form of a number, and of what is derived from text, numbers, lists and objects."""
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
@@ -54,14 +73,10 @@ def plain(value: Any, depth: int = 0) -> Json:
     if isinstance(value, list | tuple):
         return [plain(each, depth + 1) for each in value]
     if isinstance(value, Mapping):
-        found: dict[str, Json] = {}
-        for key, each in value.items():
-            if not isinstance(key, str):
-                raise NotPlain(f"An object key is a {type(key).__name__}, not text.")
-            found[str.__str__(key)] = plain(each, depth + 1)
-        return found
+        return {_key(key): plain(each, depth + 1) for key, each in value.items()}
     raise NotPlain(
-        f"A {kind.__name__} cannot stand in an entry.", remedy="Use text, whole numbers, lists, objects."
+        f"A {type(value).__name__} cannot stand in an entry.",
+        remedy="Use text, whole numbers, lists, objects.",
     )
 
 
