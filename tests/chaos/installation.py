@@ -80,7 +80,8 @@ class Installation:
         connections = {
             name: {
                 **entry,
-                "limits": {"request_seconds_max": REQUEST_SECONDS},
+                # What a partner allows in a minute would decide how long coming to rest takes.
+                "limits": {"request_seconds_max": REQUEST_SECONDS, "requests_per_minute": 6_000},
                 "polling": {"seconds_min": 1, "seconds_max": 2},
             }
             for name, entry in partners.connections().items()
