@@ -221,7 +221,9 @@ async def _compare(town: Installation) -> list[str]:
                         f"{link.external_label} at {name}: {part} is {theirs!r}, here {ours!r}"
                     )
                 there = Counter(each.body.strip() for each in await client.comments(ref) if not each.deleted)
-                assert there == comments, f"comments of {link.external_label} at {name}"
+                assert there == comments, (
+                    f"comments of {link.external_label} at {name}: only there {there - comments}, only here {comments - there}"
+                )
         finally:
             await client.close()
     return parked
