@@ -74,6 +74,13 @@ MUTANTS = (
         killer=f"{COUNTER}:test_r6b_a_request_that_lands_late_makes_no_twin",
     ),
     Mutant(
+        name="count_writes_that_never_arrived",
+        harm="Three time-outs park a field that nobody refuses: it never reaches the partner.",
+        target=f"{SYNC}.settling:_tries",
+        edits=(("if counted or not context.rules.count_arrived else before", "if True else before"),),
+        killer=f"{COUNTER}:test_r7b_writes_that_never_arrived_park_nothing",
+    ),
+    Mutant(
         name="settle_todays_ours",
         harm="An edit made while a write was under way never goes out.",
         target=f"{SYNC}.settling:_base",

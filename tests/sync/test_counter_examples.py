@@ -212,6 +212,31 @@ def test_r7_a_write_that_never_takes_is_parked_in_sight(kind):
     assert ends(off)[0] is False
 
 
+def test_r7b_writes_that_never_arrived_park_nothing():
+    """Found by kills at a quick tracker: three writes that nobody answered were taken for three that it ignored."""
+    acts = {
+        "value": lambda world: world.edit("title", "changed"),
+        "set": lambda world: world.edit("tags", ["ours"]),
+        "comment": lambda world: world.comment("hello"),
+    }
+
+    def ends(what, rules):
+        world = started(Partner(name="A"), rules=rules)
+        acts[what](world)
+        world.partners["A"].faults = ["lost"] * 4
+        for _ in range(8):
+            world.run("A")
+            world.forward(120)
+        thing = world.at("A")
+        return thing.values["title"], set(thing.tags), [body for _, body, _, _ in thing.comments]
+
+    assert ends("value", ON) == ("changed", set(), [])
+    assert ends("set", ON) == ("a", {"ours"}, [])
+    assert ends("comment", ON) == ("a", set(), ["hello"])
+    for what in acts:
+        assert ends(what, without(count_arrived=False)) == ("a", set(), [])
+
+
 def test_r8_two_rewriters_in_a_chain_come_to_an_end():
     def longest(rules):
         world = World(

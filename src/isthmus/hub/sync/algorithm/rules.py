@@ -27,6 +27,7 @@ class Rules:
     wait_from_unknown: bool = True  # R6b: counted from the intent, the wait is too short
     park: bool = True  # R7: a refusing or ignoring partner is written for ever
     park_refused: bool = True  # R7: what a partner refuses is sent again without end
+    count_arrived: bool = True  # R7b: three writes that never arrived park a field that nobody refuses
     hop_bound: bool = True  # R8: non-idempotent rewriters in a chain never end
     set_deltas: bool = True  # R9: an element added in between is deleted
     park_unexplained: bool = True  # R10: rewriting partners grow a set without end

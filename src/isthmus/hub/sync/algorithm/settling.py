@@ -192,7 +192,8 @@ def _settle_value(
         park(draft, name, agreed=_base(draft, name, sent, context), seen=theirs, why="rewritten", context=context,
              text=f"{context.connection} stores its own form of what was written.")  # fmt: skip
         return
-    tries = part.tries + 1 if part.tried == sent.value else 1
+    arrived = _acknowledged(operation) or theirs != sent.before
+    tries = _tries(part, sent.value, context, counted=arrived)
     spent = context.rules.park and tries >= context.limits.tries_max
     if theirs == sent.before:
         if spent:
@@ -237,7 +238,8 @@ def _settle_set(
         park(draft, name, agreed=sent.value, seen=theirs, why="rewritten", context=context,
              text=f"{context.connection} shows {sorted(unknown)} where {sorted(missing)} was written.")  # fmt: skip
         return
-    tries = part.tries + 1 if part.tried == sent.value else 1
+    untouched = missing == set(sent.add) and remaining == set(sent.remove)
+    tries = _tries(part, sent.value, context, counted=_acknowledged(operation) or not untouched)
     if context.rules.park and tries >= context.limits.tries_max:
         park(draft, name, agreed=sent.value, seen=theirs, why="ignored", context=context,
              text=f"{context.connection} did not take {sorted(missing | remaining)}.")  # fmt: skip
@@ -252,7 +254,7 @@ def _settle_comment(draft: Draft, operation: Operation, seen: Sighting, context:
     if map_sent(draft, operation, seen, context):
         return
     held = draft.link.comments.get(operation.comment, LinkComment())
-    tries = draft.part(FIELD).tries + 1 if draft.part(FIELD).tried == operation.comment else 1
+    tries = _tries(draft.part(FIELD), operation.comment, context, counted=_acknowledged(operation))
     if context.rules.park and tries >= context.limits.tries_max:
         draft.set_comment(
             operation.comment, structs.replace(held, agreed=operation.comment_body, flag="divergent")
@@ -275,6 +277,13 @@ def _as_sent(theirs: Any, sent: Sent) -> bool:
 def _same_version(seen: Sighting, operation: Operation) -> bool:
     exact = bool(operation.response_version) and not seen.observation.coarse
     return exact and seen.observation.version == operation.response_version
+
+
+def _tries(part: LinkPart, value: Any, context: Context, *, counted: bool) -> int:
+    """Return how often `value` was tried, this time included if it is `counted`. A write that nobody answered and that
+    left no trace may never have arrived: it says nothing about what the partner takes, and is simply made again."""
+    before = part.tries if part.tried == value else 0
+    return before + 1 if counted or not context.rules.count_arrived else before
 
 
 def _acknowledged(operation: Operation) -> bool:
