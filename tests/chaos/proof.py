@@ -21,7 +21,7 @@ from isthmus.hub.intake.keys import RingKeys
 from isthmus.hub.intake.log import open_log
 from isthmus.hub.lanes.levels import CONVERGE
 from isthmus.hub.lanes.models import Delivery
-from isthmus.hub.models import Due, IntakeOffset, ParkedMessage
+from isthmus.hub.models import Due, IntakeOffset, ParkedMessage, PollState
 from isthmus.hub.pump import outcomes
 from isthmus.hub.sync import loading
 from isthmus.hub.sync.algorithm.spelling import normal
@@ -39,7 +39,9 @@ from isthmus.practices.monitoring.models import Alert
 COMPARED = ("priority", "description", "state", "tags")
 UNCONDITIONAL = ("at snow", "at jira")
 REST_SECONDS = 4.0
-"""Two polls of every partner: what nobody pushed has been asked for."""
+"""How long nothing may happen any more."""
+SETTLE_SECONDS = 900.0
+"""What a process claimed at five deaths in a row keeps its claim for eight minutes: it may have been the cause."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,17 +52,34 @@ class Rest:
     comments: list[str]
 
 
-def settle(*, seconds: float = 150.0) -> None:
-    """Wait until nothing is owed, nothing is under way and two polls found nothing new."""
-    until, quiet_since, before = time.monotonic() + seconds, time.monotonic(), None
+def settle(*, seconds: float = SETTLE_SECONDS) -> None:
+    """Wait until nothing is owed, nothing is under way and two polls of everything found nothing new."""
+    until, before = time.monotonic() + seconds, None
+    quiet_since, polled = time.monotonic(), Polled()
     while time.monotonic() < until:
         owed, now = _owed(), _pulse()
         if owed or now != before:
-            quiet_since, before = time.monotonic(), now
-        elif time.monotonic() - quiet_since > REST_SECONDS:
+            quiet_since, polled, before = time.monotonic(), Polled(), now
+        elif polled.twice() and time.monotonic() - quiet_since > REST_SECONDS:
             return
         time.sleep(0.2)
     raise AssertionError(f"It never came to rest: {_owed()}")
+
+
+class Polled:
+    """Which polls have ended since a moment. One at which the hub died several times in a row waits for minutes."""
+
+    def __init__(self) -> None:
+        self._since = source.now()
+        self._ends: dict[tuple[str, str], set[int]] = {}
+
+    def twice(self) -> bool:
+        """Return whether every poll has ended twice by now."""
+        for connection, kind, at in PollState.objects.values_list("connection", "kind", "finished_at"):
+            ends = self._ends.setdefault((connection, kind), set())
+            if at is not None and at > self._since:
+                ends.add(at)
+        return all(len(ends) >= 2 for ends in self._ends.values())
 
 
 def _owed() -> list[str]:
