@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from isthmus.connectors.kit import registry
-from isthmus.connectors.kit.conformance.playing import Play, poll
+from isthmus.connectors.kit.conformance.playing import Play
 from isthmus.connectors.opensearch.client import OpenSearchClient
 from isthmus.kernel.errors import NeedsOperator, Rejected, Retryable
 
@@ -27,7 +27,10 @@ class Log:
         self.simulator.write(self.now[0] - before, count, **{"level": "error", **fields})
 
     async def poll(self):
-        found, self.watermark = await poll(self.client, self.watermark)
+        found = []
+        async for page in self.client.changed_since("alert", self.watermark):
+            found += page.observations
+            self.watermark = page.watermark  # stays where it is if a later page fails
         return found
 
     async def after(self, seconds):
