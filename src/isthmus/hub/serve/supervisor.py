@@ -119,20 +119,23 @@ def _supervise(children: list[Child], shared: Shared, note: Path) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    noted: dict[str, int] = {}
     while not stopping:
         now = time.monotonic()
-        due = [child for child in children if child.pid == 0 and now >= child.restart_at]
-        for child in due:
-            _start(child, shared)
-        if due:
-            _write(note, {child.role: child.pid for child in children})
+        for child in children:
+            if child.pid == 0 and now >= child.restart_at:
+                _start(child, shared)
         _reap(children)
+        pids = {str(child.role): child.pid for child in children}
+        if pids != noted:
+            _write(note, pids)
+            noted = pids
         time.sleep(0.1)
     _stop(children)
 
 
 def _write(note: Path, pids: dict[str, int]) -> None:
-    """Say which process is which: for people, and for whoever watches them."""
+    """Say which process is which (0: it fell and will be started again), for people and for whoever watches them."""
     half = note.with_suffix(".new")
     half.write_text(json.dumps(pids))
     half.replace(note)
