@@ -109,7 +109,7 @@ class Lane:
         if not self._tasks:
             self._start(await self._store(lambda: self._turnover([], self._free(mine=mine))))
         if not self._tasks:
-            return bool(self._free(mine=mine)) and await self._store(self._anything_due)
+            return bool(self._free(mine=mine)) and await self._store(self.anything_due)
         results = await self._gathered(self._free(mine=mine))
         self._judge(results)
         free = self._free(mine=mine)
@@ -294,7 +294,8 @@ class Lane:
                        "last_error_remedy": fault.remedy[: health.TEXT_MAX]}  # fmt: skip
         health.observed(work, self.organisation, self.name, **values)
 
-    def _anything_due(self) -> bool:
+    def anything_due(self) -> bool:
+        """Return whether something waits for this lane. In the store's thread."""
         at = due.next_at(self.name)
         return at is not None and at <= source.now()
 

@@ -12,7 +12,7 @@ import structlog
 from django.db import connections as databases
 
 from isthmus import django_settings
-from isthmus.hub import connections, due
+from isthmus.hub import connections
 from isthmus.hub.lanes import levels
 from isthmus.hub.lanes.lane import Lane
 from isthmus.hub.sync import comparing
@@ -73,11 +73,9 @@ class Lanes:
 
     async def look(self) -> None:
         """Wake the lanes that have something due."""
-        names = [name for name, (lane, _, _) in self._running.items() if not lane.wake.is_set()]
-        waiting = await self.store(lambda: [each for each in names if _anything_due(each)])
-        for name in waiting:
-            if name in self._running:
-                self._running[name][0].wake.set()
+        asleep = [lane for lane, _, _ in self._running.values() if not lane.wake.is_set()]
+        for lane in await self.store(lambda: [each for each in asleep if each.anything_due()]):
+            lane.wake.set()
 
     async def close(self) -> None:
         """Release the store's connection and the thread."""
@@ -119,11 +117,6 @@ def writes(connection: connections.Connection) -> bool:
     """Return whether anything goes out to a connection: a ticket system, a receiver that is told things, a
     monitoring system whose alerts are acknowledged or silenced, a messenger."""
     return any(connection.manifest.can(verb) for verb in OUTWARD)
-
-
-def _anything_due(lane: str) -> bool:
-    at = due.next_at(lane)
-    return at is not None and at <= source.now()
 
 
 def lanes() -> Lanes:
