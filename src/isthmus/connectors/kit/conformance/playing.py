@@ -51,11 +51,14 @@ class Play:
         simulator = self._simulator()
         url = await simulator.start()
         opened = self.opened or self.installed.connector.open
-        client: Any = opened(self.context(url, simulator, **config)) if opened is not None else None
+        assert opened is not None, f"{self.connection} opens no client"
         try:
-            yield simulator, client
+            client: Any = opened(self.context(url, simulator, **config))
+            try:
+                yield simulator, client
+            finally:
+                await client.close()
         finally:
-            await client.close()
             await simulator.stop()
 
     def play(self, act: Callable[[Any, Any], Awaitable[T]], **config: Any) -> T:
@@ -82,3 +85,16 @@ async def poll(
         found += page.observations
         watermark = page.watermark
     return found, watermark
+
+
+@asynccontextmanager
+async def hanging_up() -> AsyncIterator[int]:
+    """Run a server that hangs up in the middle of a TLS handshake, as one does that is being restarted; yield its port."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        await reader.read(10_000)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]

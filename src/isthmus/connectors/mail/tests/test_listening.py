@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from isthmus.connectors.kit.conformance import certificates
+from isthmus.connectors.kit.conformance.playing import hanging_up
 from isthmus.connectors.kit.faults import Fault
 from isthmus.connectors.mail.tests.mailboxes import INSTALLED, World, played
 from isthmus.kernel.errors import NeedsOperator, Retryable
@@ -176,14 +177,8 @@ def test_a_server_with_a_certificate_of_its_own_authority(tmp_path):
 
 
 def test_a_server_that_hangs_up_during_the_handshake_is_tried_again():
-    async def hang_up(reader, writer):
-        await reader.read(1)
-        await reader.read(10_000)
-        writer.close()
-
     async def act():
-        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
+        async with hanging_up() as port:
             here = World(INSTALLED.connector.simulator(), f"imap://127.0.0.1:{port}")
             with pytest.raises(Retryable):
                 await here.poll(imap_security="tls")

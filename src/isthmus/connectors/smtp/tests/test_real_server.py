@@ -11,6 +11,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from isthmus.connectors.kit import doubt, registry
+from isthmus.connectors.kit.conformance.playing import hanging_up
 from isthmus.connectors.kit.mailing import own_id
 from isthmus.kernel.errors import NeedsOperator, Rejected, Retryable
 
@@ -158,15 +159,10 @@ def test_an_address_that_is_refused_is_not_even_connected_to():
 
 
 def test_a_server_that_hangs_up_during_the_handshake_is_tried_again():
-    async def hang_up(reader, writer):
-        await reader.read(1)
-        await reader.read(10_000)
-        writer.close()
-
     async def act():
-        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        async with hanging_up() as port:
             with pytest.raises(Retryable):
-                await client(server.sockets[0].getsockname()[1], security="tls").probe()
+                await client(port, security="tls").probe()
 
     asyncio.run(act())
 
