@@ -16,7 +16,9 @@ from isthmus.connectors.kit.simulator import Simulator
 from isthmus.kernel.errors import IsthmusError, NeedsOperator, Rejected, Retryable, UnknownOutcome
 
 SECRET = "s3cr3t-t0ken"
-QUICK = Limits(request_seconds_max=0.5, response_bytes_max=10_000)
+LIMITS = Limits(response_bytes_max=10_000)
+IMPATIENT = Limits(request_seconds_max=1.5, response_bytes_max=10_000)
+"""For a partner that is told to say nothing."""
 
 
 class Echo(Simulator):
@@ -30,7 +32,7 @@ class Echo(Simulator):
         return web.json_response({"path": request.path, "secret": SECRET})
 
 
-def call(act, *, limits=QUICK, private=True, **client_options):
+def call(act, *, limits=LIMITS, private=True, **client_options):
     async def run():
         simulator = Echo()
         url = await simulator.start()
@@ -72,7 +74,7 @@ def test_public_addresses_are_not(address):
 def test_the_guard_holds_at_the_moment_of_connecting(host):
     async def act(_, simulator):
         port = simulator._runner.addresses[0][1]
-        async with HttpClient(f"http://{host}:{port}", limits=QUICK) as client:
+        async with HttpClient(f"http://{host}:{port}", limits=LIMITS) as client:
             with pytest.raises(NeedsOperator, match="private or local"):
                 await client.get("/x")
         return simulator.calls
@@ -87,7 +89,7 @@ def test_a_name_that_turns_to_an_inner_address_is_refused(monkeypatch):
     async def act(_, simulator):
         loop = asyncio.get_running_loop()
         monkeypatch.setattr(loop, "getaddrinfo", inner, raising=False)
-        async with HttpClient("http://rebinding.example.test", limits=QUICK) as client:
+        async with HttpClient("http://rebinding.example.test", limits=LIMITS) as client:
             with pytest.raises(NeedsOperator, match="private or local"):
                 await client.get("/x")
 
@@ -116,7 +118,7 @@ def test_a_passing_read_and_a_passing_write_of_the_same_fault_differ():
                 found.append((method, type(caught.value), len(simulator.calls)))
         return found
 
-    for method, kind, requests in call(act):
+    for method, kind, requests in call(act, limits=IMPATIENT):
         assert kind is (Retryable if method == "GET" else UnknownOutcome), method
         assert requests <= 1, f"{method} was repeated"
 
@@ -159,13 +161,13 @@ def test_no_secret_in_any_error_repr_or_trace():
                 shown += "".join(traceback.format_exception(error)) + repr(vars(error))
         return shown
 
-    assert SECRET not in call(act)
+    assert SECRET not in call(act, limits=IMPATIENT)
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "https://", "http://user:pass@x", "x", ""])
 def test_an_unusable_address_is_refused_before_any_call(url):
     with pytest.raises(Rejected):
-        HttpClient(url, limits=QUICK)
+        HttpClient(url, limits=LIMITS)
 
 
 def test_every_status_has_a_reaction():

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from isthmus.connectors.jira.simulated.project import ISSUES
 from isthmus.connectors.jira.tests.connected import connected
 from isthmus.connectors.kit.faults import Fault
 from isthmus.connectors.kit.ports import SetDelta
@@ -63,10 +64,10 @@ def test_refused_values_are_named_by_canonical_field():
 def test_search_that_lags_misses_an_issue_at_first_and_finds_it_after_its_lag():
     async def act():
         async with connected() as (client, simulator):
-            simulator.index_lag_seconds = 0.4
+            simulator.index_lag_seconds = 60
             await client.create("incident", NEW, "link", "key")
             early = await client.find("link", "incident")
-            await asyncio.sleep(0.5)
+            simulator.shelf(ISSUES).age(61)
             return early, len(await client.find("link", "incident"))
 
     assert asyncio.run(act()) == ([], 1)
@@ -88,8 +89,8 @@ def test_values_never_come_from_the_index():
     async def act():
         async with connected() as (client, simulator):
             key = simulator.seed("incident", 1)[0]
-            await asyncio.sleep(0.3)
-            simulator.index_lag_seconds = 0.2
+            simulator.shelf(ISSUES).age(61)
+            simulator.index_lag_seconds = 60
             simulator.human_edit("incident", key, {"title": "Edited just now"})
             async for page in client.changed_since("incident", ""):
                 return page.observations[0].values["title"]
@@ -128,9 +129,10 @@ def test_a_write_that_somebody_followed_at_once_is_not_taken_for_ours():
             made = await client.create("incident", NEW, "link", "key")
             # The first GET is the look before the write; the second, after the PUT, is the read-back.
             simulator.after_read.append(lambda: None)
-            simulator.faults.plan(Fault.SLOW, method="PUT", delay_seconds=0.05)
+            simulator.faults.plan(Fault.SLOW, method="PUT", delay_seconds=1.0)
             writing = asyncio.ensure_future(client.write(made.ref, {"title": "Ours"}, {}, ""))
-            await asyncio.sleep(0.03)
+            while simulator.project.issue(made.ref.key)["fields"]["summary"] != "Ours":  # noqa: ASYNC110 - nobody rings for it
+                await asyncio.sleep(0.001)
             simulator.human_edit("incident", made.ref.key, {"priority": "Low"})
             return await writing
 

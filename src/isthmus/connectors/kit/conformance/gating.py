@@ -10,6 +10,7 @@ from typing import Any
 
 from isthmus.connectors.kit.conformance.world import UNREACHABLE_URL, World
 from isthmus.connectors.kit.faults import Fault
+from isthmus.connectors.kit.manifest import Limits
 from isthmus.connectors.kit.ports import Gate, GateQuestion, GateVerdict
 from isthmus.connectors.kit.simulator import Simulator
 
@@ -35,7 +36,7 @@ class Gating:
             assert verdict.exit_code != 0, f"a {status} opened the gate"
             assert verdict.reasons, f"a {status} gives no reason"
         for fault in (Fault.TIMEOUT_AFTER_COMMIT, Fault.RESET_BEFORE_COMMIT, Fault.BAD_JSON, Fault.OVERSIZED):
-            verdict = self._ask(ALLOWED, _planned(fault))
+            verdict = self._ask(ALLOWED, _planned(fault), limits=self.world.limits_under(fault))
             assert verdict.exit_code == 3, f"{fault} gave {verdict}"
 
     def test_an_answer_in_another_shape_keeps_the_gate_shut(self) -> None:
@@ -56,7 +57,8 @@ class Gating:
         self.world.needs("gate")
 
         async def act() -> GateVerdict:
-            gate = self._build(self.world.simulator(), UNREACHABLE_URL)
+            limits = self.world.limits_under(Fault.TIMEOUT_AFTER_COMMIT)
+            gate = self._build(self.world.simulator(), UNREACHABLE_URL, limits)
             try:
                 return await gate.check(ALLOWED)
             finally:
@@ -82,16 +84,16 @@ class Gating:
         secrets = self.world.simulator().secrets().values()
         assert not [each for each in secrets if each in repr(verdicts)]
 
-    def _build(self, simulator: Simulator, url: str) -> Gate:
+    def _build(self, simulator: Simulator, url: str, limits: Limits | None) -> Gate:
         if self.world.connector.gate is None:
             self.world.fail("declares gate", "give CONNECTOR a gate=…")
-        return self.world.connector.gate(self.world.context(simulator, url))
+        return self.world.connector.gate(self.world.context(simulator, url, limits))
 
     @contextlib.asynccontextmanager
-    async def _open(self) -> AsyncIterator[tuple[Gate, Simulator]]:
+    async def _open(self, limits: Limits | None = None) -> AsyncIterator[tuple[Gate, Simulator]]:
         simulator = self.world.simulator()
         url = await simulator.start()
-        gate = self._build(simulator, url)
+        gate = self._build(simulator, url, limits)
         try:
             yield gate, simulator
         finally:
@@ -99,12 +101,15 @@ class Gating:
             await simulator.stop()
 
     def _ask(
-        self, question: GateQuestion, prepare: Callable[[Simulator], object] = lambda _: None
+        self,
+        question: GateQuestion,
+        prepare: Callable[[Simulator], object] = lambda _: None,
+        limits: Limits | None = None,
     ) -> GateVerdict:
         self.world.needs("gate")
 
         async def act() -> GateVerdict:
-            async with self._open() as (gate, simulator):
+            async with self._open(limits) as (gate, simulator):
                 prepare(simulator)
                 return await gate.check(question)
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import msgspec
 
-from isthmus.connectors.kit.conformance.world import REQUEST_SECONDS, Running, World
+from isthmus.connectors.kit.conformance.world import Running, World
 from isthmus.connectors.kit.manifest import Limits
 from isthmus.connectors.kit.simulator import Call
 
@@ -29,9 +29,7 @@ class Polled:
 
     def _limits(self) -> Limits:
         self.world.needs("read")
-        return msgspec.structs.replace(
-            self.world.manifest.limits, page_size_max=_PAGE, request_seconds_max=REQUEST_SECONDS
-        )
+        return msgspec.structs.replace(self.world.manifest.limits, page_size_max=_PAGE)
 
     def test_a_probe_names_product_and_version(self) -> None:
         self.world.needs("read", "write")

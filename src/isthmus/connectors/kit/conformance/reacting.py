@@ -161,14 +161,16 @@ class Reacting:
                 return error
             return None
 
-        return self.world.play(run, limits=self._tight() if fault is Fault.OVERSIZED else None)
+        return self.world.play(run, limits=self._limits_under(fault))
 
-    def _tight(self) -> Limits:
-        """Return limits under which an oversized answer is noticed by its size, also on a busy machine."""
-        declared = self.world.manifest.limits
-        return msgspec.structs.replace(
-            declared, request_seconds_max=10.0, response_bytes_max=min(declared.response_bytes_max, 1_000_000)
-        )
+    def _limits_under(self, fault: Fault) -> Limits:
+        """Return limits that the fault reaches soon."""
+        limits = self.world.limits_under(fault)
+        if fault is Fault.OVERSIZED:
+            return msgspec.structs.replace(
+                limits, response_bytes_max=min(limits.response_bytes_max, 1_000_000)
+            )
+        return limits
 
 
 async def find_seeded(running: Running, kind: str, key: str) -> Any:

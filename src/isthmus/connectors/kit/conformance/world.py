@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from isthmus.connectors.kit import registry
+from isthmus.connectors.kit.faults import Fault
 from isthmus.connectors.kit.manifest import Limits, Manifest
 from isthmus.connectors.kit.ports import Client, Connector, Context, Page, Poller, Source, TicketSystem
 from isthmus.connectors.kit.simulator import Simulator
@@ -26,8 +27,11 @@ from isthmus.kernel.observation import Observation
 
 T = TypeVar("T")
 NOW: Instant = from_rfc3339("2026-11-20T15:02:00Z")
-REQUEST_SECONDS = 1.0
+SILENCE_SECONDS = 2.5
+"""How long a client waits where the partner is told to say nothing; elsewhere as long as its manifest declares."""
 NOT_FIXTURES = (".observations.json", ".headers.json", ".toml", ".md")
+_SILENT = frozenset({Fault.TIMEOUT_AFTER_COMMIT, Fault.COMMIT_AFTER_TIMEOUT})
+"""Faults in which no answer comes."""
 UNREACHABLE_URL = "http://192.0.2.1:9"  # TEST-NET-1: reserved, nothing answers there
 
 
@@ -110,14 +114,21 @@ class World:
             self.fail("has no simulator", "write simulator.py and name it in CONNECTOR")
         return self.connector.simulator()
 
-    def context(self, simulator: Simulator, url: str = UNREACHABLE_URL) -> Context:
-        """Return the context of a connection to `simulator` at `url`, with a short time limit."""
-        limits = msgspec.structs.replace(self.manifest.limits, request_seconds_max=REQUEST_SECONDS)
+    def limits_under(self, fault: Fault) -> Limits:
+        """Return the limits of a connection whose partner makes this fault: short where it is told to say nothing."""
+        if fault not in _SILENT:
+            return self.manifest.limits
+        return msgspec.structs.replace(self.manifest.limits, request_seconds_max=SILENCE_SECONDS)
+
+    def context(
+        self, simulator: Simulator, url: str = UNREACHABLE_URL, limits: Limits | None = None
+    ) -> Context:
+        """Return the context of a connection to `simulator` at `url`, with the limits of the manifest or others."""
         return self.installed.context(
             "under-test",
             simulator.config(url),
             secrets=simulator.secrets(),
-            limits=limits,
+            limits=limits or self.manifest.limits,
             allow_private_addresses=True,
         )
 
@@ -153,9 +164,7 @@ class World:
             self.fail("declares read or write but CONNECTOR has no open", "add open=… in connector.py")
         simulator = self.simulator()
         url = await simulator.start()
-        context = self.context(simulator, url)
-        if limits is not None:
-            context = Context(**{**vars(context), "limits": limits})
+        context = self.context(simulator, url, limits)
         client = self.connector.open(context)
         try:
             yield Running(simulator=simulator, context=context, client=client, source=self.connector.source)

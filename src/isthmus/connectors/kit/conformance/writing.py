@@ -8,7 +8,7 @@ import pytest
 
 from isthmus.connectors.kit.conformance.reacting import find_seeded
 from isthmus.connectors.kit.conformance.sampling import AWKWARD, sample, text_patch
-from isthmus.connectors.kit.conformance.world import Running, World
+from isthmus.connectors.kit.conformance.world import SILENCE_SECONDS, Running, World
 from isthmus.connectors.kit.faults import Fault
 from isthmus.connectors.kit.ports import SetDelta, Written
 from isthmus.kernel.errors import Conflict, UnknownOutcome
@@ -90,20 +90,24 @@ class Writing:
                         await running.tickets.create(kind, values, _LINK, "key-1")
                     return running.simulator.find_all(kind, _LINK)
 
-                assert len(self.world.play(act)) == 1, f"{kind}: {fault} made a twin, or nothing"
+                made = self.world.play(act, limits=self.world.limits_under(fault))
+                assert len(made) == 1, f"{kind}: {fault} made a twin, or nothing"
 
     def test_a_commit_after_the_timeout_is_found_later(self) -> None:
         for kind in self._written_kinds():
 
             async def act(running: Running, kind: str = kind) -> int:
-                running.simulator.faults.plan(Fault.COMMIT_AFTER_TIMEOUT, method="WRITE", delay_seconds=1.2)
+                running.simulator.faults.plan(
+                    Fault.COMMIT_AFTER_TIMEOUT, method="WRITE", delay_seconds=SILENCE_SECONDS + 0.2
+                )
                 with pytest.raises(UnknownOutcome):
                     await running.tickets.create(kind, sample(running, kind), _LINK, "key-1")
                 await running.simulator.settled()
                 return len(running.simulator.find_all(kind, _LINK))
 
             # One request of a create in several steps may have been the late one: none or one, never two.
-            assert self.world.play(act) <= 1
+            limits = self.world.limits_under(Fault.COMMIT_AFTER_TIMEOUT)
+            assert self.world.play(act, limits=limits) <= 1
 
     def test_the_same_idempotency_key_makes_one_record(self) -> None:
         kinds = self._written_kinds()

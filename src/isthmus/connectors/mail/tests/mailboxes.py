@@ -19,7 +19,7 @@ class World:
 
     def client(self, *, private=True, secret="", limits=None, **config):
         secrets = self.simulator.secrets() | ({"imap_password": secret} if secret else {})
-        chosen = {"request_seconds_max": 2.0, "page_size_max": 5, **(limits or {})}
+        chosen = {"page_size_max": 5, **(limits or {})}
         return INSTALLED.connector.open(
             INSTALLED.context(
                 "desk",

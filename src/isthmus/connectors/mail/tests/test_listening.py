@@ -193,6 +193,6 @@ def test_a_slow_server_is_waited_for_and_a_silent_one_is_not():
         assert (await here.poll())[0] == seeded
         here.simulator.faults.plan(Fault.TIMEOUT_AFTER_COMMIT, path="SEARCH")
         with pytest.raises(Retryable):
-            await here.poll(limits={"request_seconds_max": 0.5})
+            await here.poll(limits={"request_seconds_max": 1.5})
 
     played(act)
