@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +32,29 @@ def hub(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[con
     found.stop()
 
 
+def arriving(click: Callable[..., None], page_of: Callable[[Any], Any]) -> Callable[..., None]:
+    """Return a click that has arrived: Playwright's own, if it leads to another page, ends when that has begun to come
+    in, and whoever counts its rows then counts those of half a page."""
+
+    @wraps(click)
+    def clicked(where: Any, *given: Any, **more: Any) -> None:
+        click(where, *given, **more)
+        page_of(where).wait_for_load_state("domcontentloaded")
+
+    return clicked
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     if not Path(CHROMIUM).exists():
         pytest.skip(f"no Chromium at {CHROMIUM}: the pages are not walked on this machine")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import Locator, Page, sync_playwright
 
     # Playwright keeps a loop in this thread; the tests' own Django is used beside it.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    with sync_playwright() as driver:
+    with sync_playwright() as driver, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Page, "click", arriving(Page.click, lambda page: page))
+        patch.setattr(Locator, "click", arriving(Locator.click, lambda locator: locator.page))
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()

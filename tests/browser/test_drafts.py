@@ -12,6 +12,8 @@ from reading import done, for_everybody
 pytestmark = pytest.mark.browser
 
 SEVERITY = "error"
+PROBES = count()
+"""Another alert each time, in every walk: one that was decided before goes on as it was decided."""
 
 
 @pytest.fixture
@@ -30,9 +32,7 @@ def applied(hub, sections, before):
         assert reply.status == 200, reply.body
 
     apply(sections)
-    # Another alert each time: one that was decided before goes on as it was decided.
-    number = count()
-    until("drafts", lambda: drafted(hub, f"probe-{next(number)}.example.test"), seconds=20)
+    until("drafts", lambda: drafted(hub, f"probe-{next(PROBES)}.example.test"), seconds=20)
     yield
     apply(before)
 
