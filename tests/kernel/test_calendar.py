@@ -51,7 +51,7 @@ instants = st.integers(
 ).map(lambda minutes: Instant(minutes * MINUTE))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rule=st.sampled_from(RULES), start=instants, minutes=st.integers(0, 4 * 24 * 60))
 def test_elapsed_equals_stepping_minute_by_minute(rule, start, minutes):
     stepped = sum(stands_open(rule, start + step * MINUTE) for step in range(minutes)) * MINUTE
@@ -61,7 +61,6 @@ def test_elapsed_equals_stepping_minute_by_minute(rule, start, minutes):
 moments = st.integers(from_rfc3339("2025-10-01T00:00:00Z"), from_rfc3339("2027-05-01T00:00:00Z")).map(Instant)
 
 
-@settings(deadline=None)
 @given(rule=st.sampled_from(RULES), three=st.tuples(moments, moments, moments).map(sorted))
 def test_elapsed_is_additive_and_never_negative(rule, three):
     a, b, c = three
@@ -70,7 +69,6 @@ def test_elapsed_is_additive_and_never_negative(rule, three):
     assert calendar.elapsed(rule, b, a) == 0
 
 
-@settings(deadline=None)
 @given(rule=st.sampled_from(RULES), start=moments, amount=st.integers(1, 400 * HOUR))
 def test_elapsed_at_due_equals_the_amount_and_a_microsecond_earlier_does_not(rule, start, amount):
     due = calendar.due_at(rule, start, amount)

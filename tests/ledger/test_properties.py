@@ -38,7 +38,7 @@ def seen(record):
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS)
 def test_any_sequence_of_writes_is_provable_replayable_and_readable_as_of_then(book, steps):
     # All examples share the book and its clock: what an earlier one left unsealed would grow minutes old.

@@ -63,7 +63,7 @@ def test_nothing_of_a_message_is_readable_on_disk(tmp_path):
         assert not path.is_file() or b"MARKER" not in path.read_bytes()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     groups=st.lists(st.lists(st.binary(max_size=60), min_size=1, max_size=4), min_size=1, max_size=8),
     unacknowledged=st.lists(st.binary(max_size=40), max_size=3),

@@ -74,7 +74,7 @@ def folded(changes: list[tuple[Instant, str]], promised: Terms) -> Clock:
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     name=names,
     changes=changes_in(near, most=6).map(lambda each: [(near_start, "new"), *each[1:]]),
