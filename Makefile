@@ -11,7 +11,7 @@ STORES ?= $(or $(ISTHMUS_TEST_STORE),sqlite postgres)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check fix stories chaos browser screens postgres bench docs new-connector lock clean system-programs real-monitoring
+.PHONY: help setup demo serve test check fix stories chaos browser screens hiccups postgres bench docs new-connector lock clean system-programs real-monitoring
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ screens: $(STAMP) system-programs ## Pictures of every screen, desktop and phone
 real-monitoring: $(STAMP) ## A real Prometheus, Alertmanager, Nagios, Icinga 2 and Dovecot drive the hub, on both stores (installs them where it may)
 	@sh tests/system-programs.sh monitoring
 	@set -e; for store in $(STORES); do echo "on $$store"; ISTHMUS_TEST_STORE=$$store $(PYTEST) -m real_monitoring tests/real_monitoring; done
+
+hiccups: $(STAMP) system-programs ## What CI runs, on a host that pauses for a second now and then: finds tests that depend on its speed
+	@for part in "not browser and not chaos and not real_monitoring" chaos browser; do $(BIN)/python tests/hiccups.py $(PYTEST) -n 2 --dist loadfile -m "$$part" || exit 1; done
 
 postgres: $(STAMP) ## The whole test suite on PostgreSQL, stories included
 	ISTHMUS_TEST_STORE=postgres $(PYTEST) -n 2 --dist loadfile -m "not browser and not chaos and not real_monitoring" tests
