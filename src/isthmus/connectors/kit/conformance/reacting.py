@@ -6,13 +6,11 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import msgspec
 import pytest
 
 from isthmus.connectors.kit.conformance.sampling import text_patch
 from isthmus.connectors.kit.conformance.world import Running, World
 from isthmus.connectors.kit.faults import Fault
-from isthmus.connectors.kit.manifest import Limits
 from isthmus.kernel.errors import (
     Conflict,
     IsthmusError,
@@ -161,16 +159,7 @@ class Reacting:
                 return error
             return None
 
-        return self.world.play(run, limits=self._limits_under(fault))
-
-    def _limits_under(self, fault: Fault) -> Limits:
-        """Return limits that the fault reaches soon."""
-        limits = self.world.limits_under(fault)
-        if fault is Fault.OVERSIZED:
-            return msgspec.structs.replace(
-                limits, response_bytes_max=min(limits.response_bytes_max, 1_000_000)
-            )
-        return limits
+        return self.world.play(run, limits=self.world.limits_under(fault))
 
 
 async def find_seeded(running: Running, kind: str, key: str) -> Any:

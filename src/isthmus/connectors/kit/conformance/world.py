@@ -32,6 +32,7 @@ SILENCE_SECONDS = 2.5
 NOT_FIXTURES = (".observations.json", ".headers.json", ".toml", ".md")
 _SILENT = frozenset({Fault.TIMEOUT_AFTER_COMMIT, Fault.COMMIT_AFTER_TIMEOUT})
 """Faults in which no answer comes."""
+_OVERSIZE_BYTES = 1_000_000
 UNREACHABLE_URL = "http://192.0.2.1:9"  # TEST-NET-1: reserved, nothing answers there
 
 
@@ -115,10 +116,15 @@ class World:
         return self.connector.simulator()
 
     def limits_under(self, fault: Fault) -> Limits:
-        """Return the limits of a connection whose partner makes this fault: short where it is told to say nothing."""
-        if fault not in _SILENT:
-            return self.manifest.limits
-        return msgspec.structs.replace(self.manifest.limits, request_seconds_max=SILENCE_SECONDS)
+        """Return the limits of a connection whose partner makes this fault: the manifest's, but so that silence or size
+        reaches them soon."""
+        limits = self.manifest.limits
+        if fault in _SILENT:
+            return msgspec.structs.replace(limits, request_seconds_max=SILENCE_SECONDS)
+        if fault is Fault.OVERSIZED:
+            size = min(limits.response_bytes_max, _OVERSIZE_BYTES)
+            return msgspec.structs.replace(limits, response_bytes_max=size)
+        return limits
 
     def context(
         self, simulator: Simulator, url: str = UNREACHABLE_URL, limits: Limits | None = None
