@@ -33,8 +33,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[con
 
 
 def arriving(click: Callable[..., None], page_of: Callable[[Any], Any]) -> Callable[..., None]:
-    """Return a click that has arrived: Playwright's own, if it leads to another page, ends when that has begun to come
-    in, and whoever counts its rows then counts those of half a page."""
+    """Return a click that ends when the page that it leads to is there. Playwright's own ends when that page begins to
+    come in, and who then counts its rows counts those of half a page."""
 
     @wraps(click)
     def clicked(where: Any, *given: Any, **more: Any) -> None:

@@ -113,12 +113,12 @@ layers = st.builds(
     rotation=st.sampled_from([dt.timedelta(hours=1), dt.timedelta(hours=12), dt.timedelta(days=1), dt.timedelta(days=7)]),
     start=st.datetimes(wall(2025, 1, 1), wall(2026, 1, 1)).map(lambda each: each.replace(second=0, microsecond=0)),
 )  # fmt: skip
-forty = settings(max_examples=40)
+forty_examples = settings(max_examples=40)
 """The machine that runs this may be busy with something else."""
 instants = st.integers(at("2026-01-01T00:00"), at("2027-01-01T00:00")).map(Instant)
 
 
-@forty
+@forty_examples
 @given(layers, instants)
 def test_every_instant_belongs_to_exactly_one_turn(one, when):
     turn = turn_at(one, when)
@@ -126,14 +126,14 @@ def test_every_instant_belongs_to_exactly_one_turn(one, when):
     assert handover(one, turn - 1) <= handover(one, turn)
 
 
-@forty
+@forty_examples
 @given(layers, instants, instants)
 def test_turns_never_go_backwards(one, a, b):
     first, last = sorted((a, b))
     assert turn_at(one, first) <= turn_at(one, last)
 
 
-@forty
+@forty_examples
 @given(
     st.lists(layers, min_size=1, max_size=2),
     st.lists(st.tuples(instants, st.integers(1, 3 * DAY), st.sampled_from(["zoe", "yan"])), max_size=3),
@@ -156,7 +156,7 @@ def test_listed_duties_cover_the_stretch_and_agree_with_every_instant(found, swa
     assert there.person == on_duty(rota, overrides, probe).person
 
 
-@forty
+@forty_examples
 @given(layers, instants)
 def test_the_zone_of_the_reader_changes_nothing(one, when):
     """The answer is a function of the instant: the layer's own zone is the only one that counts."""
