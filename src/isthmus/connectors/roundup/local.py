@@ -1,7 +1,7 @@
 """A real Roundup tracker on a free loopback port: the peer of tests and of the demonstration.
 
 Nothing is imitated: the classic template is installed with `roundup-admin` and served by Roundup's own
-WSGI application in a child process. (`roundup-server` refuses to run as root, as containers do; the WSGI
+WSGI application in a child process, one write at a time. (`roundup-server` refuses to run as root, as containers do; the WSGI
 application is Roundup's documented way behind a web server and has no such rule.)
 
 By hand: `python -m isthmus.connectors.roundup.local serve --directory DIR [--port N]`, then
@@ -23,8 +23,9 @@ import tempfile
 import threading
 import time
 import urllib.error
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from isthmus.connectors.roundup.person import Person
@@ -187,11 +188,25 @@ def _end_with(parent: int) -> None:
     os._exit(0)
 
 
+def _one_writer(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """Let one write happen at a time: Roundup compares the ETag and writes in two steps, and of two writes on the same
+    ETag at the same moment it accepts both. A tracker of one process and one thread does not."""
+    writing = threading.Lock()
+
+    def call(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] in {"GET", "HEAD", "OPTIONS"}:
+            return application(environ, start_response)
+        with writing:
+            return list(application(environ, start_response))
+
+    return call
+
+
 def _serve(tracker: str, port: int, parent: int) -> None:
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     from roundup.cgi.wsgi_handler import RequestDispatcher  # type: ignore[import-untyped]
 
-    application = RequestDispatcher(tracker)
+    application = _one_writer(RequestDispatcher(tracker))
     make_server("127.0.0.1", port, application, server_class=_Server, handler_class=_Quiet).serve_forever()
 
 
