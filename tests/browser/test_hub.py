@@ -42,6 +42,25 @@ def test_a_dead_delivery_is_retried_when_the_fault_is_gone(hub, browser):
     assert hub.desks.ticket("jira", keys["jira"]).title == "Badge readers reject every card"
 
 
+def test_a_value_without_counterpart_is_shown_and_ours_is_written_over_it_by_hand(hub, browser):
+    incident, keys = hub.new_incident("Scanner 3 reads twice")
+    written = hub.desks.ticket("jira", keys["jira"]).priority
+    hub.desks.edit("jira", keys["jira"], priority="Blocker")
+    page = browser.open("ada", f"/incidents/{incident['id']}")
+    spoke = page.locator(".strip > li", has_text="jira")
+    spoke.get_by_text("Priority differs: unmapped").wait_for(timeout=40_000)
+    spoke.locator("summary", has_text="Read again or unlink").click()
+    spoke.get_by_role("button", name="Write ours to jira again").click()
+    done(page)
+    until("ours at Jira", lambda: hub.desks.ticket("jira", keys["jira"]).priority == written)
+
+    def agreed():
+        page.reload()
+        return "differs" not in page.locator(".strip").inner_text()
+
+    until("agreement", agreed)
+
+
 def test_a_paused_system_gets_nothing_until_it_is_resumed(hub, browser):
     _, keys = made = hub.new_incident("Lamp 12 flickers")
     incident = made[0]

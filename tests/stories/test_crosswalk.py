@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -157,6 +158,36 @@ def test_editing_one_row_of_the_table_changes_only_the_records_of_that_row(
     for each in set(tickets) - affected:
         if now[each] != level:
             assert shown(world, tickets[each][1]) == before[each]
+
+
+def test_the_value_that_had_no_counterpart_comes_in_once_the_table_names_it(
+    world: Served, tickets: dict[str, tuple[str, str]]
+) -> None:
+    incident = next(iter(tickets))
+    key = tickets[incident][1]
+    link = next(each for each in world.ada.all("/links", record=incident) if each["connection"] == "jira")
+    assert (shown(world, key), _parked(world, link["id"])) == ("Lowest", {"priority": "Lowest"})
+    mappings = copy.deepcopy(world.sections["mappings"])
+    mappings["jira"]["incident"]["fields"]["priority"]["inward"]["Lowest"] = "1"
+    world.apply(mappings=mappings)
+    world.until("the value", lambda: world.ada.get(f"/incidents/{incident}")["priority"] == "1")
+    world.until("agreement", lambda: not _parked(world, link["id"]))
+    assert shown(world, key) == "Lowest"
+
+
+def test_ours_is_written_over_a_value_without_counterpart_if_a_person_insists(
+    world: Served, tickets: dict[str, tuple[str, str]]
+) -> None:
+    incident = list(tickets)[1]
+    key, held = tickets[incident][1], shown(world, tickets[incident][1])
+    link = next(each for each in world.ada.all("/links", record=incident) if each["connection"] == "jira")
+    world.desks.edit("jira", key, priority="Trivial")
+    world.until("the parked field", lambda: _parked(world, link["id"]))
+    vera = world.people["vera"].call("POST", f"/links/{link['id']}/insist")
+    assert (vera.status, shown(world, key)) == (403, "Trivial")
+    world.ada.post(f"/links/{link['id']}/insist")
+    world.until("ours", lambda: shown(world, key) == held)
+    world.until("agreement", lambda: not _parked(world, link["id"]))
 
 
 def test_the_plan_lists_the_pairs_that_do_not_survive_a_round_trip(world: Served) -> None:

@@ -1,13 +1,10 @@
 """One record in ServiceNow and Jira at once, over the real connectors, their simulators and the real book."""
 
 import asyncio
-import time
 
 import pytest
 
-from isthmus.blueprint import running
 from isthmus.connectors.kit.faults import Fault
-from isthmus.hub import connections
 from isthmus.hub.lanes import service as lanes
 from isthmus.hub.lanes.models import Delivery
 from isthmus.hub.sync import service
@@ -343,34 +340,6 @@ def test_a_crash_between_send_and_commit_leaves_one_object(desk):
             assert len(hub.objects("snow")) == 1
             row = await hub.store(lambda: Delivery.objects.get(connection="snow"))
             assert row.state == "done"
-
-    tell(story())
-
-
-@pytest.mark.parametrize("noticed", [True, False], ids=["noticed", "applied-in-another-process"])
-def test_a_new_crosswalk_is_planned_and_written_to_affected_objects_only(desk, noticed):
-    """A process looks for a new blueprint once a second; what an apply made due may be claimed before."""
-
-    async def story():
-        async with desk() as hub:
-            first = await hub.opened(priority="3")
-            second = await hub.opened(priority="1")
-            await hub.settle()
-            keys = [(await hub.link(each, "jira")).external_key for each in (first, second)]
-            writes = len(hub.simulators["jira"].writes())
-            crosswalk = {
-                "external": "priority",
-                "outward": {"1": "Highest", "2": "High", "3": "Low", "4": "Lowest"},
-            }
-            before = vars(running._cache).copy()
-            await hub.apply(mappings={"jira": {"incident": {"fields": {"priority": crosswalk}}}})
-            if not noticed:
-                vars(running._cache).update(before, _checked=time.monotonic())
-                connections.forget()
-            await hub.settle()
-            assert [(await hub.shown("jira", key)).values["priority"] for key in keys] == ["Low", "Highest"]
-            assert (await hub.incident(first)).priority == "3"
-            assert len(hub.simulators["jira"].writes()) == writes + 1
 
     tell(story())
 

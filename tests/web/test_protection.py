@@ -45,7 +45,7 @@ def test_every_post_route_is_refused_without_its_permission(desk):
         "/incidents/many", "/audit/verify", "/audit/download", "/configuration/apply", "/people/add", "/tokens/issue",
         "/systems/x/pause", "/systems/x/resume", "/systems/x/probe", "/conflicts/x/decide",
         "/incidents/many/undo", f"/incidents/{incident}/major", f"/incidents/{incident}/stand-down",
-        f"/incidents/{incident}/collision-check", "/suspects/x/judge", "/links/add", "/links/x/unlink", "/links/x/compare",
+        f"/incidents/{incident}/collision-check", "/suspects/x/judge", "/links/add", "/links/x/unlink", "/links/x/compare", "/links/x/insist",
         "/changes/freezes", "/changes/freezes/x/lift", "/deliveries/parked/x/retry", "/deliveries/parked/x/dismiss",
     ]  # fmt: skip
     for path in posts:

@@ -125,6 +125,12 @@ def links_compare(link: str = typer.Argument(help="The link's id."), as_json: bo
     post(f"/links/{link}/compare", None, "It is read again now.", as_json=as_json)
 
 
+@links.command("insist")
+def links_insist(link: str = typer.Argument(help="The link's id."), as_json: bool = JSON) -> None:
+    """Write our value once more where a field is parked, also over one that could not be read."""
+    post(f"/links/{link}/insist", None, "What is parked is written once more.", as_json=as_json)
+
+
 def add_to(app: typer.Typer) -> None:
     """Register this file's command groups."""
     app.add_typer(conflicts, name="conflicts")

@@ -31,9 +31,11 @@ from isthmus.hub.sync.algorithm import (
     plan,
     refused,
     release,
+    remap,
     settle,
     to_json,
 )
+from isthmus.hub.sync.algorithm.spelling import Unmapped
 from isthmus.kernel.merge import FieldPolicy, Form, Shape, gather
 from isthmus.kernel.record import MergePolicy
 
@@ -50,22 +52,35 @@ STATES = ("new", "progress", "done")
 
 
 class Dialect:
-    """The mapping of one simulated partner: its declared normaliser and its transitions."""
+    """The mapping of one simulated partner: its declared normaliser, its transitions, and a table of priorities
+    (outward, inward; None: they are copied)."""
 
-    version = "1"
-
-    def __init__(self, partner):
+    def __init__(self, partner, table=None):
         self.partner = partner
+        self.table = table
+
+    @property
+    def version(self):
+        return "1" if self.table is None else str(sorted(self.table[0].items()))
 
     def outward(self, field, value):
-        return value
+        return self._looked_up(0, field, value)
+
+    def _looked_up(self, way, field, value):
+        if field != "priority" or self.table is None or value is None:
+            return value
+        if value not in self.table[way]:
+            raise Unmapped(f"priority has no counterpart for {value!r}.")
+        return self.table[way][value]
 
     def normal(self, field, value):
+        if field == "priority":
+            return self.outward(field, value)
         texts = {"title", "comment"} | ({"tags"} if self.partner.rewrites_tags else set())
         return self.partner.declared(value) if isinstance(value, str) and field in texts else value
 
     def inward(self, field, theirs):
-        return theirs
+        return self._looked_up(1, field, theirs)
 
     def path(self, field, start, end):
         table = self.partner.transitions
@@ -108,6 +123,7 @@ class World:
         self.notes: list = []
         self.admissions: list = []
         self.lanes: dict = {}
+        self.tables: dict = {}
         self.counter = 0
         self._clock()
 
@@ -125,7 +141,7 @@ class World:
     def context(self, name):
         partner = self.partners[name]
         return Context(
-            connection=name, shapes=SHAPES, policies=self.policies, spelling=Dialect(partner), now=self.now,
+            connection=name, shapes=SHAPES, policies=self.policies, spelling=Dialect(partner, self.tables.get(name)), now=self.now,
             comment_id=lambda key: f"from {key}", rules=self.rules, limits=self.limits,
         )  # fmt: skip
 
@@ -167,6 +183,16 @@ class World:
         self.record = replace(self.record, conflicts=self.record.conflicts - {part})
         for name, link in self.links.items():
             self.put(name, release(link, part))
+
+    def remap(self, name, table):
+        """Apply a new mapping; run the lane only if something is affected, as the service does."""
+        old = self.context(name).spelling
+        self.tables[name] = table
+        link, affected = remap(self.links[name], self.record, old, self.context(name))
+        self.put(name, link)
+        if affected:
+            self.run(name)
+        return affected
 
     # what arrives
 

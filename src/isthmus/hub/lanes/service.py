@@ -94,7 +94,7 @@ def _again(work: Work, delivery: Delivery) -> None:
             raise Conflict("The link of this delivery no longer follows.", remedy="Link the record again.")
         from isthmus.hub.sync import service as sync
 
-        sync.retry_parked(work, link, at_once=True)
+        sync.retry_parked(work, link)
         return
     work.advance(Delivery, where={"id": delivery.id}, values={"state": "due", "attempts": 0, "updated_at": work.now,
                                                               "next_at": work.now})  # fmt: skip

@@ -189,15 +189,14 @@ def compare(work: Work, found: Link) -> None:
     levels.converge(work, found)
 
 
-def retry_parked(work: Work, found: Link, *, at_once: bool = False) -> None:
-    """Owe the parked parts of a link once more (`at_once`: however lately they were parked, and a creation that
-    was refused may be tried with the same values: whoever asks knows that the other side was mended)."""
+def retry_parked(work: Work, found: Link, *, insist: bool = False) -> None:
+    """Owe the parked parts of a link once more, however lately they were parked; a creation that was refused may be
+    tried with the same values. A person asks, who knows that the other side was mended. `insist`: ours is written
+    also over a value of theirs that could not be read."""
     loaded = _one(work, found)
-    context = loaded.context
-    if at_once:
-        context = replace(context, limits=replace(context.limits, parked_retry_after=0))
-    state = reopen_parked(loaded.state, context)
-    recording.put_state(work, loaded, structs.replace(state, refused=None) if at_once else state)
+    state = reopen_parked(loaded.state, loaded.context, at_once=True, unread=insist)
+    why = [Reason(rule="sync.insisted", text="What was parked is written once more.")] if insist else None
+    recording.put_state(work, loaded, structs.replace(state, refused=None), reasons=why)
     levels.converge(work, found)
 
 
@@ -264,8 +263,9 @@ def from_text(record: RecordModel, field: str, text: str) -> Any:
 def replan(work: Work, connection: str, kind: str, new: RecordMapping) -> dict[str, tuple[str, ...]]:
     """Put the links of a connection under a new mapping; return the affected parts by link.
 
-    A part is affected if the partner holds what the old mapping made of our value and the new one makes
-    something else of it: the lane writes it. Everything else keeps its base.
+    A part is affected if the partner holds what the old mapping made of our value and the new one makes something
+    else of it, or if a value that had no counterpart has one now: the lane writes or reads it. Everything else keeps
+    its base.
     """
     ids = Link.objects.filter(connection=connection, record_kind=kind, state="active").values_list(
         "id", flat=True
@@ -274,7 +274,7 @@ def replan(work: Work, connection: str, kind: str, new: RecordMapping) -> dict[s
     for each in loading.load(work, list(ids)).values():
         old = each.context.spelling
         context = replace(each.context, spelling=Dialect(new), shapes=shapes_for(new))
-        state, affected = remap(each.state, old, context)
+        state, affected = remap(each.state, each.view, old, context)
         each.mapping = new
         said = f"Planned again under the new mapping: {', '.join(affected) or 'nothing changes'}."
         if state.parts != each.state.parts:

@@ -84,6 +84,20 @@ def compare(request: HttpRequest, link_id: str) -> HttpResponse:
     return back(request, records.path_of(link.record_kind, link.record))
 
 
+@require_POST
+@screen("link:write")
+def insist(request: HttpRequest, link_id: str) -> HttpResponse:
+    """Write our value once more where a field is parked."""
+    link = found(records.of("link").filter(id=link_id).first())
+
+    def do(work: Work) -> Any:
+        service.retry_parked(work, _fresh(link_id), insist=True)
+
+    done = f"What differs at {link.connection} is written again now."
+    act(request, do, permission="link:write", organisation=link.organisation, done=done)
+    return back(request, records.path_of(link.record_kind, link.record))
+
+
 def _fresh(link_id: str) -> Any:
     link = records.of("link").filter(id=link_id).first()
     if link is None:

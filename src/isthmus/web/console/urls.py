@@ -117,6 +117,7 @@ urlpatterns = [
     path("links/add", links.add),
     path("links/<str:link_id>/unlink", links.unlink),
     path("links/<str:link_id>/compare", links.compare),
+    path("links/<str:link_id>/insist", links.insist),
     path("lists/<str:table>/columns", views.columns),
     path("lists/<str:table>/views", views.keep),
     path("views/<str:view_id>/change", views.change),

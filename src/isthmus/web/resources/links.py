@@ -121,6 +121,22 @@ def compare(request: HttpRequest, link_id: str) -> HttpResponse:
     return idempotency.act(request, do, out=_out, status=202)
 
 
+@router.post(
+    "/links/{link_id}/insist",
+    summary="Write our value once more where a field is parked, also over one that could not be read",
+    response={202: dict[str, Any]},
+)
+def insist(request: HttpRequest, link_id: str) -> HttpResponse:
+    _allowed(request, link_id)
+
+    def do(work: Work) -> Any:
+        fresh = _link(link_id)
+        service.retry_parked(work, fresh, insist=True)
+        return fresh
+
+    return idempotency.act(request, do, out=_out, status=202)
+
+
 def _link(link_id: str) -> Any:
     found = records.of("link").filter(id=link_id).first()
     if found is None:

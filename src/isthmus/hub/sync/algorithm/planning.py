@@ -71,6 +71,11 @@ def _plan_part(draft: Draft, shape: Shape, context: Context) -> Sent | None:
     if shape.form is Form.SET:
         return _plan_set(draft, shape, part, ours or [], context)
     expected = normal(shape, context.spelling, ours)
+    if part.flag == "divergent" and expected == part.seen and expected is not UNSET:
+        # Ours was set to what they keep: nothing is parked any more.
+        version = context.spelling.version
+        draft.set_part(shape.name, LinkPart(agreed=ours, seen=part.seen, mapping_version=version))
+        return None
     if not _owed(part, ours, expected, context):
         return None
     if part.seen is UNSET and ours == gather(shape, {}):
