@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from linkworld.partner import Partner
@@ -107,6 +108,19 @@ def test_where_the_partner_has_no_say_ours_is_put_back_in_time():
     world.put("A", reopen_parked(world.links["A"], world.context("A")))
     world.run("A")
     assert (shown(world), parked(world)) == ("High", {})
+
+
+@pytest.mark.parametrize("policy", [MergePolicy.LATEST, MergePolicy.MAY_RAISE, MergePolicy.HUB])
+def test_another_word_for_what_we_hold_is_agreement(policy):
+    world = started(table(("Low", "Medium", "High"), Lowest="1"), "1")
+    world.policies = {**world.policies, "priority": FieldPolicy(policy=policy, order=ORDER)}
+    hear(world, "Lowest")
+    assert (world.value("priority"), shown(world), parked(world)) == ("1", "Lowest", {})
+    assert (world.conflicts, world.adopted, len(world.partners["A"].writes)) == ([], [], 1)
+    assert world.remap("A", table(("Low", "Medium", "Highest"), Lowest="1")) == ()
+    world.edit("priority", "2")
+    world.run("A")
+    assert shown(world) == "Medium"
 
 
 def test_a_part_that_only_comes_in_owes_no_write():

@@ -95,6 +95,10 @@ def merge_part(
             context=context,
         )
         return
+    if value == ours.value:
+        # Another word of theirs for what we hold: nobody raised, lowered or changed anything.
+        _agree(draft, shape, ours, theirs, context)
+        return
     _judge(draft, shape, part, ours, Edit(value=value, at=_when(seen), source=context.connection),
            theirs, seen, context, unexplained=unexplained)  # fmt: skip
 
