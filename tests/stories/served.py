@@ -49,6 +49,8 @@ CONNECTORS = {
 }  # fmt: skip
 AWAY_SECONDS = 20
 """Longer than the leases and claims of a process that was killed."""
+LOG_SHOWN = 4_000
+"""So many characters of the hub's log stand beside a failure."""
 REQUEST_SECONDS = 5
 """How long a partner may take: after an unknown outcome the hub waits as long before it looks."""
 SYLLABLES = ("ka", "lo", "mir", "ten", "su", "vor", "pel", "ani", "dro", "qui", "zet", "hul", "fey", "bra")
@@ -161,14 +163,18 @@ class Served:
 
     # Waiting -------------------------------------------------------------------------------------------
 
-    def until(self, what: str, read: Callable[[], T], *, seconds: float = 40.0) -> T:
-        """Return the first truthy result of `read`; fail with `what` after a while."""
+    def until(
+        self, what: str, read: Callable[[], T], *, seconds: float = 40.0, instead: Callable[[], Any] = str
+    ) -> T:
+        """Return the first truthy result of `read`; fail with `what`, and what is there instead, after a while."""
         deadline = time.monotonic() + seconds
         while True:
             found = read()
             if found:
                 return found
-            assert time.monotonic() < deadline, f"Waited {seconds:g} s in vain for {what}."
+            if time.monotonic() > deadline:
+                print(self.hub.log.read_text(errors="replace")[-LOG_SHOWN:])
+                raise AssertionError(f"Waited {seconds:g} s in vain for {what}. {instead()}")
             time.sleep(0.1)
 
     def quiet(self, *, seconds: float = 1.5, most: float = 40.0) -> None:
@@ -348,7 +354,7 @@ def served(
             story.apply(connections=connections, **first)
             yield story
         except BaseException:
-            print(hub.log.read_text(errors="replace")[-4000:] if hub.log.exists() else "no log")
+            print(hub.log.read_text(errors="replace")[-LOG_SHOWN:] if hub.log.exists() else "no log")
             raise
         finally:
             hub.stop()

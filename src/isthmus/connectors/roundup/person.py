@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from typing import Any
 
 CALL_SECONDS_MAX = 20.0
+LOOKS_MAX = 20
+STALE = 412
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,15 +32,26 @@ class Person:
 
     def edit(self, issue: str, **values: object) -> None:
         """Change fields of an issue, e.g. `edit("1", status="resolved")`."""
-        etag = self.get(f"issue/{issue}")["@etag"]
-        self._call("PATCH", f"issue/{issue}", values, {"If-Match": etag})
+        self._change(issue, values)
 
     def comment(self, issue: str, text: str) -> str:
         """Add a message to an issue as this person; return the message's id."""
         message = self.create("msg", content=text, author=self.name, date=".")
-        etag = self.get(f"issue/{issue}")["@etag"]
-        self._call("PATCH", f"issue/{issue}", {"@op": "add", "messages": [message]}, {"If-Match": etag})
+        self._change(issue, {"@op": "add", "messages": [message]})
         return message
+
+    def _change(self, issue: str, values: dict[str, object]) -> None:
+        """Write on the latest ETag; if somebody was faster, look again, as who reloads the page."""
+        for left in reversed(range(LOOKS_MAX)):
+            etag = self.get(f"issue/{issue}")["@etag"]
+            try:
+                self._call("PATCH", f"issue/{issue}", values, {"If-Match": etag})
+            except urllib.error.HTTPError as refusal:
+                if refusal.code != STALE or not left:
+                    raise
+                refusal.close()
+            else:
+                return
 
     def _call(
         self, method: str, path: str, values: object = None, headers: dict[str, str] | None = None

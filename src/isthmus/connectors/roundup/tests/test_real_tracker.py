@@ -201,3 +201,18 @@ def test_of_two_writes_on_the_same_etag_at_the_same_moment_the_local_tracker_acc
             issue = people[0].create("issue", title=f"Contested {number}")
             etag = people[0].get(f"issue/{issue}")["@etag"]
             assert sum(pool.map(lambda each: edit(each, issue, etag), people)) == 1  # noqa: B023 - used up here
+
+
+def test_people_who_work_on_one_issue_at_once_all_get_their_way(tracker):
+    people = [tracker.person(name) for name in (PERSON, HUB_USER)]
+    issue = people[0].create("issue", title="Contested")
+    together = threading.Barrier(len(people))
+
+    def work(person):
+        together.wait()
+        return [person.comment(issue, f"{person.name} {number}") for number in range(5)]
+
+    with ThreadPoolExecutor(len(people)) as pool:
+        written = [each for made in pool.map(work, people) for each in made]
+    held = people[0].get(f"issue/{issue}")["attributes"]["messages"]
+    assert {each["id"] for each in held} == set(written)
