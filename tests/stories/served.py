@@ -49,6 +49,8 @@ CONNECTORS = {
 }  # fmt: skip
 AWAY_SECONDS = 20
 """Longer than the leases and claims of a process that was killed."""
+PATIENCE_SECONDS = 90.0
+"""After a death: claims that run out, the wait for a late request, and a partner that fails in between, on a slow host."""
 LOG_SHOWN = 4_000
 """So many characters of the hub's log stand beside a failure."""
 REQUEST_SECONDS = 5
@@ -164,7 +166,12 @@ class Served:
     # Waiting -------------------------------------------------------------------------------------------
 
     def until(
-        self, what: str, read: Callable[[], T], *, seconds: float = 40.0, instead: Callable[[], Any] = str
+        self,
+        what: str,
+        read: Callable[[], T],
+        *,
+        seconds: float = PATIENCE_SECONDS,
+        instead: Callable[[], Any] = str,
     ) -> T:
         """Return the first truthy result of `read`; fail with `what`, and what is there instead, after a while."""
         deadline = time.monotonic() + seconds
@@ -177,7 +184,7 @@ class Served:
                 raise AssertionError(f"Waited {seconds:g} s in vain for {what}. {instead()}")
             time.sleep(0.1)
 
-    def quiet(self, *, seconds: float = 1.5, most: float = 40.0) -> None:
+    def quiet(self, *, seconds: float = 1.5, most: float = PATIENCE_SECONDS) -> None:
         """Wait until no partner was called to write for a while: what had to travel has travelled."""
         deadline = time.monotonic() + most
         seen, since = self._writes(), time.monotonic()
@@ -188,7 +195,7 @@ class Served:
             if now != seen:
                 seen, since = now, time.monotonic()
 
-    def silent(self, connection: str, *, seconds: float = 2.0, most: float = 40.0) -> None:
+    def silent(self, connection: str, *, seconds: float = 2.0, most: float = PATIENCE_SECONDS) -> None:
         """Wait until a partner was not called at all for a while."""
         deadline = time.monotonic() + most
         while (last := max((each.at for each in self.calls(connection)), default=0)) > time.time() - seconds:
@@ -237,7 +244,9 @@ class Served:
         links = self.ada.get(f"/incidents/{incident}/links")["items"]
         return {each["connection"]: each["external_key"] for each in links if each["external_key"]}
 
-    def ticketed(self, incident: str, connections: Iterable[str], *, seconds: float = 40.0) -> dict[str, str]:
+    def ticketed(
+        self, incident: str, connections: Iterable[str], *, seconds: float = PATIENCE_SECONDS
+    ) -> dict[str, str]:
         """Wait until an incident has its tickets; return connection → key."""
         wanted = set(connections)
         self.until(

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
-from isthmus.connectors.kit import pacing
+from isthmus.connectors.kit import answered, pacing
 from isthmus.connectors.kit.address_guard import AddressRefusedError, guarded_socket
 from isthmus.connectors.kit.attachments import Download, File
 from isthmus.connectors.kit.manifest import Limits
@@ -164,6 +164,8 @@ class HttpClient:
                 server_hostname=self._trust.name or None,
             ) as response:
                 body = await self._bounded(response, where, writes=writes)
+                if writes and response.status < 300:
+                    answered.note()
                 names = {name.lower(): value for name, value in response.headers.items()}
                 return Answer(status=response.status, headers=names, body=body, where=where, writes=writes)
         except (aiohttp.ClientError, TimeoutError, OSError) as cause:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import structlog
 
-from isthmus.connectors.kit import doubt
+from isthmus.connectors.kit import answered, doubt
 from isthmus.connectors.kit.attachments import Download
 from isthmus.connectors.kit.ports import SetDelta, TicketSystem, Written
 from isthmus.hub.sync.algorithm.state import Operation
@@ -59,13 +59,14 @@ class Turn:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """A failed call, as the reaction that it needs."""
+    """A failed call, as the reaction that it needs. `in_part`: a write of the same step had been answered."""
 
     fault: FaultClass
     cause: str
     remedy: str = ""
     after_seconds: float | None = None
     fields: tuple[str, ...] = ()
+    in_part: bool = False
 
     @property
     def passing(self) -> bool:
@@ -91,10 +92,19 @@ class Result:
 async def execute(client: TicketSystem, turn: Turn) -> Result:
     """Make the call of a turn and read back what a bare answer does not show. Each request is bounded in
     time by the client that the lane hands in (`metering`)."""
+    noted = answered.watch()
     try:
         return await _execute(client, turn)
     except Exception as cause:  # noqa: BLE001 - a connector's fault must not stop its lane
-        return Result(turn=turn, fault=classify(cause, writes=turn.do in {"write", "once"}))
+        fault = classify(cause, writes=turn.do in {"write", "once"})
+        return Result(turn=turn, fault=_in_doubt(fault, turn) if noted.write else fault)
+
+
+def _in_doubt(fault: Fault, turn: Turn) -> Fault:
+    """Return the fault of a verb whose partner had answered a write before: not all is done, and not nothing."""
+    cause = f"{fault.cause} A write of the same step had been answered before."
+    found = replace(fault, cause=cause, in_part=True)
+    return replace(found, fault="unknown") if turn.do == "once" and fault.fault == "retryable" else found
 
 
 async def _execute(client: TicketSystem, turn: Turn) -> Result:

@@ -279,7 +279,9 @@ def _faulted(work: Work, row: Due | None, loaded: Loaded, fault: Fault, turn: Tu
                     return False
                 return True
             case _:
-                recording.put_state(work, loaded, withdraw(state))
+                # What was made is looked for before anything is made again.
+                undone = mark_unknown(state, work.now, loaded.context) if fault.in_part else withdraw(state)
+                recording.put_state(work, loaded, undone)
     if fault.fault == "gone":
         _gone(work, row, loaded, fault)
     elif fault.fault in {"operator", "rejected"}:
