@@ -36,7 +36,7 @@ PEOPLE = {
     "grace": ("approver",),
     "olga": ("viewer",),
 }
-PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 90.0
 
 
 def until(what: str, look: Callable[[], T | None], *, seconds: float = PATIENCE_SECONDS) -> T:

@@ -79,7 +79,7 @@ def graph(world: Served) -> tuple[Graph, set[str]]:
         )
         assert reply.status == 202, reply.body
     world.until("the items", lambda: len(world.ada.all("/cis")) >= ITEMS)
-    world.until("the relations", lambda: len(world.ada.all("/relations")) >= edges, seconds=60)
+    world.until("the relations", lambda: len(world.ada.all("/relations")) >= edges)
     return depends, services
 
 

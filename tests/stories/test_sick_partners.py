@@ -53,7 +53,7 @@ def test_503_is_tried_again_with_growing_gaps_and_has_one_effect(world: Served) 
     world.fault("snow", Fault.STATUS, method="POST", path="/incident", status=503, times=times)
     before = world.desks.count("snow")
     incident = world.raised()
-    world.ticketed(incident["id"], SYSTEMS, seconds=60)
+    world.ticketed(incident["id"], SYSTEMS)
     calls = creations(world, "snow", incident["title"])
     assert [each.status for each in calls] == [503] * times + [201]
     for place, gap in enumerate(gaps(calls)):
@@ -67,7 +67,7 @@ def test_429_keeps_every_call_away_until_retry_after(world: Served) -> None:
     seconds = world.random.randrange(4, 7)
     world.fault("jira", Fault.STATUS, method="POST", path="/issue", status=429, retry_after_seconds=seconds)
     incident = world.raised()
-    world.ticketed(incident["id"], SYSTEMS, seconds=60)
+    world.ticketed(incident["id"], SYSTEMS)
     calls = world.calls("jira")
     refused = next(place for place, each in enumerate(calls) if each.status == 429)
     # What was on the wire when the answer came cannot be called back; nothing may follow it.
@@ -114,7 +114,7 @@ def test_a_dead_partner_sees_probes_only_while_the_other_keeps_its_throughput(wo
         world.ticketed(each["id"], ("jira",))
     seen = len(world.calls("snow"))
     first += work_off(world, sick)
-    world.until("a probe", lambda: len(world.calls("snow")) > seen, seconds=60)
+    world.until("a probe", lambda: len(world.calls("snow")) > seen)
     while_open = world.calls("snow")[seen:]
     assert all(gap > 3 for gap in gaps(while_open)), (
         f"more than probes: {[(c.method, c.path) for c in while_open]}"

@@ -79,7 +79,7 @@ def after(world: Served) -> dict[str, Any]:
     case = forwarded(world)
     world.until("the vendor's ticket", lambda: issues(world, case["title"]))
     world.killed()  # the vendor has it, its answer is still on the way
-    keys = world.ticketed(case["id"], SYSTEMS, seconds=60)
+    keys = world.ticketed(case["id"], SYSTEMS)
     world.quiet()
     tale = {"case": case, "keys": keys, "said": str(world.desks.ticket("jira", keys["jira"]).comments)}
 
@@ -107,7 +107,7 @@ def after(world: Served) -> dict[str, Any]:
     limit = from_rfc3339(world.ada.get(f"/custody/{silent['offer']}")["accept_by"])
     world.clock.reach(limit - 2 * SECOND)
     world.killed(within_seconds=3)
-    world.until("the alarm", lambda: world.messages("slack", silent["number"]), seconds=60)
+    world.until("the alarm", lambda: world.messages("slack", silent["number"]))
     world.clock.forward(minutes=5)
     world.quiet()
     return tale

@@ -128,7 +128,6 @@ def after(world: Served) -> dict[str, dict[str, Any]]:
             world.until(
                 f"three messages about {name} at {each}",
                 lambda name=name, each=each: told(world, tale[name], each) >= 3,
-                seconds=60,
             )
     world.clock.forward(minutes=2)
     world.quiet()

@@ -65,7 +65,7 @@ def after(world: Served) -> dict[str, Any]:
     for minutes in (LIMITS["jira"], LIMITS["jira"] + 1):
         world.clock.reach(int(begun + minutes * MINUTE - world.random.uniform(0, 1) * SECOND))
         world.killed(within_seconds=1.5)
-    world.until("the second alarm", lambda: len(alarms(world, tale["silent"])) > 1, seconds=60)
+    world.until("the second alarm", lambda: len(alarms(world, tale["silent"])) > 1)
     world.clock.forward(minutes=5)
     world.quiet()
     return tale
