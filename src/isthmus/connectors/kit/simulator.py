@@ -45,7 +45,7 @@ class Simulator:
     """A fake vendor. All state lives in `state`, so that a lying answer can be undone.
 
     `outbox.url`: where webhooks go ("" = nowhere). `after_read`: done once, after the next GET (a person edits
-    between our read and our write). `human` and `integration_user` are the names written as
+    between our read and our write). `after_write`: done once, after the next write that succeeded. `human` and `integration_user` are the names written as
     last modifier; `shared_user` makes them the same. `replica_lag_seconds`: reads and searches of replicas
     show what was true that long ago. `revoked`: the credential no longer works.
     """
@@ -68,6 +68,7 @@ class Simulator:
         self.replica_lag_seconds = 0.0
         self.revoked = False
         self.after_read: list[Callable[[], None]] = []
+        self.after_write: list[Callable[[], object]] = []
         self._runner: web.AppRunner | None = None
         self._streams: list[web.Request] = []
 
@@ -221,6 +222,9 @@ class Simulator:
             if request.method == "GET":
                 while self.after_read:
                     self.after_read.pop(0)()
+            elif status < 300:
+                while self.after_write:
+                    self.after_write.pop(0)()
             self.outbox.flush_soon()
             return response
 

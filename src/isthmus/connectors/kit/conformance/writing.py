@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from isthmus.connectors.kit import answered
 from isthmus.connectors.kit.conformance.reacting import find_seeded
 from isthmus.connectors.kit.conformance.sampling import AWKWARD, sample, text_patch
 from isthmus.connectors.kit.conformance.world import SILENCE_SECONDS, Running, World
 from isthmus.connectors.kit.faults import Fault
 from isthmus.connectors.kit.ports import SetDelta, Written
-from isthmus.kernel.errors import Conflict, UnknownOutcome
+from isthmus.kernel.errors import Conflict, IsthmusError, UnknownOutcome
 from isthmus.kernel.kinds import KINDS
 from isthmus.kernel.observation import Observation
 from isthmus.kernel.record import FieldType
@@ -108,6 +110,33 @@ class Writing:
             # One request of a create in several steps may have been the late one: none or one, never two.
             limits = self.world.limits_under(Fault.COMMIT_AFTER_TIMEOUT)
             assert self.world.play(act, limits=limits) <= 1
+
+    def test_a_write_that_cannot_be_looked_at_is_known_to_be_answered(self) -> None:
+        """Else the hub believes that nothing was done, and does it again."""
+        for kind in self._written_kinds():
+
+            async def act(running: Running, kind: str = kind) -> None:
+                key = running.simulator.seed(kind, 1)[0]
+                ref = (await find_seeded(running, kind, key)).external
+                tickets, patch = running.tickets, text_patch(running, kind, "patched")
+                acts: dict[str, Callable[[], Awaitable[Written]]] = {
+                    "create": lambda: tickets.create(kind, sample(running, kind), _LINK, "key-1"),
+                    "write": lambda: tickets.write(ref, patch, {}, ""),
+                }
+                if kind in self.world.kinds("comment"):
+                    acts["comment"] = lambda: tickets.comment(ref, "said", public=True, correlation="c-1")
+                for name, verb in acts.items():
+                    running.simulator.after_write.append(
+                        lambda: running.simulator.faults.plan(Fault.STATUS, method="GET", times=500)
+                    )
+                    noted = answered.watch()
+                    try:
+                        assert (await verb()).ref.key
+                    except IsthmusError:
+                        assert noted.write, f"{name}: it wrote, failed, and says nothing of it"
+                    running.simulator.faults.clear()
+
+            self.world.play(act)
 
     def test_the_same_idempotency_key_makes_one_record(self) -> None:
         kinds = self._written_kinds()
