@@ -1,14 +1,17 @@
 """One record in ServiceNow and Jira at once, over the real connectors, their simulators and the real book."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connection
 
 from isthmus.connectors.kit.faults import Fault
 from isthmus.hub.lanes import service as lanes
 from isthmus.hub.lanes.models import Delivery
 from isthmus.hub.sync import service
 from isthmus.hub.sync.models import Conflict, Link
+from isthmus.ledger import scope
 from isthmus.practices.incident.comments import comment
 from isthmus.practices.incident.models import Incident
 
@@ -219,6 +222,39 @@ def test_a_permanent_refusal_is_a_dead_letter_that_a_newer_edit_brings_back(desk
             await hub.edit(record, title="Another title")
             await hub.settle()
             assert [each["short_description"] for each in hub.objects("snow")] == ["Another title"]
+
+    tell(story())
+
+
+def test_a_refusal_says_why_although_the_record_changed_during_the_call(desk):
+    """The level is asked for anew meanwhile, and owes the very values that were refused."""
+
+    async def story():
+        async with desk() as hub:
+            jira, record = hub.simulators["jira"], ""
+
+            def assigned():
+                with scope.everywhere("test"):
+                    incident = Incident.objects.get(id=record)
+                    hub.book.perform(
+                        lambda work: work.change(incident, {"assignment_group": "Tills"}, why=[])
+                    )
+                connection.close()
+
+            def during(method, path):
+                if method == "POST" and path.endswith("/issue"):
+                    with ThreadPoolExecutor(1) as pool:
+                        pool.submit(assigned).result()
+                return take(method, path)
+
+            take, jira.faults.take = jira.faults.take, during
+            jira.faults.plan(Fault.STATUS, method="POST", path="/issue", status=400, times=9)
+            record = await hub.opened()
+            await hub.settle()
+            row = await hub.store(lambda: Delivery.objects.get(connection="jira"))
+            assert (row.state, row.fault) == ("dead", "rejected")
+            assert "answered 400" in row.cause
+            assert len(jira.writes()) == 1
 
     tell(story())
 

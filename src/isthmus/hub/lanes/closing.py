@@ -44,6 +44,7 @@ def bury(work: Work, row: Due | None, fault: Fault) -> None:
 
 def tell(work: Work, link: str, fault: Fault) -> None:
     """Say why a link's last call failed where its row was asked for anew meanwhile and goes on."""
+    told(work)[link] = fault
     if link in shown(work):
         values = {
             "fault": fault.fault if fault.fault != "gone" else "rejected",
@@ -51,6 +52,12 @@ def tell(work: Work, link: str, fault: Fault) -> None:
             "remedy": fault.remedy,
         }
         work.advance(Delivery, where={"id": link}, values=values)
+
+
+def told(work: Work) -> dict[str, Fault]:
+    """Return what `tell` said in this Work, by link: the store does not show it yet."""
+    found: dict[str, Fault] = work.__dict__.setdefault("told_faults", {})
+    return found
 
 
 def give_back(work: Work, row: Due, at: Instant, *, state: str, fault: Fault | None) -> None:

@@ -321,7 +321,7 @@ def _sent_fields(turn: Turn) -> set[str]:
 def _finish_level(work: Work, row: Due, loaded: Loaded) -> None:
     if not loaded.state.key and loaded.state.refused is not None:
         # Nothing is owed only because these very values were refused: that is stuck, not in step.
-        closing.bury(work, row, _refusal(loaded))
+        closing.bury(work, row, _refusal(work, loaded))
         return
     parked = sorted(name for name, part in loaded.state.parts.items() if part.flag == "divergent")
     kept = sum(1 for each in loaded.state.comments.values() if each.flag == "divergent")
@@ -342,7 +342,9 @@ def _finish_level(work: Work, row: Due, loaded: Loaded) -> None:
         )
 
 
-def _refusal(loaded: Loaded) -> Fault:
+def _refusal(work: Work, loaded: Loaded) -> Fault:
+    if (told := closing.told(work).get(loaded.link.id)) is not None:
+        return told
     held = Delivery.objects.filter(id=loaded.link.id).first()
     cause = held.cause if held is not None else ""
     remedy = held.remedy if held is not None else ""
