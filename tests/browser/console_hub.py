@@ -267,6 +267,16 @@ def _fill(hub: Hub) -> None:
                 "/ingest/alertmanager/prometheus", json.dumps(body).encode(), "application/json", hub.tokens["alertmanager"],
             )  # fmt: skip
     until("incidents", lambda: len(hub.ada.all("/incidents")) >= 25 or None, seconds=150)
+    # A walk may plan faults: what has to travel before it has travelled.
+    until(
+        "their tickets",
+        lambda: not any(_owed(each) for each in hub.ada.all("/deliveries")) or None,
+        seconds=150,
+    )
+
+
+def _owed(delivery: dict[str, Any]) -> bool:
+    return bool(delivery["state"] not in {"done", "dead"})
 
 
 def instant(moment: dt.datetime) -> str:
