@@ -123,6 +123,16 @@ def test_another_word_for_what_we_hold_is_agreement(policy):
     assert shown(world) == "Medium"
 
 
+def test_a_conflict_stays_one_under_a_new_mapping():
+    world = started(table(("Low", "Medium", "High")), "3")
+    world.policies = {**world.policies, "priority": FieldPolicy(policy=MergePolicy.MANUAL)}
+    world.edit("priority", "2")
+    hear(world, "Low")
+    assert world.record.conflicts == {"priority"}
+    assert world.remap("A", table(("Low", "High", "Medium"))) == ()
+    assert (shown(world), world.links["A"].parts["priority"].flag) == ("Low", "conflict")
+
+
 def test_a_part_that_only_comes_in_owes_no_write():
     world = started(table(("Low", "Medium", "High", "High")), "3")
     world.policies = {**world.policies, "priority": replace(LATEST["priority"], outbound=False)}

@@ -45,9 +45,10 @@ class Simulator:
     """A fake vendor. All state lives in `state`, so that a lying answer can be undone.
 
     `outbox.url`: where webhooks go ("" = nowhere). `after_read`: done once, after the next GET (a person edits
-    between our read and our write). `after_write`: done once, after the next write that succeeded. `human` and `integration_user` are the names written as
-    last modifier; `shared_user` makes them the same. `replica_lag_seconds`: reads and searches of replicas
-    show what was true that long ago. `revoked`: the credential no longer works.
+    between our read and our write). `after_write`: done once, after the next write that succeeded. `human` and
+    `integration_user` are the names written as last modifier; `shared_user` makes them the same.
+    `replica_lag_seconds`: reads and searches of replicas show what was true that long ago. `revoked`: the credential
+    no longer works.
     """
 
     name = "simulator"

@@ -112,6 +112,8 @@ def remap(
 def _remapped(shape: Shape, part: LinkPart, ours: Any, old: Spelling, context: Context) -> LinkPart:
     """Return the pair under the new mapping: (∅, seen) owes a write, (agreed, ∅) a read."""
     name, new = shape.name, context.spelling
+    if part.flag == "conflict":
+        return part
     before, after = normal(shape, old, ours), normal(shape, new, ours)
     if part.flag == "divergent" and part.why == "unmapped":
         if before is UNSET and after is not UNSET:
