@@ -48,7 +48,7 @@ def test_a_value_without_counterpart_is_shown_and_ours_is_written_over_it_by_han
     hub.desks.edit("jira", keys["jira"], priority="Blocker")
     page = browser.open("ada", f"/incidents/{incident['id']}")
     spoke = page.locator(".strip > li", has_text="jira")
-    spoke.get_by_text("Priority differs: unmapped").wait_for(timeout=40_000)
+    spoke.get_by_text("Priority differs: it has no counterpart").wait_for(timeout=40_000)
     spoke.locator("summary", has_text="Read again or unlink").click()
     spoke.get_by_role("button", name="Write ours to jira again").click()
     done(page)

@@ -125,7 +125,7 @@ def one(request: HttpRequest, change_id: str) -> HttpResponse:
         "outdated": bool(report) and service.report_outdated(change),
         "collisions": _collisions(change),
         "gate": list(records.of("gate_decision").filter(change=change.id).order_by("-id")[:10]),
-        "links": links,
+        "links": [(each, linking.parked(each)) for each in links],
         "people": names,
         "cis": cis,
         "incident_number": records.titles("incident", [change.incident], "number").get(change.incident, ""),

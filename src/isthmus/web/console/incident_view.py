@@ -185,18 +185,19 @@ def _spoke(link: Any, run: Any, delivery: Any) -> Spoke:
         part = parts.get(name)
         if isinstance(part, dict) and part.get("seen") not in (None, ""):
             spoke.seen.append((label, _spelt(part, label)))
-    spoke.parked = [
-        (name, "it waits for a decision" if part["flag"] == "conflict" else part.get("why") or part["flag"])
-        for name, part in sorted(parts.items())
-        if isinstance(part, dict) and part.get("flag", "none") != "none"
-    ]
+    spoke.parked = linking.parked(link)
     return spoke
 
 
 def _spelt(part: dict[str, Any], label: str) -> str:
-    """Return a partner's value as it spells it and, where that is a code, what it means here."""
+    """Return a partner's value as it spells it and, where that is a code, what it means here; a value that differs
+    means something else."""
     there, here = (_member(part.get(half), label) for half in ("seen", "agreed"))
-    if not here or here.replace("_", " ").casefold() == there.casefold():
+    if (
+        not here
+        or part.get("flag", "none") != "none"
+        or here.replace("_", " ").casefold() == there.casefold()
+    ):
         return there
     return f"{there} ({here.replace('_', ' ')})"
 

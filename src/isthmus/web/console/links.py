@@ -25,6 +25,23 @@ def linkable(record: Any, links: list[Any]) -> list[str]:
     return sorted(set(flow_of(record.kind).connections) - held)
 
 
+def parked(link: Any) -> list[tuple[str, str]]:
+    """Return the parts in which both sides differ on purpose, each with why."""
+    parts = (link.parts or {}).get("parts") or {}
+    return [
+        (name, _why(part))
+        for name, part in sorted(parts.items())
+        if isinstance(part, dict) and part.get("flag", "none") != "none"
+    ]
+
+
+def _why(part: dict[str, Any]) -> str:
+    if part["flag"] == "conflict":
+        return "it waits for a decision"
+    why = str(part.get("why") or part["flag"])
+    return "it has no counterpart in the crosswalk" if why == "unmapped" else why
+
+
 @require_POST
 @screen("link:write")
 def add(request: HttpRequest) -> HttpResponse:
