@@ -24,7 +24,7 @@ from isthmus.connectors.jira.workflow import Workflow
 from isthmus.connectors.kit import sightings
 from isthmus.connectors.kit.attachments import Download, File
 from isthmus.connectors.kit.ports import Connector, Context, Page, Poller, Probe, SetDelta, Written
-from isthmus.kernel.errors import Bug, Conflict, NeedsOperator, NotFound, Rejected, Retryable
+from isthmus.kernel.errors import Bug, Conflict, NeedsOperator, NotFound, Rejected
 from isthmus.kernel.instant import SECOND, Instant, from_rfc3339
 from isthmus.kernel.mapping import RecordMapping
 from isthmus.kernel.observation import ExternalRef, Observation, ObservedAttachment, ObservedComment
@@ -138,21 +138,17 @@ class Jira:
             await self._client.edit(ref.key, fields, update)
         if status and spelling.spelled(held["fields"].get("status")) != status:
             await self._workflow.step(ref.key, status, resolution)
-        try:
-            return await self._read_back(ref.key)
-        except Retryable:
-            return Written(ref=ref)  # it is written all the same; the hub looks later
+        return await self._read_back(ref.key)
 
     async def comment(self, ref: ExternalRef, body: str, *, public: bool, correlation: str) -> Written:
         """Add a comment: to the customer if public, else internal, with our hidden property."""
         entry = await self._client.add_comment(ref.key, body.strip(), public=public, correlation=correlation)
-        comment = spelling.comment(entry)
-        try:
-            observation = await self._read(ref.key)
-        except Retryable:
-            return Written(ref=ref, comment=comment)  # as in `write`
+        observation = await self._read(ref.key)
         return Written(
-            ref=observation.external, observation=observation, version=observation.version, comment=comment
+            ref=observation.external,
+            observation=observation,
+            version=observation.version,
+            comment=spelling.comment(entry),
         )
 
     async def comments(self, ref: ExternalRef) -> list[ObservedComment]:

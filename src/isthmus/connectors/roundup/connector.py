@@ -28,7 +28,7 @@ from isthmus.connectors.roundup.mapping import (
 )
 from isthmus.connectors.roundup.peer import RoundupPeer
 from isthmus.connectors.roundup.thread import Thread
-from isthmus.kernel.errors import Bug, Conflict, NeedsOperator, NotFound, Rejected, Retryable, UnknownOutcome
+from isthmus.kernel.errors import Bug, Conflict, NeedsOperator, NotFound, Rejected, UnknownOutcome
 from isthmus.kernel.mapping import RecordMapping
 from isthmus.kernel.observation import ExternalRef, Observation, ObservedAttachment, ObservedComment
 from isthmus.kernel.record import Json
@@ -140,10 +140,7 @@ class Roundup:
         message = await self._client.add_message(body, messageid, self._config.username)
         await self._thread.attach(ref.key, message)
         written = await self._read_back(ref.key)
-        try:
-            return replace(written, comment=spelled.comment(await self._client.message(message)))
-        except Retryable:
-            return written
+        return replace(written, comment=spelled.comment(await self._client.message(message)))
 
     async def comments(self, ref: ExternalRef) -> list[ObservedComment]:
         """Return all messages but the description."""
@@ -246,12 +243,8 @@ class Roundup:
         return replace(observation, attachments=tuple(await self._files.of(item))), item
 
     async def _read_back(self, key: str) -> Written:
-        """Read after a write: it is proof of own only if nobody but us has touched the issue since. If it cannot be
-        read now, it is written all the same: the hub looks later."""
-        try:
-            observation, item = await self._read(key)
-        except Retryable:
-            return Written(ref=self._ref(key))
+        """Read after a write: it is proof of own only if nobody but us has touched the issue since."""
+        observation, item = await self._read(key)
         if observation.partner_actor != self._config.username:
             # Neither its version nor its ETag is told: what the hub was not shown, it must not write over.
             return Written(ref=observation.external)

@@ -279,9 +279,9 @@ def _faulted(work: Work, row: Due | None, loaded: Loaded, fault: Fault, turn: Tu
                     return False
                 return True
             case _:
-                # What was made is looked for before anything is made again.
-                undone = mark_unknown(state, work.now, loaded.context) if fault.in_part else withdraw(state)
-                recording.put_state(work, loaded, undone)
+                recording.put_state(
+                    work, loaded, _in_part(work, loaded) if fault.in_part else withdraw(state)
+                )
     if fault.fault == "gone":
         _gone(work, row, loaded, fault)
     elif fault.fault in {"operator", "rejected"}:
@@ -290,6 +290,13 @@ def _faulted(work: Work, row: Due | None, loaded: Loaded, fault: Fault, turn: Tu
         wait = backoff(turn.attempts, jitter, after_seconds=fault.after_seconds)
         closing.give_back(work, row, Instant(work.now + wait), state="due", fault=fault)
     return False
+
+
+def _in_part(work: Work, loaded: Loaded) -> LinkState:
+    """Return the link of which something was written, so that it is looked for before anything is made again: at once,
+    since every request was answered and none can land late."""
+    over = Instant(work.now - loaded.context.limits.request_wait)
+    return mark_unknown(loaded.state, over, loaded.context)
 
 
 def _gone(work: Work, row: Due | None, loaded: Loaded, fault: Fault) -> None:
