@@ -187,7 +187,8 @@ def test_ours_is_written_over_a_value_without_counterpart_if_a_person_insists(
     world.until("the parked field", lambda: _parked(world, link["id"]))
     vera = world.people["vera"].call("POST", f"/links/{link['id']}/insist")
     assert (vera.status, shown(world, key)) == (403, "Trivial")
-    world.ada.post(f"/links/{link['id']}/insist")
+    done = world.operator("links", "insist", link["id"])
+    assert done.returncode == 0, done.stdout + done.stderr
     world.until("ours", lambda: shown(world, key) == held)
     world.until("agreement", lambda: not _parked(world, link["id"]))
 

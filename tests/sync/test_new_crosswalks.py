@@ -29,6 +29,18 @@ async def at_jira(hub, record):
     return (await hub.shown("jira", key)).values["priority"]
 
 
+async def parked(hub):
+    """An incident whose priority somebody at Jira has set to a word without counterpart."""
+    await hub.apply(mappings=crosswalk(SHARED))
+    record = await hub.opened(priority="2")
+    await hub.settle()
+    hub.human("jira", (await hub.link(record, "jira")).external_key, priority="Highest")
+    await hub.poll("jira")
+    await hub.settle()
+    assert (await hub.run_of(record, "jira")).parked == 1
+    return record
+
+
 @pytest.mark.parametrize("noticed", [True, False], ids=["noticed", "applied-in-another-process"])
 def test_a_new_crosswalk_is_planned_and_written_to_affected_objects_only(desk, noticed):
     """A process looks for a new blueprint once a second; what an apply made due may be claimed before."""
@@ -78,14 +90,7 @@ def test_an_edit_that_was_spelled_alike_is_written_when_it_no_longer_is(desk):
 def test_a_value_that_had_no_counterpart_comes_in_with_the_crosswalk_that_names_it(desk):
     async def story():
         async with desk() as hub:
-            await hub.apply(mappings=crosswalk(SHARED))
-            record = await hub.opened(priority="2")
-            await hub.settle()
-            link = await hub.link(record, "jira")
-            hub.human("jira", link.external_key, priority="Highest")
-            await hub.poll("jira")
-            await hub.settle()
-            assert (await hub.run_of(record, "jira")).parked == 1
+            record = await parked(hub)
             hub.book.clock.forward(hours=13)
             await hub.settle()
             assert await at_jira(hub, record) == "Highest", "time alone decides nothing for its author"
@@ -101,15 +106,11 @@ def test_a_value_that_had_no_counterpart_comes_in_with_the_crosswalk_that_names_
 def test_a_person_may_have_ours_written_over_a_value_without_counterpart(desk):
     async def story():
         async with desk() as hub:
-            await hub.apply(mappings=crosswalk(SHARED))
-            record = await hub.opened(priority="2")
-            await hub.settle()
-            link = await hub.link(record, "jira")
-            hub.human("jira", link.external_key, priority="Highest")
-            await hub.poll("jira")
-            await hub.settle()
+            record = await parked(hub)
             await hub.perform(
-                lambda work: service.retry_parked(work, Link.objects.get(id=link.id), insist=True)
+                lambda work: service.retry_parked(
+                    work, Link.objects.get(record=record, connection="jira"), insist=True
+                )
             )
             await hub.settle()
             assert await at_jira(hub, record) == "Medium"

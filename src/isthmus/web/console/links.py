@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
@@ -91,27 +93,22 @@ def unlink(request: HttpRequest, link_id: str) -> HttpResponse:
 @screen("link:write")
 def compare(request: HttpRequest, link_id: str) -> HttpResponse:
     """Read the other side again now."""
-    link = found(records.of("link").filter(id=link_id).first())
-
-    def do(work: Work) -> Any:
-        service.compare(work, _fresh(link_id))
-
-    done = f"{link.connection} is read again now."
-    act(request, do, permission="link:write", organisation=link.organisation, done=done)
-    return back(request, records.path_of(link.record_kind, link.record))
+    return _asked(request, link_id, service.compare, "{} is read again now.")
 
 
 @require_POST
 @screen("link:write")
 def insist(request: HttpRequest, link_id: str) -> HttpResponse:
     """Write our value once more where a field is parked."""
+    ask = partial(service.retry_parked, insist=True)
+    return _asked(request, link_id, ask, "What differs at {} is written again now.")
+
+
+def _asked(request: HttpRequest, link_id: str, ask: Callable[[Work, Any], None], said: str) -> HttpResponse:
+    """Have the lane do something about a link; `said` has a place for the connection's name."""
     link = found(records.of("link").filter(id=link_id).first())
-
-    def do(work: Work) -> Any:
-        service.retry_parked(work, _fresh(link_id), insist=True)
-
-    done = f"What differs at {link.connection} is written again now."
-    act(request, do, permission="link:write", organisation=link.organisation, done=done)
+    done = said.format(link.connection)
+    act(request, lambda work: ask(work, _fresh(link_id)), permission="link:write", organisation=link.organisation, done=done)  # fmt: skip
     return back(request, records.path_of(link.record_kind, link.record))
 
 

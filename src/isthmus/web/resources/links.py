@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +13,7 @@ from isthmus.hub.http import actor as callers
 from isthmus.hub.http import etag, idempotency, paging
 from isthmus.hub.sync import service
 from isthmus.hub.sync.loading import mapping_of
+from isthmus.hub.sync.models import Link
 from isthmus.identity import permissions
 from isthmus.kernel.errors import NotFound, Problem, Rejected
 from isthmus.kernel.observation import ExternalRef
@@ -111,14 +114,7 @@ def unlink(request: HttpRequest, link_id: str, payload: UnlinkIn) -> HttpRespons
     "/links/{link_id}/compare", summary="Read the other side again now", response={202: dict[str, Any]}
 )
 def compare(request: HttpRequest, link_id: str) -> HttpResponse:
-    _allowed(request, link_id)
-
-    def do(work: Work) -> Any:
-        fresh = _link(link_id)
-        service.compare(work, fresh)
-        return fresh
-
-    return idempotency.act(request, do, out=_out, status=202)
+    return _asked(request, link_id, service.compare)
 
 
 @router.post(
@@ -127,11 +123,16 @@ def compare(request: HttpRequest, link_id: str) -> HttpResponse:
     response={202: dict[str, Any]},
 )
 def insist(request: HttpRequest, link_id: str) -> HttpResponse:
+    return _asked(request, link_id, partial(service.retry_parked, insist=True))
+
+
+def _asked(request: HttpRequest, link_id: str, ask: Callable[[Work, Link], None]) -> HttpResponse:
+    """Have the lane do something about a link; it is done later."""
     _allowed(request, link_id)
 
     def do(work: Work) -> Any:
         fresh = _link(link_id)
-        service.retry_parked(work, fresh, insist=True)
+        ask(work, fresh)
         return fresh
 
     return idempotency.act(request, do, out=_out, status=202)
